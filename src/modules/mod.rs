@@ -10,6 +10,8 @@
 
 pub mod args;
 pub mod attrs;
+#[cfg(feature = "control")]
+pub mod control;
 pub mod look;
 pub mod touch;
 
@@ -150,12 +152,21 @@ impl Module {
 /// The row for a name as a playbook writes it: `apt`, `ansible.builtin.apt`, `community.docker.docker_image`.
 pub fn find(name: &str) -> Option<&'static Module> {
     let (collection, short) = name.rsplit_once('.').map_or((None, name), |(collection, short)| (Some(collection), short));
-    MODULES.iter().copied().find(|module| {
+    rows().find(|module| {
         module.name == short
             && collection.is_none_or(|collection| {
                 collection == module.collection || (collection == "ansible.legacy" && module.collection == "ansible.builtin")
             })
     })
+}
+
+/// Every row that a playbook may name, and the internal ones.
+pub fn rows() -> impl Iterator<Item = &'static Module> {
+    #[cfg(feature = "control")]
+    let control = control::CONTROL;
+    #[cfg(not(feature = "control"))]
+    let control: &[&'static Module] = &[];
+    MODULES.iter().chain(control).copied()
 }
 
 /// Every module of the host side, by name. A name that begins with `_` is for `roll` itself and cannot be called from a playbook.
