@@ -9,33 +9,75 @@ use super::machines::LabId;
 #[derive(Debug)]
 pub(crate) enum LabError {
     /// No usable Docker engine, and none can be installed from here.
-    NoEngine { because: String },
+    NoEngine {
+        because: String,
+    },
     /// The engine runs, but its address is not on this machine, so the machines of the lab cannot be reached.
-    RemoteEngine { host: String },
+    RemoteEngine {
+        host: String,
+    },
     /// A tool is missing and cannot be installed from here.
-    NoTool { tool: &'static str, because: String },
+    NoTool {
+        tool: &'static str,
+        because: String,
+    },
     /// A program could not be started.
-    Start { program: String, source: io::Error },
+    Start {
+        program: String,
+        source: io::Error,
+    },
     /// A program ran and failed; `tail` is the end of what it wrote.
-    Command { what: String, status: Option<i32>, tail: String },
+    Command {
+        what: String,
+        status: Option<i32>,
+        tail: String,
+    },
     /// A program or machine took too long.
-    Late { on: String, seconds: u64, tail: String },
+    Late {
+        on: String,
+        seconds: u64,
+        tail: String,
+    },
     /// None of the known ways to boot systemd in a container works on this engine.
-    NoBoot { tried: Vec<(&'static str, String)> },
+    NoBoot {
+        tried: Vec<(&'static str, String)>,
+    },
     /// A program answered with something that cannot be read.
-    BadAnswer { from: String, answer: String },
-    File { path: PathBuf, source: io::Error },
-    Key { because: String },
-    NoLab { id: LabId },
+    BadAnswer {
+        from: String,
+        answer: String,
+    },
+    File {
+        path: PathBuf,
+        source: io::Error,
+    },
+    Key {
+        because: String,
+    },
+    NoLab {
+        id: LabId,
+    },
     /// More than one lab runs and none was named.
-    WhichLab { running: Vec<LabId> },
-    BadId { text: String },
+    WhichLab {
+        running: Vec<LabId>,
+    },
+    BadId {
+        text: String,
+    },
     /// What is still there after everything was asked to go.
-    Left { id: LabId, what: Vec<String> },
+    Left {
+        id: LabId,
+        what: Vec<String>,
+    },
     /// The first deployment failed, so there was nothing to rehearse.
-    FirstDeploy { exit: Option<i32> },
+    FirstDeploy {
+        exit: Option<i32>,
+    },
     /// The lab's address could not be reached over HTTP before any load was put on it.
-    NotServing { url: String, because: String },
+    NotServing {
+        url: String,
+        because: String,
+    },
 }
 
 impl LabError {

@@ -16,7 +16,8 @@ use super::voice::Voice;
 const BOOT_MAX: Duration = Duration::from_secs(30);
 
 /// Flags every machine needs, however it gets its rights.
-const ALWAYS: [&str; 5] = ["--tmpfs=/run", "--tmpfs=/run/lock", "--stop-signal=SIGRTMIN+3", "--security-opt=seccomp=unconfined", "--pids-limit=-1"];
+const ALWAYS: [&str; 5] =
+    ["--tmpfs=/run", "--tmpfs=/run/lock", "--stop-signal=SIGRTMIN+3", "--security-opt=seccomp=unconfined", "--pids-limit=-1"];
 
 /// The single rights that stand for `--privileged` where an engine cannot give all (one in a container of its own lacks some).
 const CAPABILITIES: [&str; 10] = [
@@ -62,7 +63,11 @@ impl Way {
             Self::Privileged => vec!["--privileged".to_owned()],
             Self::Capabilities => {
                 let capabilities = CAPABILITIES.iter().map(|capability| format!("--cap-add={capability}"));
-                let rest = ["--security-opt=apparmor=unconfined", "--security-opt=systempaths=unconfined", "--device-cgroup-rule=a *:* rwm"];
+                let rest = [
+                    "--security-opt=apparmor=unconfined",
+                    "--security-opt=systempaths=unconfined",
+                    "--device-cgroup-rule=a *:* rwm",
+                ];
                 capabilities.chain(rest.map(str::to_owned)).collect()
             }
         };
@@ -138,7 +143,11 @@ pub(super) async fn wait_for_boot(engine: &Engine, container: &str) -> Result<()
         };
         if !is_running(engine, container).await? {
             let log = engine.docker(["logs", "--tail", "5", container]).await.unwrap_or_default();
-            return Err(LabError::Command { what: format!("booting `{container}`"), status: None, tail: format!("{said}\n{log}") });
+            return Err(LabError::Command {
+                what: format!("booting `{container}`"),
+                status: None,
+                tail: format!("{said}\n{log}"),
+            });
         }
         let state = said.lines().last().unwrap_or_default();
         if state == "running" || state == "degraded" {

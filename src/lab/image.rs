@@ -83,8 +83,7 @@ impl Builder<'_> {
     async fn step(&mut self, recipe: &Recipe, parent: &str) -> Result<String, LabError> {
         let command = serde_json::json!(recipe.command);
         let changes = recipe.env.iter().map(|env| format!("ENV {env}")).chain([format!("CMD {command}")]);
-        let derivation =
-            Derivation { what: recipe.what, parent, script: recipe.script.to_owned(), changes: changes.collect() };
+        let derivation = Derivation { what: recipe.what, parent, script: recipe.script.to_owned(), changes: changes.collect() };
         self.derived(derivation).await
     }
 

@@ -91,8 +91,13 @@ pub(crate) enum Role {
     Registry,
 }
 
-const ROLES: [(Role, &str); 5] =
-    [(Role::Web, "web"), (Role::Balancer, "balancer"), (Role::Redis, "redis"), (Role::Postgres, "postgres"), (Role::Registry, "registry")];
+const ROLES: [(Role, &str); 5] = [
+    (Role::Web, "web"),
+    (Role::Balancer, "balancer"),
+    (Role::Redis, "redis"),
+    (Role::Postgres, "postgres"),
+    (Role::Registry, "registry"),
+];
 
 impl Role {
     pub(crate) fn name(self) -> &'static str {
@@ -187,12 +192,19 @@ impl Lab {
             let mut cells = row.split('\t');
             let Some(Ok(id)) = cells.next().map(str::parse::<LabId>) else { continue };
             let machines = labs.entry(id.clone()).or_default();
-            let (Some(name), Some(role), Some(state), Some(container)) = (cells.next(), cells.next(), cells.next(), cells.next()) else {
+            let (Some(name), Some(role), Some(state), Some(container)) = (cells.next(), cells.next(), cells.next(), cells.next())
+            else {
                 continue;
             };
             let Some(role) = Role::named(role) else { continue };
             let address = engine.address(container, &network_of(&id)).await.unwrap_or(Ipv4Addr::UNSPECIFIED);
-            machines.push(Machine { name: name.into(), container: container.into(), role, address, is_running: state == "running" });
+            machines.push(Machine {
+                name: name.into(),
+                container: container.into(),
+                role,
+                address,
+                is_running: state == "running",
+            });
         }
         labs.into_iter()
             .map(|(id, mut machines)| {
@@ -320,7 +332,10 @@ async fn boot_all(engine: &Engine, spec: &Spec, images: &Images, flags: &[String
 fn run_args(id: &LabId, name: &str, role: Role, flags: &[String], image: &str) -> Vec<String> {
     let container = format!("roll-{id}-{name}");
     let mut args = vec!["run".to_owned(), "--detach".into(), format!("--name={container}"), format!("--hostname={name}")];
-    args.extend([(LABEL, id.0.as_str()), (MACHINE_LABEL, name), (ROLE_LABEL, role.name())].map(|(key, value)| format!("--label={key}={value}")));
+    args.extend(
+        [(LABEL, id.0.as_str()), (MACHINE_LABEL, name), (ROLE_LABEL, role.name())]
+            .map(|(key, value)| format!("--label={key}={value}")),
+    );
     args.push(format!("--network={}", network_of(id)));
     if role == Role::Web {
         // A Docker of its own cannot lay its images on top of the ones this machine lies on.

@@ -20,19 +20,19 @@ mod failure;
 mod flags;
 mod http;
 mod image;
-
+mod load;
 mod machines;
 mod outputs;
 mod process;
 mod provision;
 mod recipe;
-
+mod rehearsal;
 mod state;
 mod voice;
-
+mod watch;
 
 pub(crate) use engine::Engine;
 pub(crate) use failure::LabError;
 pub(crate) use machines::{Lab, LabId, Machine, Role, Spec};
-
+pub(crate) use rehearsal::{Complaint, Plan, Report, Rollout, rehearse};
 pub(crate) use voice::{Progress, Voice};

@@ -151,18 +151,27 @@ mod tests {
     }
 
     fn example() -> Value {
-        let machines =
-            [machine("web1", Role::Web, 2), machine("web2", Role::Web, 3), machine("lb", Role::Balancer, 4), machine("redis", Role::Redis, 5)];
+        let machines = [
+            machine("web1", Role::Web, 2),
+            machine("web2", Role::Web, 3),
+            machine("lb", Role::Balancer, 4),
+            machine("redis", Role::Redis, 5),
+        ];
         let secret = String::from("s3cret");
-        let secrets =
-            Secrets { database_admin: secret.clone(), database_app: secret.clone(), database_reader: secret.clone(), redis: secret };
+        let secrets = Secrets {
+            database_admin: secret.clone(),
+            database_app: secret.clone(),
+            database_reader: secret.clone(),
+            redis: secret,
+        };
         outputs(&machines, &Spec::new("k3f9".parse().unwrap()), &secrets)
     }
 
     #[test]
     fn hosts_and_the_balancer_are_listed_services_are_not() {
         let outputs = example();
-        let names: Vec<&str> = outputs["roll_hosts"]["value"].as_array().unwrap().iter().map(|host| host["name"].as_str().unwrap()).collect();
+        let names: Vec<&str> =
+            outputs["roll_hosts"]["value"].as_array().unwrap().iter().map(|host| host["name"].as_str().unwrap()).collect();
         assert_eq!(names, ["web1", "web2", "lb"]);
         assert_eq!(outputs["roll_hosts"]["value"][2]["groups"], json!(["balancer"]));
         assert_eq!(outputs["redis_endpoint"]["value"], "192.0.2.5:6379");

@@ -68,8 +68,7 @@ const PYTHON_3_11: Recipe = Recipe {
     env: &["LANG=C.UTF-8", "PIP_CERT=/etc/ssl/certs/ca-certificates.crt", "SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt"],
 };
 
-const DEBIAN: Recipe =
-    Recipe { what: "debian", parent: Parent::Base, script: "true\n", command: &["bash"], env: &[] };
+const DEBIAN: Recipe = Recipe { what: "debian", parent: Parent::Base, script: "true\n", command: &["bash"], env: &[] };
 
 /// Adds what this machine trusts to an image that was pulled.
 pub(super) const TRUST: &str = include_str!("recipe/trust.sh");
