@@ -126,8 +126,14 @@ fn variables(machines: &[Machine]) -> Value {
         "balancer_socket": ADMIN_SOCKET,
         "balancer_backend": BACKEND,
         "docker_registry_mirrors": [format!("http://{registry}")],
-        "docker_insecure_registries": [registry],
+        "docker_insecure_registries": insecure_registries(machines),
     })
+}
+
+/// How Docker is told that the lab's registry has no TLS: as it is usually said, then as BuildKit before Docker 23 reads it; the last wins there.
+pub(super) fn insecure_registries(machines: &[Machine]) -> [String; 2] {
+    let registry = registry(machines);
+    [registry.clone(), format!("http://{registry}")]
 }
 
 /// Where the lab's registry is: host:port.
