@@ -28,6 +28,11 @@ output "app_url" {
   value       = local.app_url
 }
 
+output "load_balancer_name" {
+  description = "The load balancer's own DNS name, for a record that points to it."
+  value       = aws_lb.main.dns_name
+}
+
 output "app_port" {
   description = "The port on which the application listens on each host."
   value       = var.app_port
