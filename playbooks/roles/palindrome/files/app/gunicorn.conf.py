@@ -18,6 +18,9 @@ keepalive = 75
 # On SIGTERM requests are finished. The container's stop grace is longer still.
 graceful_timeout = settings.request_seconds_max + 5
 
+# No way in but HTTP and signals.
+control_socket_disable = True
+
 # A worker whose loop hangs is replaced; a long request does not count, it runs in a thread.
 timeout = 60
 

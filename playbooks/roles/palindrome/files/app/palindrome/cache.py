@@ -3,6 +3,8 @@
 import hashlib
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from palindrome.breaker import Breaker, Open
 
@@ -18,6 +20,8 @@ class Cache:
             ssl=settings.tls,
             socket_connect_timeout=1,
             socket_timeout=1,
+            # Once more, at once: a connection kept from before a restart of Redis is dead, Redis is not.
+            retry=Retry(NoBackoff(), 1),
             decode_responses=True,
         )
         self._breaker = Breaker(redis.RedisError)

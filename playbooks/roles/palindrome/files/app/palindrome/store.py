@@ -69,7 +69,7 @@ class Store:
 
     def _run(self, pool, query, values=None):
         try:
-            with self._breaker, pool.connection(timeout=2) as connection:
+            with self._breaker, pool.connection(timeout=1) as connection:
                 cursor = connection.execute(query, values)
                 return cursor.fetchall() if cursor.description else []
         except Open as error:
