@@ -1,0 +1,337 @@
+//! Argument rows, and arguments checked against them.
+
+use super::{Failure, Module};
+use crate::value::{Map, Text, Value};
+
+/// One argument of a module, as data: the playbook check, `roll doc` and completion read the same row.
+#[derive(Clone, Copy, Debug)]
+pub struct Arg {
+    pub name: &'static str,
+    pub aliases: &'static [&'static str],
+    pub kind: Kind,
+    pub required: bool,
+    /// As it would be written in YAML.
+    pub default: Option<&'static str>,
+    /// For a list, what each of its items may be.
+    pub choices: &'static [&'static str],
+    pub help: &'static str,
+    /// Its value is never shown.
+    pub secret: bool,
+    /// Set by the control side, never by a playbook.
+    pub hidden: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Text; other scalars are taken as Python would print them.
+    Str,
+    /// Text with `~` and `$VAR` expanded on the host.
+    Path,
+    Bool,
+    Int,
+    Float,
+    /// A list of text; a single text is split at commas.
+    List,
+    /// A list whose items are left alone.
+    RawList,
+    Dict,
+    /// Left as it is.
+    Raw,
+}
+
+/// What must hold between arguments.
+#[derive(Clone, Copy, Debug)]
+pub enum Rule {
+    OneOf(&'static [&'static str]),
+    Exclusive(&'static [&'static str]),
+    Together(&'static [&'static str]),
+    /// When the first has this value, all of these are required.
+    If(&'static str, &'static str, &'static [&'static str]),
+}
+
+/// What is wrong with a task's arguments.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Problem {
+    Unknown { name: String },
+    Missing { name: &'static str },
+    Mistyped { name: String, kind: Kind, found: Value },
+    NotAChoice { name: String, choices: &'static [&'static str], found: Value },
+    NoneOf { names: &'static [&'static str] },
+    Exclusive { names: Vec<&'static str> },
+    Together { given: &'static str, missing: &'static str },
+    RequiredBy { name: &'static str, because: &'static str, value: &'static str },
+}
+
+/// Arguments that passed the check: canonical names, defaults filled in, kinds as declared.
+#[derive(Clone, Debug, Default)]
+pub struct Args {
+    map: Map,
+}
+
+impl Arg {
+    /// The name of a row that lets any argument pass (`set_fact`).
+    pub const ANY: &'static str = "*";
+
+    pub const fn new(name: &'static str, kind: Kind, help: &'static str) -> Arg {
+        Arg { name, aliases: &[], kind, required: false, default: None, choices: &[], help, secret: false, hidden: false }
+    }
+
+    #[must_use]
+    pub const fn required(self) -> Arg {
+        Arg { required: true, ..self }
+    }
+
+    #[must_use]
+    pub const fn aliases(self, aliases: &'static [&'static str]) -> Arg {
+        Arg { aliases, ..self }
+    }
+
+    #[must_use]
+    pub const fn default(self, default: &'static str) -> Arg {
+        Arg { default: Some(default), ..self }
+    }
+
+    #[must_use]
+    pub const fn choices(self, choices: &'static [&'static str]) -> Arg {
+        Arg { choices, ..self }
+    }
+
+    #[must_use]
+    pub const fn secret(self) -> Arg {
+        Arg { secret: true, ..self }
+    }
+
+    #[must_use]
+    pub const fn hidden(self) -> Arg {
+        Arg { hidden: true, ..self }
+    }
+
+    fn is_called(&self, name: &str) -> bool {
+        self.name == name || self.aliases.contains(&name)
+    }
+}
+
+impl Kind {
+    /// As Ansible names it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Str => "string",
+            Kind::Path => "path",
+            Kind::Bool => "boolean",
+            Kind::Int => "integer",
+            Kind::Float => "float",
+            Kind::List | Kind::RawList => "list",
+            Kind::Dict => "dictionary",
+            Kind::Raw => "any value",
+        }
+    }
+
+    /// The value as this kind, or `None` where it cannot be read as one.
+    pub fn read(self, value: &Value) -> Option<Value> {
+        match self {
+            Kind::Raw => Some(value.clone()),
+            Kind::Str | Kind::Path => Some(Value::String(value.to_text())),
+            Kind::Bool => value.to_bool().map(Value::Bool),
+            Kind::Int => value.to_int().map(Value::Int),
+            Kind::Float => value.to_float().map(Value::Float),
+            Kind::List => list_of(value).map(|items| items.iter().map(|item| Value::String(item.to_text())).collect()),
+            Kind::RawList => list_of(value).map(Value::list),
+            Kind::Dict => dict_of(value),
+        }
+    }
+}
+
+fn list_of(value: &Value) -> Option<Vec<Value>> {
+    match value {
+        Value::List(items) => Some(items.to_vec()),
+        Value::String(text) if text.is_empty() => Some(Vec::new()),
+        Value::String(text) => Some(text.split(',').map(|part| Value::from(part.trim())).collect()),
+        Value::Int(_) | Value::Float(_) | Value::Bool(_) => Some(vec![value.clone()]),
+        Value::Null | Value::Map(_) | Value::Template(_) => None,
+    }
+}
+
+/// Ansible also takes JSON text and `k=v, k=v` for a dictionary.
+fn dict_of(value: &Value) -> Option<Value> {
+    match value {
+        Value::Map(_) => Some(value.clone()),
+        Value::String(text) if text.trim_start().starts_with('{') => {
+            Value::from_json(text).ok().filter(|parsed| parsed.as_map().is_some())
+        }
+        Value::String(text) => text
+            .split([',', ' '])
+            .filter(|part| !part.trim().is_empty())
+            .map(|part| part.split_once('=').map(|(key, value)| (key.trim().to_owned(), Value::from(value.trim()))))
+            .collect(),
+        _ => None,
+    }
+}
+
+impl Args {
+    /// Checks what a task gives against a module's rows. Values that still hold templates are not judged, so the same check serves
+    /// the playbook before the run and the host during it.
+    pub fn check(module: &Module, given: &Map) -> Result<Args, Vec<Problem>> {
+        let mut problems = Vec::new();
+        let mut map = Map::new();
+        for (key, value) in given {
+            let name = key.to_string();
+            match module.args().find(|arg| arg.is_called(&name)) {
+                None if module.arg(Arg::ANY).is_some() => drop(map.insert(key.clone(), value.clone())),
+                None => problems.push(Problem::Unknown { name }),
+                // Ansible reads a null as "not given".
+                Some(_) if value.is_null() => {}
+                Some(_) if value.has_template() => {
+                    map.insert(canonical(module, &name).into(), value.clone());
+                }
+                Some(arg) => match checked(arg, &name, value) {
+                    Ok(value) => drop(map.insert(arg.name.into(), value)),
+                    Err(problem) => problems.push(problem),
+                },
+            }
+        }
+        for arg in module.args().filter(|arg| arg.required && !map.contains_key(arg.name)) {
+            problems.push(Problem::Missing { name: arg.name });
+        }
+        problems.extend(module.rules.iter().filter_map(|rule| broken(rule, &map)));
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        for arg in module.args().filter(|arg| !map.contains_key(arg.name)).collect::<Vec<_>>() {
+            if let Some(default) = arg.default.and_then(|text| arg.kind.read(&Value::from(text))) {
+                map.insert(arg.name.into(), default);
+            }
+        }
+        Ok(Args { map })
+    }
+
+    pub fn get(&self, name: &str) -> Option<&Value> {
+        self.map.get(name)
+    }
+
+    pub fn has(&self, name: &str) -> bool {
+        self.map.contains_key(name)
+    }
+
+    pub fn str(&self, name: &str) -> Option<&str> {
+        self.map.get(name).and_then(Value::as_str)
+    }
+
+    pub fn text(&self, name: &str) -> Option<Text> {
+        self.map.get(name).map(Value::to_text)
+    }
+
+    /// For a required argument: the check has seen to it that it is there.
+    pub fn required(&self, name: &'static str) -> Result<&str, Failure> {
+        self.str(name).ok_or_else(|| Failure::new(format!("missing required arguments: {name}")))
+    }
+
+    /// False where it was neither given nor has a default.
+    pub fn bool(&self, name: &str) -> bool {
+        self.map.get(name).and_then(Value::as_bool).unwrap_or(false)
+    }
+
+    pub fn int(&self, name: &str) -> Option<i64> {
+        self.map.get(name).and_then(Value::as_int)
+    }
+
+    pub fn float(&self, name: &str) -> Option<f64> {
+        self.map.get(name).and_then(Value::to_float)
+    }
+
+    /// Empty where it was not given.
+    pub fn list(&self, name: &str) -> Vec<String> {
+        self.items(name).iter().map(|item| item.to_text().as_str().to_owned()).collect()
+    }
+
+    pub fn items(&self, name: &str) -> &[Value] {
+        self.map.get(name).and_then(Value::as_list).unwrap_or_default()
+    }
+
+    pub fn dict(&self, name: &str) -> Option<&Map> {
+        self.map.get(name).and_then(Value::as_map)
+    }
+
+    pub fn all(&self) -> &Map {
+        &self.map
+    }
+}
+
+fn canonical(module: &Module, name: &str) -> String {
+    module.arg(name).map_or(name, |arg| arg.name).to_owned()
+}
+
+fn checked(arg: &Arg, name: &str, value: &Value) -> Result<Value, Problem> {
+    let mistyped = || Problem::Mistyped { name: name.to_owned(), kind: arg.kind, found: value.clone() };
+    let read = arg.kind.read(value).ok_or_else(mistyped)?;
+    let chosen = |item: &Value| arg.choices.contains(&item.to_text().as_str());
+    let is_chosen = match &read {
+        Value::List(items) => items.iter().all(chosen),
+        other => chosen(other),
+    };
+    if arg.choices.is_empty() || is_chosen {
+        return Ok(read);
+    }
+    // YAML turns an unquoted `yes` or `off` into a boolean before it reaches a choice of those words.
+    let spelled =
+        value.as_bool().and_then(|truth| arg.choices.iter().find(|choice| Value::from(**choice).to_bool() == Some(truth)));
+    spelled.map(|choice| Value::from(*choice)).ok_or_else(|| Problem::NotAChoice {
+        name: name.to_owned(),
+        choices: arg.choices,
+        found: value.clone(),
+    })
+}
+
+fn broken(rule: &Rule, map: &Map) -> Option<Problem> {
+    let given = |names: &'static [&'static str]| names.iter().copied().filter(|name| map.contains_key(*name)).collect::<Vec<_>>();
+    match rule {
+        Rule::OneOf(names) => given(names).is_empty().then_some(Problem::NoneOf { names }),
+        Rule::Exclusive(names) => {
+            let names = given(names);
+            (names.len() > 1).then_some(Problem::Exclusive { names })
+        }
+        Rule::Together(names) => {
+            let missing = names.iter().copied().find(|name| !map.contains_key(*name))?;
+            given(names).first().map(|given| Problem::Together { given, missing })
+        }
+        Rule::If(because, value, names) => {
+            let holds = map.get(*because).is_some_and(|found| found.to_text().as_str() == *value);
+            let missing = names.iter().copied().find(|name| !map.contains_key(*name));
+            missing.filter(|_| holds).map(|name| Problem::RequiredBy { name, because, value })
+        }
+    }
+}
+
+impl Problem {
+    /// As a sentence fragment, for a failure at run time; the playbook check makes a diagnostic of the same data.
+    pub fn text(&self, module: &str) -> String {
+        match self {
+            Problem::Unknown { name } => format!("module `{module}` has no argument `{name}`"),
+            Problem::Missing { name } => format!("missing required arguments: {name}"),
+            Problem::Mistyped { name, kind, found } => {
+                format!("argument `{name}` takes {} {}, not {}", article(kind.name()), kind.name(), shown(found))
+            }
+            Problem::NotAChoice { name, choices, found } => {
+                format!("value of {name} must be one of: {}, got: {}", choices.join(", "), found.to_text())
+            }
+            Problem::NoneOf { names } => {
+                format!("one of the following is required: {}", names.join(", "))
+            }
+            Problem::Exclusive { names } => {
+                format!("parameters are mutually exclusive: {}", names.join("|"))
+            }
+            Problem::Together { given, missing } => format!("`{given}` also needs `{missing}`"),
+            Problem::RequiredBy { name, because, value } => format!("{because} is {value} but `{name}` is missing"),
+        }
+    }
+}
+
+fn article(word: &str) -> &'static str {
+    if word.starts_with(['a', 'i']) { "an" } else { "a" }
+}
+
+fn shown(value: &Value) -> String {
+    match value {
+        Value::String(text) => format!("the string \"{text}\""),
+        other => format!("the {} {}", other.kind(), other.to_text()),
+    }
+}

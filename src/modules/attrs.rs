@@ -1,0 +1,232 @@
+//! Mode and owner of a file: what a task wants, and the change that brings it about.
+
+use super::{Act, Arg, Args, Change, Failure, Kind, Look, Stat};
+use crate::value::{Map, Value};
+
+/// Wanted attributes; `None` leaves one as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Attrs {
+    pub mode: Option<u32>,
+    pub uid: Option<u32>,
+    pub gid: Option<u32>,
+}
+
+/// The arguments that every module which makes files takes.
+pub const FILE_ARGS: &[Arg] = &[
+    Arg::new("mode", Kind::Raw, "permissions: octal in quotes, or symbolic such as `u=rw,g=r`"),
+    Arg::new("owner", Kind::Str, "name or number of the owning user"),
+    Arg::new("group", Kind::Str, "name or number of the owning group"),
+    Arg::new("seuser", Kind::Str, "SELinux user"),
+    Arg::new("serole", Kind::Str, "SELinux role"),
+    Arg::new("setype", Kind::Str, "SELinux type"),
+    Arg::new("selevel", Kind::Str, "SELinux level"),
+    Arg::new("unsafe_writes", Kind::Bool, "write in place where replacing is not possible").default("no"),
+    Arg::new("attributes", Kind::Str, "file attributes as chattr takes them").aliases(&["attr"]),
+];
+
+impl Attrs {
+    /// What `args` ask for on top of what is there. `is_dir` matters for `X`; a new file starts from 0666 or 0777 less the umask.
+    pub fn wanted(args: &Args, look: &dyn Look, found: Option<&Stat>, is_dir: bool) -> Result<Attrs, Failure> {
+        let current = found.map_or(if is_dir { 0o755 } else { 0o644 }, |stat| stat.mode);
+        let mode = args.get("mode").map(|mode| mode_of(mode, current, is_dir)).transpose()?.flatten();
+        let uid = args.str("owner").map(|owner| id_of(look, "/etc/passwd", "passwd", owner)).transpose()?;
+        let gid = args.str("group").map(|group| id_of(look, "/etc/group", "group", group)).transpose()?;
+        Ok(Attrs { mode, uid, gid })
+    }
+
+    pub fn is_empty(&self) -> bool {
+        *self == Attrs::default()
+    }
+
+    /// Only what differs from `found`.
+    #[must_use]
+    pub fn missing_from(&self, found: &Stat) -> Attrs {
+        Attrs {
+            mode: self.mode.filter(|mode| *mode != found.mode),
+            uid: self.uid.filter(|uid| *uid != found.uid),
+            gid: self.gid.filter(|gid| *gid != found.gid),
+        }
+    }
+
+    /// The change for what is there already, or `None` where it is as wanted.
+    pub fn change(&self, path: &str, found: &Stat, follow: bool) -> Option<Change> {
+        let missing = self.missing_from(found);
+        (!missing.is_empty()).then(|| {
+            let before = Attrs {
+                mode: missing.mode.map(|_| found.mode),
+                uid: missing.uid.map(|_| found.uid),
+                gid: missing.gid.map(|_| found.gid),
+            };
+            let act = Act::SetAttrs { path: path.to_owned(), attrs: missing.clone(), follow };
+            Change::new(path, before.shown(), missing.shown(), act)
+        })
+    }
+
+    fn shown(&self) -> Value {
+        let mut map = Map::new();
+        if let Some(mode) = self.mode {
+            map.insert("mode".into(), octal(mode).into());
+        }
+        if let Some(uid) = self.uid {
+            map.insert("owner".into(), uid.into());
+        }
+        if let Some(gid) = self.gid {
+            map.insert("group".into(), gid.into());
+        }
+        map.into()
+    }
+}
+
+/// `0644`.
+pub fn octal(mode: u32) -> String {
+    format!("{mode:04o}")
+}
+
+/// An octal text, a number (YAML has read `0644` as 420 already), or symbolic clauses applied to `current`. `preserve` is no mode.
+pub fn mode_of(wanted: &Value, current: u32, is_dir: bool) -> Result<Option<u32>, Failure> {
+    let text = match wanted {
+        Value::Int(number) => return in_range(u32::try_from(*number).ok(), wanted).map(Some),
+        other => other.to_text(),
+    };
+    let text = text.trim();
+    if text.is_empty() || text == "preserve" {
+        return Ok(None);
+    }
+    let octal = text.strip_prefix("0o").unwrap_or(text);
+    if octal.bytes().all(|byte| byte.is_ascii_digit()) {
+        return in_range(u32::from_str_radix(octal, 8).ok(), wanted).map(Some);
+    }
+    text.split(',').try_fold(current, |mode, clause| symbolic(clause, mode, is_dir)).map(Some).ok_or_else(|| bad_mode(wanted))
+}
+
+fn in_range(mode: Option<u32>, wanted: &Value) -> Result<u32, Failure> {
+    mode.filter(|mode| *mode <= 0o7777).ok_or_else(|| bad_mode(wanted))
+}
+
+fn bad_mode(wanted: &Value) -> Failure {
+    Failure::new(format!("mode must be in octal or symbolic form, not `{}`", wanted.to_text()))
+}
+
+/// One clause such as `u+x`, `go-w`, `a=rX`.
+fn symbolic(clause: &str, mode: u32, is_dir: bool) -> Option<u32> {
+    let at = clause.find(['+', '-', '='])?;
+    let who = if at == 0 { "a" } else { &clause[..at] };
+    let mut mode = mode;
+    let mut rest = &clause[at..];
+    while let Some(operator) = rest.chars().next() {
+        let end = rest[1..].find(['+', '-', '=']).map_or(rest.len(), |end| end + 1);
+        mode = apply(who, operator, &rest[1..end], mode, is_dir)?;
+        rest = &rest[end..];
+    }
+    Some(mode)
+}
+
+fn apply(who: &str, operator: char, permissions: &str, mode: u32, is_dir: bool) -> Option<u32> {
+    let all = who.contains('a');
+    let classes = [('u', 6, 0o4000), ('g', 3, 0o2000), ('o', 0, 0)];
+    if who.chars().any(|class| !"ugoa".contains(class)) {
+        return None;
+    }
+    let (mut bits, mut covered) = (0, 0);
+    for (class, shift, special) in classes {
+        if !all && !who.contains(class) {
+            continue;
+        }
+        covered |= 0o7 << shift | special;
+        for permission in permissions.chars() {
+            bits |= match permission {
+                'r' => 0o4 << shift,
+                'w' => 0o2 << shift,
+                'x' => 0o1 << shift,
+                'X' if is_dir || mode & 0o111 != 0 => 0o1 << shift,
+                'X' => 0,
+                's' => special,
+                't' => 0o1000,
+                'u' => (mode >> 6 & 7) << shift,
+                'g' => (mode >> 3 & 7) << shift,
+                'o' => (mode & 7) << shift,
+                _ => return None,
+            };
+        }
+    }
+    if all && operator == '=' {
+        covered |= 0o1000;
+    }
+    match operator {
+        '+' => Some(mode | bits),
+        '-' => Some(mode & !bits),
+        '=' => Some(mode & !covered | bits),
+        _ => None,
+    }
+}
+
+/// Reads the account file and falls back to `getent`: a static program must not call libc's name services.
+pub fn id_of(look: &dyn Look, file: &str, database: &str, name: &str) -> Result<u32, Failure> {
+    if let Ok(number) = name.parse() {
+        return Ok(number);
+    }
+    entry_of(look, file, database, 0, name)
+        .and_then(|fields| fields.get(2)?.parse().ok())
+        .ok_or_else(|| Failure::new(format!("failed to look up {} {name}", if database == "passwd" { "user" } else { "group" })))
+}
+
+/// The name of a number, where it has one.
+pub fn name_of(look: &dyn Look, file: &str, database: &str, id: u32) -> Option<String> {
+    entry_of(look, file, database, 2, &id.to_string()).and_then(|fields| fields.into_iter().next())
+}
+
+/// The fields of the line whose field number `column` is `value`.
+pub fn entry_of(look: &dyn Look, file: &str, database: &str, column: usize, value: &str) -> Option<Vec<String>> {
+    let find = |text: &str| {
+        text.lines()
+            .map(|line| line.split(':').map(str::to_owned).collect::<Vec<_>>())
+            .find(|fields| fields.get(column).is_some_and(|field| field == value))
+    };
+    let local = look.text(file).ok().flatten().and_then(|text| find(&text));
+    local.or_else(|| {
+        let output = look.run(&super::Cmd::new(["getent", database, value])).ok()?;
+        output.is_success().then(|| find(&output.stdout_text())).flatten()
+    })
+}
+
+/// The return values that Ansible's file modules share: `uid gid owner group mode state size`.
+pub fn describe(look: &dyn Look, path: &str, values: &mut Map) {
+    let Ok(Some(stat)) = look.stat(path, false) else {
+        return;
+    };
+    values.insert("uid".into(), stat.uid.into());
+    values.insert("gid".into(), stat.gid.into());
+    values
+        .insert("owner".into(), name_of(look, "/etc/passwd", "passwd", stat.uid).unwrap_or_else(|| stat.uid.to_string()).into());
+    values.insert("group".into(), name_of(look, "/etc/group", "group", stat.gid).unwrap_or_else(|| stat.gid.to_string()).into());
+    values.insert("mode".into(), octal(stat.mode).into());
+    values.insert("size".into(), stat.size.into());
+    let state = match stat.kind.as_str() {
+        "directory" => "directory",
+        "link" => "link",
+        "file" if stat.nlink > 1 => "hard",
+        _ => "file",
+    };
+    values.insert("state".into(), state.into());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn modes_are_octal_numbers_or_symbolic() {
+        let mode = |text: &str, current| mode_of(&Value::from(text), current, false).ok().flatten();
+        assert_eq!(mode("0644", 0), Some(0o644));
+        assert_eq!(mode("755", 0), Some(0o755));
+        assert_eq!(mode_of(&Value::from(0o644), 0, false).ok().flatten(), Some(0o644));
+        assert_eq!(mode("u=rw,g=r,o=", 0o777), Some(0o640));
+        assert_eq!(mode("u+x,go-w", 0o666), Some(0o744));
+        assert_eq!(mode("a+X", 0o644), Some(0o644));
+        assert_eq!(mode_of(&Value::from("a+X"), 0o644, true).ok().flatten(), Some(0o755));
+        assert_eq!(mode("u+s", 0o755), Some(0o4755));
+        assert_eq!(mode("preserve", 0o600), None);
+        assert!(mode_of(&Value::from("rwxr-xr-x"), 0, false).is_err());
+        assert!(mode_of(&Value::from("99999"), 0, false).is_err());
+    }
+}

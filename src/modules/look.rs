@@ -1,0 +1,194 @@
+//! What a plan may see of a host.
+
+use super::Failure;
+use crate::value::{Map, Value};
+use std::io;
+use std::time::Duration;
+
+/// Read-only eyes on one host, as the user that the task runs as.
+pub trait Look {
+    /// `Ok(None)` where there is nothing at `path`. With `follow`, of what a link points to.
+    fn stat(&self, path: &str, follow: bool) -> io::Result<Option<Stat>>;
+    fn read(&self, path: &str) -> io::Result<Vec<u8>>;
+    /// Names in a directory, sorted.
+    fn list(&self, path: &str) -> io::Result<Vec<String>>;
+    fn read_link(&self, path: &str) -> io::Result<String>;
+    /// Hex digest of a file; `algorithm` is `sha256`, `sha1` or `md5`.
+    fn digest(&self, path: &str, algorithm: &str) -> io::Result<String>;
+    /// Runs a program that changes nothing (`dpkg-query`, `systemctl show`).
+    fn run(&self, cmd: &Cmd) -> Result<Output, Failure>;
+    /// A request that changes nothing; `http://`, `https://`, or `unix:/path/to.sock:/v1/thing`.
+    fn http(&self, request: &HttpRequest) -> Result<HttpReply, Failure>;
+    /// Whether a TCP connection can be opened in time.
+    fn connect(&self, host: &str, port: u16, timeout: Duration) -> io::Result<()>;
+    /// A file body that the control side sent ahead, by its sha256.
+    fn blob(&self, hash: &str) -> Result<Vec<u8>, Failure>;
+    fn env(&self, name: &str) -> Option<String>;
+    /// Seconds since 1970.
+    fn now(&self) -> f64;
+    fn sleep(&self, time: Duration);
+    /// One line for people who wait ("waiting for the dpkg lock, held by apt-daily (812)").
+    fn say(&self, line: &str);
+    /// Whether the task runs in check mode; almost no plan needs to know.
+    fn is_check(&self) -> bool;
+
+    /// Text of a file, or `None` where there is none; bytes that are not UTF-8 are replaced.
+    fn text(&self, path: &str) -> io::Result<Option<String>> {
+        match self.read(path) {
+            Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn exists(&self, path: &str) -> bool {
+        matches!(self.stat(path, false), Ok(Some(_)))
+    }
+
+    /// The full path of a program, from `PATH` and the places where administration tools live.
+    fn which(&self, program: &str) -> Option<String> {
+        let path = self.env("PATH").unwrap_or_default();
+        let extra = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
+        path.split(':')
+            .chain(extra)
+            .filter(|dir| !dir.is_empty())
+            .map(|dir| format!("{dir}/{program}"))
+            .find(|path| matches!(self.stat(path, true), Ok(Some(stat)) if stat.kind == "file" && stat.mode & 0o111 != 0))
+    }
+}
+
+/// What `lstat`/`stat` say.
+#[derive(Clone, Debug, Default, PartialEq, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Stat {
+    /// `file`, `directory`, `link`, `fifo`, `socket`, `char`, `block`.
+    pub kind: String,
+    /// The lower twelve bits.
+    pub mode: u32,
+    pub uid: u32,
+    pub gid: u32,
+    pub size: u64,
+    pub inode: u64,
+    pub dev: u64,
+    pub nlink: u64,
+    pub blocks: u64,
+    pub block_size: u64,
+    pub rdev: u64,
+    pub atime: f64,
+    pub mtime: f64,
+    pub ctime: f64,
+}
+
+/// A program to run; never through a shell unless the program is one.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Cmd {
+    pub argv: Vec<String>,
+    pub stdin: Option<Vec<u8>>,
+    pub chdir: Option<String>,
+    /// On top of the task's environment.
+    pub env: Vec<(String, String)>,
+    /// Killed after this; none means no limit.
+    pub timeout: Option<Duration>,
+    pub umask: Option<u32>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Output {
+    /// Exit status; minus the signal's number where one ended it.
+    pub code: i32,
+    pub stdout: Vec<u8>,
+    pub stderr: Vec<u8>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct HttpRequest {
+    pub method: String,
+    pub url: String,
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+    pub timeout: Option<Duration>,
+    /// How many redirects are followed.
+    pub redirects: u32,
+    pub skip_verify: bool,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct HttpReply {
+    pub status: u16,
+    pub reason: String,
+    /// Names in lower case.
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+    /// Where redirects ended.
+    pub url: String,
+}
+
+impl Cmd {
+    pub fn new<I: IntoIterator<Item = S>, S: Into<String>>(argv: I) -> Cmd {
+        Cmd { argv: argv.into_iter().map(Into::into).collect(), ..Cmd::default() }
+    }
+
+    #[must_use]
+    pub fn env(mut self, name: &str, value: &str) -> Cmd {
+        self.env.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    #[must_use]
+    pub fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> Cmd {
+        self.stdin = Some(bytes.into());
+        self
+    }
+
+    #[must_use]
+    pub fn timeout(mut self, limit: Duration) -> Cmd {
+        self.timeout = Some(limit);
+        self
+    }
+}
+
+impl Output {
+    pub fn is_success(&self) -> bool {
+        self.code == 0
+    }
+
+    pub fn stdout_text(&self) -> String {
+        String::from_utf8_lossy(&self.stdout).into_owned()
+    }
+
+    pub fn stderr_text(&self) -> String {
+        String::from_utf8_lossy(&self.stderr).into_owned()
+    }
+}
+
+impl HttpRequest {
+    pub fn get(url: impl Into<String>) -> HttpRequest {
+        HttpRequest { method: "GET".to_owned(), url: url.into(), redirects: 10, ..HttpRequest::default() }
+    }
+
+    pub fn new(method: &str, url: impl Into<String>) -> HttpRequest {
+        HttpRequest { method: method.to_owned(), url: url.into(), ..HttpRequest::default() }
+    }
+
+    #[must_use]
+    pub fn json(mut self, body: &Value) -> HttpRequest {
+        self.headers.push(("Content-Type".to_owned(), "application/json".to_owned()));
+        self.body = body.to_json().into_bytes();
+        self
+    }
+}
+
+impl HttpReply {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    }
+
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    /// The body as JSON; a body that is not JSON is an empty map.
+    pub fn json(&self) -> Value {
+        Value::from_json(&self.text()).unwrap_or_else(|_| Value::map(Map::new()))
+    }
+}

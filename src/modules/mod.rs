@@ -1,0 +1,173 @@
+//! What a task does on a host: one file a module, one row in [`MODULES`].
+//!
+//! A module is *plan, then apply*. [`Module::plan`] may only look (it is given a [`Look`]) and answers with the changes
+//! that would bring the host to the wanted state. A [`Change`] is data with its before and after: it is what `--diff`
+//! prints, `--check` stops after it, `changed` is "there was one", and planning again after applying must give none.
+//! Applying is the same for every module: each change carries one [`Act`], and [`Touch::perform`] carries it out.
+//!
+//! Nothing here opens a file or runs a program by itself: everything goes through `Look` and `Touch`, which `remote`
+//! implements on a real host and the tests implement on data. Start reading at [`Module`], then `stat.rs`.
+
+pub mod args;
+pub mod attrs;
+#[cfg(feature = "control")]
+pub mod control;
+pub mod look;
+pub mod touch;
+
+pub use args::{Arg, Args, Kind, Problem, Rule};
+pub use attrs::Attrs;
+pub use look::{Cmd, HttpReply, HttpRequest, Look, Output, Stat};
+pub use touch::{Act, Content, Done, Touch};
+
+use crate::value::{Map, Value};
+
+/// One row: what users call, what it takes, and how it plans.
+#[derive(Clone, Copy)]
+pub struct Module {
+    /// The short name, such as `docker_container`.
+    pub name: &'static str,
+    /// The collection it is known under, such as `community.docker`; `ansible.legacy` is understood for `ansible.builtin`.
+    pub collection: &'static str,
+    /// One line for `roll doc`.
+    pub summary: &'static str,
+    /// Argument rows, in groups that modules share.
+    pub args: &'static [&'static [Arg]],
+    pub rules: &'static [Rule],
+    /// The argument a task's bare text is for (`command: ls` is `_raw_params`).
+    pub free_form: Option<&'static str>,
+    pub plan: fn(&Args, &dyn Look) -> Result<Plan, Failure>,
+    /// Builds the return values after applying; [`finish_plainly`] where the plan knows them all.
+    pub finish: fn(&Args, Map, &[Done]) -> Result<Map, Failure>,
+}
+
+/// What a module found and what it would do.
+#[derive(Debug, Default)]
+pub struct Plan {
+    /// Carried out in order; the first failure ends the task.
+    pub changes: Vec<Change>,
+    /// Return values that are known from looking.
+    pub values: Map,
+    /// Plan once more after applying, because what to do next depends on it (at most three rounds; `--check` stops after one).
+    pub again: bool,
+    /// Set where "a change was applied" is not what Ansible calls `changed` (a refreshed package cache, say).
+    pub changed: Option<bool>,
+    /// The task has nothing to do on this host; Ansible's `skipped`, with this message.
+    pub skipped: Option<String>,
+}
+
+/// One thing that is not as wanted.
+#[derive(Debug, Clone)]
+pub struct Change {
+    /// What is changed: a path, a unit, a container. The header of its diff.
+    pub what: String,
+    /// Before and after, as text or as a small map; what `--diff` shows. Null where nothing can be shown.
+    pub before: Value,
+    pub after: Value,
+    pub act: Act,
+}
+
+/// Why a module could not do its work. `values` become return values beside `msg` (`rc`, `stderr` …).
+#[derive(Debug, Clone, Default)]
+pub struct Failure {
+    pub msg: String,
+    pub values: Map,
+}
+
+impl Plan {
+    /// Nothing to change; only values to return.
+    pub fn of(values: Map) -> Plan {
+        Plan { values, ..Plan::default() }
+    }
+
+    pub fn set(&mut self, key: &str, value: impl Into<Value>) -> &mut Plan {
+        self.values.insert(key.into(), value.into());
+        self
+    }
+
+    pub fn push(&mut self, change: Change) -> &mut Plan {
+        self.changes.push(change);
+        self
+    }
+}
+
+impl Change {
+    pub fn new(what: impl Into<String>, before: impl Into<Value>, after: impl Into<Value>, act: Act) -> Change {
+        Change { what: what.into(), before: before.into(), after: after.into(), act }
+    }
+
+    /// A command to run; before and after cannot be shown.
+    pub fn run(what: impl Into<String>, cmd: Cmd) -> Change {
+        Change::new(what, Value::Null, Value::Null, Act::Run(cmd))
+    }
+}
+
+impl Failure {
+    pub fn new(msg: impl Into<String>) -> Failure {
+        Failure { msg: msg.into(), values: Map::new() }
+    }
+
+    #[must_use]
+    pub fn with(mut self, key: &str, value: impl Into<Value>) -> Failure {
+        self.values.insert(key.into(), value.into());
+        self
+    }
+
+    /// `doing` says what was tried, as in "cannot read /etc/hosts".
+    pub fn io(doing: impl std::fmt::Display, error: &std::io::Error) -> Failure {
+        Failure::new(format!("{doing}: {error}"))
+    }
+
+    /// A program that ended badly: its last words, and `rc`, `stdout`, `stderr` as values.
+    pub fn of_command(doing: impl std::fmt::Display, output: &Output) -> Failure {
+        let stderr = output.stderr_text();
+        let last = if stderr.trim().is_empty() { output.stdout_text() } else { stderr.clone() };
+        Failure::new(format!("{doing}: {}", last.trim()))
+            .with("rc", output.code)
+            .with("stdout", output.stdout_text())
+            .with("stderr", stderr)
+    }
+}
+
+/// For modules whose plan already knows every return value.
+pub fn finish_plainly(_: &Args, values: Map, done: &[Done]) -> Result<Map, Failure> {
+    let mut values = values;
+    for one in done {
+        values.extend(one.values.clone());
+    }
+    Ok(values)
+}
+
+impl Module {
+    /// Every argument row.
+    pub fn args(&self) -> impl Iterator<Item = &'static Arg> {
+        self.args.iter().copied().flatten()
+    }
+
+    pub fn arg(&self, name: &str) -> Option<&'static Arg> {
+        self.args().find(|arg| arg.name == name || arg.aliases.contains(&name))
+    }
+}
+
+/// The row for a name as a playbook writes it: `apt`, `ansible.builtin.apt`, `community.docker.docker_image`.
+pub fn find(name: &str) -> Option<&'static Module> {
+    let (collection, short) = name.rsplit_once('.').map_or((None, name), |(collection, short)| (Some(collection), short));
+    rows().find(|module| {
+        module.name == short
+            && collection.is_none_or(|collection| {
+                collection == module.collection || (collection == "ansible.legacy" && module.collection == "ansible.builtin")
+            })
+    })
+}
+
+/// Every row that a playbook may name, and the internal ones.
+pub fn rows() -> impl Iterator<Item = &'static Module> {
+    #[cfg(feature = "control")]
+    let control = control::CONTROL;
+    #[cfg(not(feature = "control"))]
+    let control: &[&'static Module] = &[];
+    MODULES.iter().chain(control).copied()
+}
+
+/// Every module of the host side, by name. A name that begins with `_` is for `roll` itself and cannot be called from a playbook.
+pub static MODULES: &[&Module] = &[];

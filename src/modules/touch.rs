@@ -1,0 +1,107 @@
+//! What can be done to a host: a closed list of acts, each of them data.
+
+use super::{Attrs, Cmd, Failure, HttpRequest, Look};
+use crate::value::Map;
+
+/// Hands on one host. Only [`Touch::perform`] ever changes anything.
+pub trait Touch {
+    /// Carries one act out, whole or not at all as far as the system allows it.
+    fn perform(&mut self, act: &Act) -> Result<Done, Failure>;
+    fn look(&self) -> &dyn Look;
+}
+
+/// One mutation of a host.
+#[derive(Clone, Debug)]
+pub enum Act {
+    /// Replaces a file atomically: temp file in the same directory, owner and mode, `validate`, fsync, rename.
+    Write(Write),
+    /// Mode and owner of what is there.
+    SetAttrs {
+        path: String,
+        attrs: Attrs,
+        follow: bool,
+    },
+    /// A directory; parents must exist.
+    MakeDir {
+        path: String,
+        attrs: Attrs,
+    },
+    /// A file, a link, or a directory with everything in it; links are not followed.
+    Remove {
+        path: String,
+    },
+    /// Replaces what is there, if it is a link or a file, atomically.
+    Symlink {
+        path: String,
+        target: String,
+    },
+    Hardlink {
+        path: String,
+        target: String,
+    },
+    /// Times in seconds since 1970; creates an empty file where there is none. `None` leaves a time alone.
+    SetTimes {
+        path: String,
+        atime: Option<f64>,
+        mtime: Option<f64>,
+    },
+    Run(Cmd),
+    /// A request that changes something; a status of 400 and more fails the task unless listed in `accept`.
+    Http {
+        request: HttpRequest,
+        accept: &'static [u16],
+    },
+    /// Body of a request into a file, streamed; `checksum` is `algorithm:hex`.
+    Download {
+        request: HttpRequest,
+        checksum: Option<String>,
+        write: Box<Write>,
+    },
+    /// A fresh temporary file or directory; answers with `path`.
+    MakeTemp {
+        dir: Option<String>,
+        prefix: String,
+        suffix: String,
+        is_dir: bool,
+    },
+    /// Nothing to carry out: the change only says that something is not as wanted.
+    Note,
+}
+
+#[derive(Clone, Debug)]
+pub struct Write {
+    pub path: String,
+    pub content: Content,
+    pub attrs: Attrs,
+    /// A command with `%s` for the new file; it must succeed before the old one is replaced.
+    pub validate: Option<String>,
+    /// Keep a copy of the old file beside it; answers with `backup_file`.
+    pub backup: bool,
+    /// Write in place where the directory does not allow renaming.
+    pub unsafe_writes: bool,
+}
+
+/// The bytes of a file to be written.
+#[derive(Clone, Debug)]
+pub enum Content {
+    Bytes(Vec<u8>),
+    /// Sent ahead by the control side, named by its sha256.
+    Blob(String),
+    /// A file on the host.
+    File(String),
+}
+
+/// What came of one act.
+#[derive(Clone, Debug, Default)]
+pub struct Done {
+    /// Return values (`rc`, `stdout`, `backup_file`, `status` …).
+    pub values: Map,
+    /// Set where only doing it told whether anything changed (a download of the same bytes).
+    pub changed: Option<bool>,
+}
+
+impl Write {
+    pub fn new(path: impl Into<String>, content: Content) -> Write {
+        Write { path: path.into(), content, attrs: Attrs::default(), validate: None, backup: false, unsafe_writes: false }
+    }
+}
