@@ -335,7 +335,7 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     fn body(&mut self, body: &Body, scope: &Scope) {
-        for structure in body.iter() {
+        for structure in body {
             match structure {
                 // Names of the resource's own arguments.
                 Structure::Attribute(attribute) if attribute.key() == "ignore_changes" => {}
@@ -408,7 +408,7 @@ impl Walk<'_> {
             },
             Expression::ForExpr(each) => {
                 self.expression(&each.collection_expr, scope);
-                let inner = scope.with(each.key_var.iter().chain([&each.value_var]).map(|name| name.as_str()));
+                let inner = scope.with(each.key_var.iter().chain([&each.value_var]).map(hcl::Identifier::as_str));
                 for part in each.key_expr.iter().chain([&each.value_expr]).chain(&each.cond_expr) {
                     self.expression(part, &inner);
                 }
@@ -475,7 +475,7 @@ impl Walk<'_> {
                     }
                     Directive::For(each) => {
                         self.expression(&each.collection_expr, scope);
-                        let names = each.key_var.iter().chain([&each.value_var]).map(|name| name.as_str());
+                        let names = each.key_var.iter().chain([&each.value_var]).map(hcl::Identifier::as_str);
                         self.template(&each.template, &scope.with(names));
                     }
                 },
