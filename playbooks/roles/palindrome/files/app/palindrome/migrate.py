@@ -1,6 +1,7 @@
 """Creates the database and its users, and brings the schema to what this release needs: `python -m palindrome.migrate`.
 
-May be run any number of times and by several at once; prints what it did as one line of JSON.
+May be run any number of times and by several at once; prints what it did as one line of JSON. It runs while the release before this
+one still serves, so a migration may add and may not take away what that release uses.
 """
 
 import json
