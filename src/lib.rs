@@ -15,7 +15,12 @@ pub mod event;
 #[cfg(feature = "control")]
 pub mod yaml;
 #[cfg(feature = "control")]
+pub mod inventory;
+#[cfg(feature = "control")]
 pub mod playbook;
 // Floor 4: decisions.
 #[cfg(feature = "control")]
 pub mod strategy;
+// Floor 5: hands.
+#[cfg(feature = "control")]
+pub mod report;
