@@ -24,3 +24,5 @@ pub mod strategy;
 // Floor 5: hands.
 #[cfg(feature = "control")]
 pub mod actions;
+#[cfg(feature = "control")]
+pub mod report;
