@@ -14,3 +14,6 @@ pub mod event;
 // Floor 3: the model.
 #[cfg(feature = "control")]
 pub mod yaml;
+// Floor 5: hands.
+#[cfg(feature = "control")]
+pub mod connection;
