@@ -16,6 +16,11 @@ pub mod event;
 pub mod yaml;
 #[cfg(feature = "control")]
 pub mod playbook;
+#[cfg(feature = "control")]
+pub mod vars;
 // Floor 4: decisions.
 #[cfg(feature = "control")]
 pub mod strategy;
+// Floor 5: hands.
+#[cfg(feature = "control")]
+pub mod actions;

@@ -15,5 +15,5 @@ pub mod task;
 
 pub use program::{BlockInfo, Part, Program, Step, StepKind};
 pub use roles::Parts;
-pub use reader::Reader;
+pub use reader::{DIAGNOSTICS_MAX, Reader, Render};
 pub use task::{Action, ActionKind, Block, Context, Item, Play, Role, RoleUse, Task};

@@ -161,7 +161,7 @@ impl Reader {
         let context = Arc::new(Context { keywords, ..Context::default() });
         self.used.clear();
         self.handlers.clear();
-        let mut section = |reader: &mut Reader, name: &str| match node.get(name) {
+        let section = |reader: &mut Reader, name: &str| match node.get(name) {
             Some(list) => reader.items(list, &context, path, false),
             None => Vec::new(),
         };
