@@ -10,13 +10,25 @@
 
 pub mod args;
 pub mod attrs;
+pub mod clock;
 #[cfg(feature = "control")]
 pub mod control;
 pub mod expand;
+pub mod glob;
 pub mod look;
+pub mod paths;
 pub mod touch;
+pub mod words;
 
+mod command;
+mod copy;
+mod fetch;
+mod file;
 mod ping;
+mod shell;
+mod slurp;
+mod stat;
+mod tempfile;
 
 pub use args::{Arg, Args, Kind, Problem, Rule};
 pub use attrs::Attrs;
@@ -100,6 +112,11 @@ impl Change {
         Change { what: what.into(), before: before.into(), after: after.into(), act }
     }
 
+    /// A step of a bigger change that is shown already.
+    pub fn step(what: impl Into<String>, act: Act) -> Change {
+        Change::new(what, Value::Null, Value::Null, act)
+    }
+
     /// A command to run; before and after cannot be shown.
     pub fn run(what: impl Into<String>, cmd: Cmd) -> Change {
         Change::new(what, Value::Null, Value::Null, Act::Run(cmd))
@@ -175,5 +192,13 @@ pub fn rows() -> impl Iterator<Item = &'static Module> {
 
 /// Every module of the host side, by name. A name that begins with `_` is for `roll` itself and cannot be called from a playbook.
 pub static MODULES: &[&Module] = &[
-    &ping::MODULE, //
+    &command::MODULE,
+    &copy::MODULE,
+    &fetch::MODULE,
+    &file::MODULE,
+    &ping::MODULE,
+    &shell::MODULE,
+    &slurp::MODULE,
+    &stat::MODULE,
+    &tempfile::MODULE,
 ];
