@@ -16,6 +16,7 @@ pub mod expand;
 pub mod look;
 pub mod touch;
 
+mod docker;
 mod ping;
 
 pub use args::{Arg, Args, Kind, Problem, Rule};
@@ -175,5 +176,13 @@ pub fn rows() -> impl Iterator<Item = &'static Module> {
 
 /// Every module of the host side, by name. A name that begins with `_` is for `roll` itself and cannot be called from a playbook.
 pub static MODULES: &[&Module] = &[
+    &docker::container::MODULE,
+    &docker::container_info::MODULE,
+    &docker::host_info::MODULE,
+    &docker::image::MODULE,
+    &docker::image_info::MODULE,
+    &docker::login::MODULE,
+    &docker::network::MODULE,
+    &docker::prune::MODULE,
     &ping::MODULE, //
 ];

@@ -14,6 +14,6 @@ mod section;
 pub mod task;
 
 pub use program::{BlockInfo, Part, Program, Step, StepKind};
-pub use roles::Parts;
 pub use reader::Reader;
+pub use roles::Parts;
 pub use task::{Action, ActionKind, Block, Context, Item, Play, Role, RoleUse, Task};
