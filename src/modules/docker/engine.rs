@@ -34,11 +34,6 @@ impl<'a> Engine<'a> {
         Ok(Engine { look, base: base_of(&host)?, host, version: RefCell::new(version), timeout })
     }
 
-    /// The daemon on its usual socket.
-    pub(crate) fn local(look: &'a dyn Look) -> Result<Engine<'a>, Failure> {
-        Engine::of(&Args::default(), look)
-    }
-
     /// A thing by path, or `None` where the daemon knows no such thing.
     pub(crate) fn get(&self, path: &str) -> Result<Option<Value>, Failure> {
         self.get_with(path, &[])

@@ -67,7 +67,8 @@ fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
 fn finish(args: &Args, mut values: Map, done: &[Done], _: &dyn Look) -> Result<Map, Failure> {
     let mut has_removed = false;
     for ((kind, key), done) in KINDS.iter().filter(|(kind, _)| args.bool(kind)).zip(done) {
-        let json = done.values.get("json").cloned().unwrap_or_default();
+        let content = done.values.get("content").and_then(Value::as_str).unwrap_or_default();
+        let json = Value::from_json(content).unwrap_or_default();
         let removed = json.get(key).cloned().unwrap_or_default();
         let removed = if removed.is_null() { Value::list(Vec::new()) } else { removed };
         has_removed |= removed.as_list().is_some_and(|removed| !removed.is_empty());
