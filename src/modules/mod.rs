@@ -22,6 +22,7 @@ pub mod words;
 
 mod command;
 mod copy;
+mod docker;
 mod fetch;
 mod file;
 mod ping;
@@ -194,6 +195,14 @@ pub fn rows() -> impl Iterator<Item = &'static Module> {
 pub static MODULES: &[&Module] = &[
     &command::MODULE,
     &copy::MODULE,
+    &docker::container::MODULE,
+    &docker::container_info::MODULE,
+    &docker::host_info::MODULE,
+    &docker::image::MODULE,
+    &docker::image_info::MODULE,
+    &docker::login::MODULE,
+    &docker::network::MODULE,
+    &docker::prune::MODULE,
     &fetch::MODULE,
     &file::MODULE,
     &ping::MODULE,

@@ -21,7 +21,11 @@ pub struct Step {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum StepKind {
-    Task { task: usize, once: bool, fatal: bool },
+    Task {
+        task: usize,
+        once: bool,
+        fatal: bool,
+    },
     /// Ends of a block's parts.
     EndBody(usize),
     EndRescue(usize),
