@@ -8,6 +8,7 @@
 //! Nothing here opens a file or runs a program by itself: everything goes through `Look` and `Touch`, which `remote`
 //! implements on a real host and the tests implement on data. Start reading at [`Module`], then `stat.rs`.
 
+mod apt;
 pub mod args;
 pub mod attrs;
 pub mod look;
@@ -159,4 +160,6 @@ pub fn find(name: &str) -> Option<&'static Module> {
 }
 
 /// Every module of the host side, by name. A name that begins with `_` is for `roll` itself and cannot be called from a playbook.
-pub static MODULES: &[&Module] = &[];
+pub static MODULES: &[&Module] = &[
+    &apt::MODULE,
+];
