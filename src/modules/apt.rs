@@ -31,9 +31,13 @@ pub(super) const MODULE: Module = Module {
 
 const ARGS: &[Arg] = &[
     Arg::new("name", Kind::List, "packages: `nginx`, `nginx=1.2*`, `nginx>=1.2`, `php8.*`").aliases(&["package", "pkg"]),
-    Arg::new("state", Kind::Str, "what is wanted of them")
-        .default("present")
-        .choices(&["absent", "build-dep", "latest", "present", "fixed"]),
+    Arg::new("state", Kind::Str, "what is wanted of them").default("present").choices(&[
+        "absent",
+        "build-dep",
+        "latest",
+        "present",
+        "fixed",
+    ]),
     Arg::new("update_cache", Kind::Bool, "refresh the package lists first").aliases(&["update-cache"]),
     Arg::new("cache_valid_time", Kind::Int, "refresh them only when they are older than this many seconds").default("0"),
     Arg::new("update_cache_retries", Kind::Int, "how often a failed download of the lists is tried again").default("5"),
@@ -140,14 +144,15 @@ fn asks_only_for_update(args: &Args) -> bool {
     !args.has("name") && !args.has("deb") && matches!(args.str("upgrade"), None | Some("no"))
 }
 
-fn finish(args: &Args, values: Map, done: &[Done]) -> Result<Map, Failure> {
+fn finish(args: &Args, values: Map, done: &[Done], _: &dyn Look) -> Result<Map, Failure> {
     let mut values = values;
     let was_updated = values.get("cache_updated").and_then(Value::as_bool).unwrap_or(false);
     let stdout = |one: &Done| one.values.get("stdout").map(|text| text.to_text().as_str().to_owned());
     let outputs: Vec<String> = done.iter().filter_map(stdout).collect();
     // What apt-get found to do is only known afterwards where the lists were new to it.
     let did_something = |output: &String| !is_idle(output);
-    let is_update = |output: &&String| was_updated && output.contains("Reading package lists") && !output.contains("newly installed");
+    let is_update =
+        |output: &&String| was_updated && output.contains("Reading package lists") && !output.contains("newly installed");
     let (updates, works): (Vec<&String>, Vec<&String>) = outputs.iter().partition(is_update);
     if !outputs.is_empty() {
         let by_update = asks_only_for_update(args) && updates.iter().any(|output| fetched(output));
@@ -214,7 +219,8 @@ impl Apt<'_> {
     }
 
     fn upgrade(&self, kind: &str) -> Job {
-        let (command, extra) = if matches!(kind, "dist" | "full") { ("dist-upgrade", None) } else { ("upgrade", Some("--with-new-pkgs")) };
+        let (command, extra) =
+            if matches!(kind, "dist" | "full") { ("dist-upgrade", None) } else { ("upgrade", Some("--with-new-pkgs")) };
         let mut argv = vec![command.to_owned()];
         argv.extend(extra.map(str::to_owned));
         argv.extend(self.options());
@@ -244,7 +250,8 @@ impl Apt<'_> {
                 Ok(self.job("install", self.operands(&specs, must_update)?, None))
             }
             _ => {
-                let missing: Vec<Spec> = specs.into_iter().filter(|spec| !is_satisfied(spec, dpkg) && self.may_install(spec, dpkg)).collect();
+                let missing: Vec<Spec> =
+                    specs.into_iter().filter(|spec| !is_satisfied(spec, dpkg) && self.may_install(spec, dpkg)).collect();
                 Ok(self.job("install", self.operands(&missing, must_update)?, None))
             }
         }
@@ -405,7 +412,9 @@ impl Apt<'_> {
         cmd.stdin = body.map(<[u8]>::to_vec);
         let output = self.look.run(&cmd)?;
         let text = output.stdout_text();
-        let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": ")).map(|value| value.trim().to_owned());
+        let field = |name: &str| {
+            text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": ")).map(|value| value.trim().to_owned())
+        };
         match (field("Package"), field("Version"), field("Architecture")) {
             (Some(name), Some(version), Some(arch)) if output.is_success() => Ok([name, version, arch]),
             _ => Err(Failure::of_command(format!("{deb} is not a Debian package"), &output)),
@@ -494,7 +503,9 @@ fn is_satisfied(spec: &Spec, dpkg: &Dpkg) -> bool {
 
 fn no_candidate(spec: &Spec, sign: &str, version: &str) -> Failure {
     let name = &spec.name;
-    Failure::new(format!("no available installation candidate for {name}{sign}{version}; `apt-cache policy {name}` shows what there is"))
+    Failure::new(format!(
+        "no available installation candidate for {name}{sign}{version}; `apt-cache policy {name}` shows what there is"
+    ))
 }
 
 /// Reads the `Inst`, `Remv`, `Purg`, `Conf` and `Del` lines of a simulation.
@@ -546,7 +557,10 @@ mod tests {
             Inst libc6 [2.36-9] (2.36-10 Debian:12 [amd64]) []\nConf tree (2.1.0-1 Debian:12.15/oldstable [amd64])\nRemv mawk [1.3]\n\
             Purg nano [7.2]\nDel gone 1.0 [12 kB]\n";
         let (before, after) = foretold(output);
-        assert_eq!(Value::from(before).to_json(), r#"{"libc6":"2.36-9","mawk":"1.3","nano":"7.2","gone":"kB]"}"#.replace("\"kB]\"", "null"));
+        assert_eq!(
+            Value::from(before).to_json(),
+            r#"{"libc6":"2.36-9","mawk":"1.3","nano":"7.2","gone":"kB]"}"#.replace("\"kB]\"", "null")
+        );
         assert_eq!(Value::from(after).to_json(), r#"{"tree":"2.1.0-1","libc6":"2.36-10"}"#);
     }
 

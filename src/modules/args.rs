@@ -1,6 +1,6 @@
 //! Argument rows, and arguments checked against them.
 
-use super::{Failure, Module};
+use super::{Failure, Look, Module, expand};
 use crate::value::{Map, Text, Value};
 
 /// One argument of a module, as data: the playbook check, `roll doc` and completion read the same row.
@@ -198,6 +198,17 @@ impl Args {
             }
         }
         Ok(Args { map })
+    }
+
+    /// Expands `~` and `$VAR` in every path, which only the host can do.
+    pub fn expand_paths(&mut self, module: &Module, look: &dyn Look) {
+        for arg in module.args().filter(|arg| arg.kind == Kind::Path) {
+            if let Some(value) = self.map.get_mut(arg.name)
+                && let Some(path) = value.as_str()
+            {
+                *value = Value::from(expand::path(look, path));
+            }
+        }
     }
 
     pub fn get(&self, name: &str) -> Option<&Value> {

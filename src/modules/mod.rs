@@ -11,18 +11,24 @@
 mod apt;
 pub mod args;
 pub mod attrs;
+pub mod expand;
 pub mod look;
 pub mod touch;
 
+mod ping;
+mod service;
+mod systemd;
+mod systemd_service;
+
 pub use args::{Arg, Args, Kind, Problem, Rule};
 pub use attrs::Attrs;
-pub use look::{Cmd, HttpReply, HttpRequest, Look, Output, Stat};
+pub use look::{Cmd, HttpReply, HttpRequest, Look, Output, Space, Stat};
 pub use touch::{Act, Content, Done, Touch};
 
 use crate::value::{Map, Value};
 
 /// One row: what users call, what it takes, and how it plans.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Module {
     /// The short name, such as `docker_container`.
     pub name: &'static str,
@@ -36,8 +42,9 @@ pub struct Module {
     /// The argument a task's bare text is for (`command: ls` is `_raw_params`).
     pub free_form: Option<&'static str>,
     pub plan: fn(&Args, &dyn Look) -> Result<Plan, Failure>,
-    /// Builds the return values after applying; [`finish_plainly`] where the plan knows them all.
-    pub finish: fn(&Args, Map, &[Done]) -> Result<Map, Failure>,
+    /// Builds the return values after applying (not in check mode), and may look once more; [`finish_plainly`] where the plan knows
+    /// them all.
+    pub finish: fn(&Args, Map, &[Done], &dyn Look) -> Result<Map, Failure>,
 }
 
 /// What a module found and what it would do.
@@ -129,7 +136,7 @@ impl Failure {
 }
 
 /// For modules whose plan already knows every return value.
-pub fn finish_plainly(_: &Args, values: Map, done: &[Done]) -> Result<Map, Failure> {
+pub fn finish_plainly(_: &Args, values: Map, done: &[Done], _: &dyn Look) -> Result<Map, Failure> {
     let mut values = values;
     for one in done {
         values.extend(one.values.clone());
@@ -161,5 +168,9 @@ pub fn find(name: &str) -> Option<&'static Module> {
 
 /// Every module of the host side, by name. A name that begins with `_` is for `roll` itself and cannot be called from a playbook.
 pub static MODULES: &[&Module] = &[
+    &ping::MODULE, //
     &apt::MODULE,
+    &service::MODULE,
+    &systemd::MODULE,
+    &systemd_service::MODULE,
 ];

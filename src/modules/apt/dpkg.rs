@@ -113,7 +113,11 @@ impl Dpkg {
 fn pending_updates(look: &dyn Look) -> Vec<String> {
     let names = look.list(UPDATES).unwrap_or_default();
     let is_numbered = |name: &String| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit());
-    names.iter().filter(|name| is_numbered(name)).filter_map(|name| look.text(&format!("{UPDATES}/{name}")).ok().flatten()).collect()
+    names
+        .iter()
+        .filter(|name| is_numbered(name))
+        .filter_map(|name| look.text(&format!("{UPDATES}/{name}")).ok().flatten())
+        .collect()
 }
 
 impl Package {
