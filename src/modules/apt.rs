@@ -99,11 +99,11 @@ struct Job {
 fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
     let missing = || Failure::new("there is no apt-get on this host: use `package`, or the module of its own package manager");
     let apt = Apt { args, look, program: look.which("apt-get").ok_or_else(missing)? };
-    let updated = apt.cache_time();
+    let updated = cache_time(look);
     let must_update = apt.must_update(updated);
     let mut plan = Plan::default();
     plan.set("cache_updated", must_update);
-    plan.set("cache_update_time", if must_update { look.now() as i64 } else { updated });
+    plan.set("cache_update_time", updated);
     let (mut jobs, mut files) = apt.jobs(must_update)?;
     let is_idle = jobs.is_empty() && files.is_empty() && !must_update;
     if !is_idle && !look.is_check() && lock::wait(look, args.int("lock_timeout").unwrap_or(60))? {
@@ -144,19 +144,18 @@ fn asks_only_for_update(args: &Args) -> bool {
     !args.has("name") && !args.has("deb") && matches!(args.str("upgrade"), None | Some("no"))
 }
 
-fn finish(args: &Args, values: Map, done: &[Done], _: &dyn Look) -> Result<Map, Failure> {
+fn finish(args: &Args, values: Map, done: &[Done], look: &dyn Look) -> Result<Map, Failure> {
     let mut values = values;
     let was_updated = values.get("cache_updated").and_then(Value::as_bool).unwrap_or(false);
-    let stdout = |one: &Done| one.values.get("stdout").map(|text| text.to_text().as_str().to_owned());
-    let outputs: Vec<String> = done.iter().filter_map(stdout).collect();
-    // What apt-get found to do is only known afterwards where the lists were new to it.
-    let did_something = |output: &String| !is_idle(output);
-    let is_update =
-        |output: &&String| was_updated && output.contains("Reading package lists") && !output.contains("newly installed");
-    let (updates, works): (Vec<&String>, Vec<&String>) = outputs.iter().partition(is_update);
-    if !outputs.is_empty() {
-        let by_update = asks_only_for_update(args) && updates.iter().any(|output| fetched(output));
-        values.insert("changed".into(), (by_update || works.into_iter().any(did_something)).into());
+    let before = values.get("cache_update_time").and_then(Value::as_int).unwrap_or(0);
+    let now = cache_time(look);
+    values.insert("cache_updated".into(), (was_updated && now != before).into());
+    values.insert("cache_update_time".into(), now.into());
+    if was_updated {
+        // What apt-get found to do was only known once it had the new lists.
+        let outputs = done.iter().filter_map(|one| one.values.get("stdout")).map(|text| text.to_text().as_str().to_owned());
+        let worked = outputs.skip_while(|output| !is_update(output)).skip(1).any(|output| !is_idle(&output));
+        values.insert("changed".into(), (worked || asks_only_for_update(args) && now != before).into());
     }
     for one in done {
         for key in ["stdout", "stderr"] {
@@ -168,6 +167,11 @@ fn finish(args: &Args, values: Map, done: &[Done], _: &dyn Look) -> Result<Map, 
     Ok(values)
 }
 
+/// The output of `apt-get update`, which also ends after reading the lists but installs nothing.
+fn is_update(output: &str) -> bool {
+    output.contains("Reading package lists") && !output.contains("newly installed")
+}
+
 /// apt-get's summary says that there was nothing to do.
 fn is_idle(output: &str) -> bool {
     output.lines().any(|line| {
@@ -175,18 +179,13 @@ fn is_idle(output: &str) -> bool {
     }) && !output.contains("\nSetting up ")
 }
 
-/// Whether any list was new.
-fn fetched(output: &str) -> bool {
-    output.lines().any(|line| line.starts_with("Get:"))
+/// When the lists were last refreshed; 0 where they never were.
+fn cache_time(look: &dyn Look) -> i64 {
+    let time = |path: &str| look.stat(path, true).ok().flatten().map(|stat| stat.mtime as i64);
+    time(UPDATE_STAMP).or_else(|| time(LISTS)).unwrap_or(0)
 }
 
 impl Apt<'_> {
-    /// When the lists were last refreshed; 0 where they never were.
-    fn cache_time(&self) -> i64 {
-        let time = |path: &str| self.look.stat(path, true).ok().flatten().map(|stat| stat.mtime as i64);
-        time(UPDATE_STAMP).or_else(|| time(LISTS)).unwrap_or(0)
-    }
-
     fn must_update(&self, updated: i64) -> bool {
         let valid = self.args.int("cache_valid_time").unwrap_or(0);
         let is_asked = if self.args.has("update_cache") { self.args.bool("update_cache") } else { valid > 0 };

@@ -15,10 +15,13 @@ pub mod expand;
 pub mod look;
 pub mod touch;
 
+mod get_url;
 mod ping;
 mod service;
 mod systemd;
 mod systemd_service;
+mod uri;
+mod wait_for;
 
 pub use args::{Arg, Args, Kind, Problem, Rule};
 pub use attrs::Attrs;
@@ -173,4 +176,7 @@ pub static MODULES: &[&Module] = &[
     &service::MODULE,
     &systemd::MODULE,
     &systemd_service::MODULE,
+    &get_url::MODULE,
+    &uri::MODULE,
+    &wait_for::MODULE,
 ];
