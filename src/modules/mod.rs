@@ -11,16 +11,19 @@
 mod apt;
 pub mod args;
 pub mod attrs;
+mod authorized_key;
 pub mod expand;
 pub mod look;
 pub mod touch;
 
 mod get_url;
+mod group;
 mod ping;
 mod service;
 mod systemd;
 mod systemd_service;
 mod uri;
+mod user;
 mod wait_for;
 
 pub use args::{Arg, Args, Kind, Problem, Rule};
@@ -179,4 +182,7 @@ pub static MODULES: &[&Module] = &[
     &get_url::MODULE,
     &uri::MODULE,
     &wait_for::MODULE,
+    &authorized_key::MODULE,
+    &group::MODULE,
+    &user::MODULE,
 ];
