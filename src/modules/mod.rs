@@ -8,6 +8,26 @@
 //! Nothing here opens a file or runs a program by itself: everything goes through `Look` and `Touch`, which `remote`
 //! implements on a real host and the tests implement on data. Start reading at [`Module`], then `stat.rs`.
 
+mod apt;
+mod authorized_key;
+mod command;
+mod copy;
+mod docker;
+mod fetch;
+mod file;
+mod get_url;
+mod group;
+mod ping;
+mod service;
+mod shell;
+mod slurp;
+mod stat;
+mod systemd;
+mod systemd_service;
+mod tempfile;
+mod uri;
+mod user;
+mod wait_for;
 pub mod args;
 pub mod attrs;
 pub mod clock;
@@ -20,16 +40,6 @@ pub mod paths;
 pub mod touch;
 pub mod words;
 
-mod command;
-mod copy;
-mod docker;
-mod fetch;
-mod file;
-mod ping;
-mod shell;
-mod slurp;
-mod stat;
-mod tempfile;
 
 pub use args::{Arg, Args, Kind, Problem, Rule};
 pub use attrs::Attrs;
@@ -193,6 +203,8 @@ pub fn rows() -> impl Iterator<Item = &'static Module> {
 
 /// Every module of the host side, by name. A name that begins with `_` is for `roll` itself and cannot be called from a playbook.
 pub static MODULES: &[&Module] = &[
+    &apt::MODULE,
+    &authorized_key::MODULE,
     &command::MODULE,
     &copy::MODULE,
     &docker::container::MODULE,
@@ -205,9 +217,17 @@ pub static MODULES: &[&Module] = &[
     &docker::prune::MODULE,
     &fetch::MODULE,
     &file::MODULE,
+    &get_url::MODULE,
+    &group::MODULE,
     &ping::MODULE,
+    &service::MODULE,
     &shell::MODULE,
     &slurp::MODULE,
     &stat::MODULE,
+    &systemd::MODULE,
+    &systemd_service::MODULE,
     &tempfile::MODULE,
+    &uri::MODULE,
+    &user::MODULE,
+    &wait_for::MODULE,
 ];
