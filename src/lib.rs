@@ -33,3 +33,7 @@ pub mod actions;
 pub mod connection;
 #[cfg(feature = "control")]
 pub mod report;
+
+// Floor 7: the door.
+#[cfg(feature = "control")]
+pub mod lab;
