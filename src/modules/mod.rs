@@ -17,6 +17,7 @@ pub mod expand;
 pub mod glob;
 pub mod look;
 pub mod paths;
+pub mod pattern;
 pub mod touch;
 pub mod words;
 
@@ -24,6 +25,7 @@ mod command;
 mod copy;
 mod fetch;
 mod file;
+mod lineinfile;
 mod ping;
 mod shell;
 mod slurp;
@@ -196,6 +198,7 @@ pub static MODULES: &[&Module] = &[
     &copy::MODULE,
     &fetch::MODULE,
     &file::MODULE,
+    &lineinfile::MODULE,
     &ping::MODULE,
     &shell::MODULE,
     &slurp::MODULE,
