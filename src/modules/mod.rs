@@ -21,16 +21,28 @@ pub mod pattern;
 pub mod touch;
 pub mod words;
 
+mod apt;
+mod authorized_key;
 mod command;
 mod copy;
+mod docker;
 mod fetch;
 mod file;
+mod get_url;
+mod group;
 mod lineinfile;
 mod ping;
+mod script;
+mod service;
 mod shell;
 mod slurp;
 mod stat;
+mod systemd;
+mod systemd_service;
 mod tempfile;
+mod uri;
+mod user;
+mod wait_for;
 
 pub use args::{Arg, Args, Kind, Problem, Rule};
 pub use attrs::Attrs;
@@ -194,14 +206,33 @@ pub fn rows() -> impl Iterator<Item = &'static Module> {
 
 /// Every module of the host side, by name. A name that begins with `_` is for `roll` itself and cannot be called from a playbook.
 pub static MODULES: &[&Module] = &[
+    &apt::MODULE,
+    &authorized_key::MODULE,
     &command::MODULE,
     &copy::MODULE,
+    &docker::container::MODULE,
+    &docker::container_info::MODULE,
+    &docker::host_info::MODULE,
+    &docker::image::MODULE,
+    &docker::image_info::MODULE,
+    &docker::login::MODULE,
+    &docker::network::MODULE,
+    &docker::prune::MODULE,
     &fetch::MODULE,
     &file::MODULE,
+    &get_url::MODULE,
+    &group::MODULE,
     &lineinfile::MODULE,
     &ping::MODULE,
+    &script::MODULE,
+    &service::MODULE,
     &shell::MODULE,
     &slurp::MODULE,
     &stat::MODULE,
+    &systemd::MODULE,
+    &systemd_service::MODULE,
     &tempfile::MODULE,
+    &uri::MODULE,
+    &user::MODULE,
+    &wait_for::MODULE,
 ];
