@@ -8,6 +8,19 @@
 //! Nothing here opens a file or runs a program by itself: everything goes through `Look` and `Touch`, which `remote`
 //! implements on a real host and the tests implement on data. Start reading at [`Module`], then `stat.rs`.
 
+pub mod args;
+pub mod attrs;
+pub mod clock;
+#[cfg(feature = "control")]
+pub mod control;
+pub mod expand;
+pub mod glob;
+pub mod look;
+pub mod paths;
+pub mod pattern;
+pub mod touch;
+pub mod words;
+
 mod apt;
 mod authorized_key;
 mod command;
@@ -17,7 +30,9 @@ mod fetch;
 mod file;
 mod get_url;
 mod group;
+mod lineinfile;
 mod ping;
+mod script;
 mod service;
 mod shell;
 mod slurp;
@@ -28,18 +43,6 @@ mod tempfile;
 mod uri;
 mod user;
 mod wait_for;
-pub mod args;
-pub mod attrs;
-pub mod clock;
-#[cfg(feature = "control")]
-pub mod control;
-pub mod expand;
-pub mod glob;
-pub mod look;
-pub mod paths;
-pub mod touch;
-pub mod words;
-
 
 pub use args::{Arg, Args, Kind, Problem, Rule};
 pub use attrs::Attrs;
@@ -219,7 +222,9 @@ pub static MODULES: &[&Module] = &[
     &file::MODULE,
     &get_url::MODULE,
     &group::MODULE,
+    &lineinfile::MODULE,
     &ping::MODULE,
+    &script::MODULE,
     &service::MODULE,
     &shell::MODULE,
     &slurp::MODULE,
