@@ -16,6 +16,7 @@ pub mod expand;
 pub mod look;
 pub mod touch;
 
+mod app;
 mod docker;
 mod ping;
 
@@ -176,6 +177,14 @@ pub fn rows() -> impl Iterator<Item = &'static Module> {
 
 /// Every module of the host side, by name. A name that begins with `_` is for `roll` itself and cannot be called from a playbook.
 pub static MODULES: &[&Module] = &[
+    &app::haproxy::MODULE,
+    &app::inspect::MODULE,
+    &app::logs::MODULE,
+    &app::park::MODULE,
+    &app::probe::MODULE,
+    &app::quiet::MODULE,
+    &app::retire::MODULE,
+    &app::unpark::MODULE,
     &docker::container::MODULE,
     &docker::container_info::MODULE,
     &docker::host_info::MODULE,
