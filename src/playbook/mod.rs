@@ -13,7 +13,9 @@ mod roles;
 mod section;
 pub mod task;
 
+pub(crate) use kv::scalar;
+pub(crate) use section::WHOLE;
 pub use program::{BlockInfo, Part, Program, Step, StepKind};
-pub use reader::Reader;
 pub use roles::Parts;
+pub use reader::{DIAGNOSTICS_MAX, Reader, Render};
 pub use task::{Action, ActionKind, Block, Context, Item, Play, Role, RoleUse, Task};

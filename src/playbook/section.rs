@@ -29,7 +29,7 @@ impl Reader {
             keywords.shift_remove(part);
         }
         let inner = Arc::new(context.child(keywords));
-        let mut part = |reader: &mut Reader, name: &str| match node.get(name) {
+        let part = |reader: &mut Reader, name: &str| match node.get(name) {
             Some(list) => reader.items(list, &inner, file, is_handler),
             None => Vec::new(),
         };

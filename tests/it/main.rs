@@ -1,1 +1,3 @@
+//! What a user sees, tested from outside: one binary, one file a topic.
 
+mod terraform;
