@@ -1,4 +1,5 @@
 //! What a user sees, tested from outside: one binary, one file a topic.
 
 mod remote;
+mod inventory;
 mod terraform;
