@@ -1,9 +1,9 @@
 #![doc = include_str!("ARCHITECTURE.md")]
 
 // Floor 0: both sides.
-pub mod modules;
 pub mod value;
 pub mod wire;
+pub mod modules;
 // Floor 1: the host.
 pub mod remote;
 // Floor 2: words.
@@ -14,3 +14,13 @@ pub mod event;
 // Floor 3: the model.
 #[cfg(feature = "control")]
 pub mod yaml;
+#[cfg(feature = "control")]
+pub mod playbook;
+#[cfg(feature = "control")]
+pub mod vars;
+// Floor 4: decisions.
+#[cfg(feature = "control")]
+pub mod strategy;
+// Floor 5: hands.
+#[cfg(feature = "control")]
+pub mod actions;

@@ -69,6 +69,9 @@ pub struct Args {
 }
 
 impl Arg {
+    /// The name of a row that lets any argument pass (`set_fact`).
+    pub const ANY: &'static str = "*";
+
     pub const fn new(name: &'static str, kind: Kind, help: &'static str) -> Arg {
         Arg { name, aliases: &[], kind, required: false, default: None, choices: &[], help, secret: false, hidden: false }
     }
@@ -173,6 +176,7 @@ impl Args {
         for (key, value) in given {
             let name = key.to_string();
             match module.args().find(|arg| arg.is_called(&name)) {
+                None if module.arg(Arg::ANY).is_some() => drop(map.insert(key.clone(), value.clone())),
                 None => problems.push(Problem::Unknown { name }),
                 // Ansible reads a null as "not given".
                 Some(_) if value.is_null() => {}

@@ -11,14 +11,28 @@
 mod apt;
 pub mod args;
 pub mod attrs;
+pub mod clock;
+#[cfg(feature = "control")]
+pub mod control;
 mod authorized_key;
 pub mod expand;
+pub mod glob;
 pub mod look;
+pub mod paths;
 pub mod touch;
+pub mod words;
 
+mod command;
+mod copy;
+mod fetch;
+mod file;
+mod ping;
+mod shell;
+mod slurp;
+mod stat;
+mod tempfile;
 mod get_url;
 mod group;
-mod ping;
 mod service;
 mod systemd;
 mod systemd_service;
@@ -108,6 +122,11 @@ impl Change {
         Change { what: what.into(), before: before.into(), after: after.into(), act }
     }
 
+    /// A step of a bigger change that is shown already.
+    pub fn step(what: impl Into<String>, act: Act) -> Change {
+        Change::new(what, Value::Null, Value::Null, act)
+    }
+
     /// A command to run; before and after cannot be shown.
     pub fn run(what: impl Into<String>, cmd: Cmd) -> Change {
         Change::new(what, Value::Null, Value::Null, Act::Run(cmd))
@@ -164,7 +183,7 @@ impl Module {
 /// The row for a name as a playbook writes it: `apt`, `ansible.builtin.apt`, `community.docker.docker_image`.
 pub fn find(name: &str) -> Option<&'static Module> {
     let (collection, short) = name.rsplit_once('.').map_or((None, name), |(collection, short)| (Some(collection), short));
-    MODULES.iter().copied().find(|module| {
+    rows().find(|module| {
         module.name == short
             && collection.is_none_or(|collection| {
                 collection == module.collection || (collection == "ansible.legacy" && module.collection == "ansible.builtin")
@@ -172,9 +191,26 @@ pub fn find(name: &str) -> Option<&'static Module> {
     })
 }
 
+/// Every row that a playbook may name, and the internal ones.
+pub fn rows() -> impl Iterator<Item = &'static Module> {
+    #[cfg(feature = "control")]
+    let control = control::CONTROL;
+    #[cfg(not(feature = "control"))]
+    let control: &[&'static Module] = &[];
+    MODULES.iter().chain(control).copied()
+}
+
 /// Every module of the host side, by name. A name that begins with `_` is for `roll` itself and cannot be called from a playbook.
 pub static MODULES: &[&Module] = &[
-    &ping::MODULE, //
+    &command::MODULE,
+    &copy::MODULE,
+    &fetch::MODULE,
+    &file::MODULE,
+    &ping::MODULE,
+    &shell::MODULE,
+    &slurp::MODULE,
+    &stat::MODULE,
+    &tempfile::MODULE,
     &apt::MODULE,
     &service::MODULE,
     &systemd::MODULE,
