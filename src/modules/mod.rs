@@ -36,9 +36,14 @@ mod group;
 mod service;
 mod systemd;
 mod systemd_service;
+mod dnf;
+mod git;
+mod package;
+mod unarchive;
 mod uri;
 mod user;
 mod wait_for;
+mod yum;
 
 pub use args::{Arg, Args, Kind, Problem, Rule};
 pub use attrs::Attrs;
@@ -221,4 +226,9 @@ pub static MODULES: &[&Module] = &[
     &authorized_key::MODULE,
     &group::MODULE,
     &user::MODULE,
+    &dnf::MODULE,
+    &git::MODULE,
+    &package::MODULE,
+    &unarchive::MODULE,
+    &yum::MODULE,
 ];
