@@ -12,6 +12,7 @@ pub(super) static MODULE: Module = Module {
     name: "copy",
     collection: "ansible.builtin",
     summary: "copy files to the host",
+<<<<<<< HEAD
     args: &[
         FILE_ARGS,
         &[
@@ -34,6 +35,27 @@ pub(super) static MODULE: Module = Module {
             Arg::new("_files", Kind::RawList, "a directory: maps of path, kind, blob, mode, target").hidden(),
         ],
     ],
+=======
+    args: &[FILE_ARGS, &[
+        Arg::new("dest", Kind::Path, "where to").required(),
+        Arg::new("src", Kind::Path, "file or directory to copy; with a trailing `/`, what is in it"),
+        Arg::new("content", Kind::Raw, "the contents themselves"),
+        Arg::new("backup", Kind::Bool, "keep a copy of what was there").default("no"),
+        Arg::new("force", Kind::Bool, "replace a file with other contents").aliases(&["thirsty"]).default("yes"),
+        Arg::new("directory_mode", Kind::Raw, "permissions of new directories"),
+        Arg::new("remote_src", Kind::Bool, "`src` is on the host").default("no"),
+        Arg::new("follow", Kind::Bool, "write to what a link points to").default("no"),
+        Arg::new("local_follow", Kind::Bool, "copy what links in `src` point to").default("yes"),
+        Arg::new("validate", Kind::Str, "a command with %s that must accept the new file"),
+        Arg::new("checksum", Kind::Str, "sha1 that the contents must have"),
+        Arg::new("decrypt", Kind::Bool, "decrypt sources that are in a vault").default("yes"),
+        Arg::new("_blob", Kind::Str, "sha256 of the contents").hidden(),
+        Arg::new("_blob_mode", Kind::Raw, "permissions of the source").hidden(),
+        Arg::new("_checksum", Kind::Str, "sha1 of the contents").hidden(),
+        Arg::new("_name", Kind::Str, "name of the source").hidden(),
+        Arg::new("_files", Kind::RawList, "a directory: maps of path, kind, blob, mode, target").hidden(),
+    ]],
+>>>>>>> h/remote
     rules: &[Rule::OneOf(&["src", "content", "_blob", "_files"]), Rule::Exclusive(&["src", "content"])],
     free_form: None,
     plan,
@@ -74,7 +96,7 @@ fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
         let content = Content::Blob(hash.to_owned());
         let mode = args.get("_blob_mode").cloned();
         let kind = ItemKind::File { sha256: hash.to_owned(), content };
-        let name = args.str("_basename").or(args.str("src")).map_or("", paths::base_name);
+        let name = args.str("_name").or(args.str("src")).map_or("", paths::base_name);
         return task.single(dest, name, Item { path: String::new(), kind, mode });
     }
     if !args.bool("remote_src") {

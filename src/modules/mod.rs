@@ -8,37 +8,41 @@
 //! Nothing here opens a file or runs a program by itself: everything goes through `Look` and `Touch`, which `remote`
 //! implements on a real host and the tests implement on data. Start reading at [`Module`], then `stat.rs`.
 
-mod apt;
 pub mod args;
 pub mod attrs;
 pub mod clock;
 #[cfg(feature = "control")]
 pub mod control;
-mod authorized_key;
 pub mod expand;
 pub mod glob;
 pub mod look;
 pub mod paths;
+pub mod pattern;
 pub mod touch;
 pub mod words;
 
+mod apt;
+mod authorized_key;
 mod command;
 mod copy;
+mod dnf;
+mod docker;
 mod fetch;
 mod file;
+mod get_url;
+mod git;
+mod group;
+mod lineinfile;
+mod package;
 mod ping;
+mod script;
+mod service;
 mod shell;
 mod slurp;
 mod stat;
-mod tempfile;
-mod get_url;
-mod group;
-mod service;
 mod systemd;
 mod systemd_service;
-mod dnf;
-mod git;
-mod package;
+mod tempfile;
 mod unarchive;
 mod uri;
 mod user;
@@ -207,28 +211,38 @@ pub fn rows() -> impl Iterator<Item = &'static Module> {
 
 /// Every module of the host side, by name. A name that begins with `_` is for `roll` itself and cannot be called from a playbook.
 pub static MODULES: &[&Module] = &[
+    &apt::MODULE,
+    &authorized_key::MODULE,
     &command::MODULE,
     &copy::MODULE,
+    &dnf::MODULE,
+    &docker::container::MODULE,
+    &docker::container_info::MODULE,
+    &docker::host_info::MODULE,
+    &docker::image::MODULE,
+    &docker::image_info::MODULE,
+    &docker::login::MODULE,
+    &docker::network::MODULE,
+    &docker::prune::MODULE,
     &fetch::MODULE,
     &file::MODULE,
+    &get_url::MODULE,
+    &git::MODULE,
+    &group::MODULE,
+    &lineinfile::MODULE,
+    &package::MODULE,
     &ping::MODULE,
+    &script::MODULE,
+    &service::MODULE,
     &shell::MODULE,
     &slurp::MODULE,
     &stat::MODULE,
-    &tempfile::MODULE,
-    &apt::MODULE,
-    &service::MODULE,
     &systemd::MODULE,
     &systemd_service::MODULE,
-    &get_url::MODULE,
-    &uri::MODULE,
-    &wait_for::MODULE,
-    &authorized_key::MODULE,
-    &group::MODULE,
-    &user::MODULE,
-    &dnf::MODULE,
-    &git::MODULE,
-    &package::MODULE,
+    &tempfile::MODULE,
     &unarchive::MODULE,
+    &uri::MODULE,
+    &user::MODULE,
+    &wait_for::MODULE,
     &yum::MODULE,
 ];

@@ -74,6 +74,14 @@ impl Reader {
         found
     }
 
+    /// Reads something for a play that runs already, as if it stood in `playbook`.
+    pub fn within<T>(&mut self, playbook: &Path, read: impl FnOnce(&mut Reader) -> T) -> T {
+        let outer = std::mem::replace(&mut self.reading, vec![playbook.to_owned()]);
+        let answer = read(self);
+        self.reading = outer;
+        answer
+    }
+
     pub fn take_handlers(&mut self) -> Vec<Arc<Task>> {
         std::mem::take(&mut self.handlers)
     }
