@@ -5,13 +5,15 @@ use std::fs::File;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::process::Command;
 use tokio::time::{Instant, sleep};
 
 use super::failure::LabError;
-use super::process::{Call, on_path};
+use super::process::{Call, Pending, on_path};
 use super::state;
 use super::voice::Voice;
 
@@ -24,6 +26,8 @@ const INSTALL_MAX: Duration = Duration::from_secs(600);
 #[derive(Debug, Clone)]
 pub(crate) struct Engine {
     docker: PathBuf,
+    /// Calls under way, of all clones.
+    pending: Arc<AtomicUsize>,
 }
 
 /// What about an engine decides how containers boot on it.
@@ -40,7 +44,7 @@ impl Engine {
     pub(crate) async fn find() -> Result<Self, LabError> {
         check_local()?;
         let docker = on_path("docker").ok_or_else(|| no_engine("`docker` is not installed"))?;
-        let engine = Self { docker };
+        let engine = Self { docker, pending: Arc::default() };
         engine.ping().await?;
         Ok(engine)
     }
@@ -80,13 +84,18 @@ impl Engine {
         }
     }
 
+    /// Whether the engine is still busy with something that was asked of it, even if nobody waits for the answer any more.
+    pub(super) fn is_busy(&self) -> bool {
+        self.pending.load(Ordering::SeqCst) > 0
+    }
+
     pub(super) fn program(&self) -> &OsStr {
         self.docker.as_os_str()
     }
 
     /// One call of the docker command.
     pub(super) fn call<A: Into<OsString>>(&self, what: impl Into<String>, args: impl IntoIterator<Item = A>) -> Call {
-        Call::new(what, &self.docker).args(args)
+        Call::new(what, &self.docker).args(args).counted(Pending::one_of(&self.pending))
     }
 
     /// One quick call of the docker command, named after its first argument.

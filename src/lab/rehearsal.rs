@@ -57,7 +57,7 @@ pub(crate) struct Plan {
 
 impl Plan {
     /// The usual rehearsal of a playbook, with this very program.
-    pub(crate) fn new(playbook: PathBuf, lab_request_seconds_max: u32) -> Result<Self, LabError> {
+    pub(crate) fn new(playbook: PathBuf, request_seconds_max: u32) -> Result<Self, LabError> {
         let program = std::env::current_exe().map_err(LabError::file("/proc/self/exe"))?;
         let words = ["level", "noon", "radar", "roll", "stats", "lab"];
         let asked = words.iter().map(|word| format!("/palindrome?text={word}"));
@@ -69,7 +69,7 @@ impl Plan {
             paths: ["/".to_owned()].into_iter().chain(asked).collect(),
             slow_path: "/slow?seconds={}".into(),
             // A container gets ten seconds more to stop than the longest request takes; these are longer than half of that.
-            slow_seconds: f64::from(lab_request_seconds_max + 10) / 2.0 + 0.5,
+            slow_seconds: f64::from(request_seconds_max + 10) / 2.0 + 0.5,
             // Less patience than production has, for nobody waits here for anything rare.
             variables: vec!["bake=3s".into(), "healthy_deadline=20s".into()],
             break_variables: vec!["palindrome_break=health".into()],

@@ -21,6 +21,7 @@ pub mod pattern;
 pub mod touch;
 pub mod words;
 
+mod app;
 mod apt;
 mod authorized_key;
 mod command;
@@ -211,6 +212,14 @@ pub fn rows() -> impl Iterator<Item = &'static Module> {
 
 /// Every module of the host side, by name. A name that begins with `_` is for `roll` itself and cannot be called from a playbook.
 pub static MODULES: &[&Module] = &[
+    &app::haproxy::MODULE,
+    &app::inspect::MODULE,
+    &app::logs::MODULE,
+    &app::park::MODULE,
+    &app::probe::MODULE,
+    &app::quiet::MODULE,
+    &app::retire::MODULE,
+    &app::unpark::MODULE,
     &apt::MODULE,
     &authorized_key::MODULE,
     &command::MODULE,
