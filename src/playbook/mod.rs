@@ -16,6 +16,6 @@ pub mod task;
 pub(crate) use kv::scalar;
 pub(crate) use section::WHOLE;
 pub use program::{BlockInfo, Part, Program, Step, StepKind};
-pub use reader::{DIAGNOSTICS_MAX, Reader, Render};
 pub use roles::Parts;
+pub use reader::{DIAGNOSTICS_MAX, Reader, Render};
 pub use task::{Action, ActionKind, Block, Context, Item, Play, Role, RoleUse, Task};
