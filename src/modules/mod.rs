@@ -26,12 +26,15 @@ mod apt;
 mod authorized_key;
 mod command;
 mod copy;
+mod dnf;
 mod docker;
 mod fetch;
 mod file;
 mod get_url;
+mod git;
 mod group;
 mod lineinfile;
+mod package;
 mod ping;
 mod script;
 mod service;
@@ -41,9 +44,11 @@ mod stat;
 mod systemd;
 mod systemd_service;
 mod tempfile;
+mod unarchive;
 mod uri;
 mod user;
 mod wait_for;
+mod yum;
 
 pub use args::{Arg, Args, Kind, Problem, Rule};
 pub use attrs::Attrs;
@@ -219,6 +224,7 @@ pub static MODULES: &[&Module] = &[
     &authorized_key::MODULE,
     &command::MODULE,
     &copy::MODULE,
+    &dnf::MODULE,
     &docker::container::MODULE,
     &docker::container_info::MODULE,
     &docker::host_info::MODULE,
@@ -230,8 +236,10 @@ pub static MODULES: &[&Module] = &[
     &fetch::MODULE,
     &file::MODULE,
     &get_url::MODULE,
+    &git::MODULE,
     &group::MODULE,
     &lineinfile::MODULE,
+    &package::MODULE,
     &ping::MODULE,
     &script::MODULE,
     &service::MODULE,
@@ -241,7 +249,9 @@ pub static MODULES: &[&Module] = &[
     &systemd::MODULE,
     &systemd_service::MODULE,
     &tempfile::MODULE,
+    &unarchive::MODULE,
     &uri::MODULE,
     &user::MODULE,
     &wait_for::MODULE,
+    &yum::MODULE,
 ];
