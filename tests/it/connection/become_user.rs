@@ -17,7 +17,8 @@ impl Account {
     /// `None` where the test may not make users.
     fn new(rule: &str) -> Option<Account> {
         let is_root = super::bed::text(Command::new("id").arg("-u")) == "0";
-        let has = |program: &str| Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok();
+        let has =
+            |program: &str| Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok();
         if !is_root || !has("sudo") || !has("useradd") {
             skipped("become needs root, sudo and useradd to make a user for the test");
             return None;
@@ -100,7 +101,9 @@ async fn sudo_without_a_password_and_to_a_user_who_cannot_read_the_cache() {
     let sshd = open_house(&bed);
     let target = account.target(&bed, &sshd);
     let connections = bed.connections();
-    for wanted in [None, Some(sudo(&other.name, None)), Some(sudo(&other.name, Some("not asked for"))), Some(sudo("nobody", None))] {
+    for wanted in
+        [None, Some(sudo(&other.name, None)), Some(sudo(&other.name, Some("not asked for"))), Some(sudo("nobody", None))]
+    {
         let remote = connections.host(&target, wanted.as_ref()).await.unwrap();
         remote.run(ping(), &NoBlobs, |_| ()).await.unwrap();
     }

@@ -68,7 +68,8 @@ impl Bed {
         _ = std::fs::create_dir_all("/run/sshd");
         let mut command = Command::new("/usr/sbin/sshd");
         command.arg("-D").arg("-f").arg(&config).arg("-E").arg(&log);
-        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("these tests need sshd");
+        let child =
+            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("these tests need sshd");
         let sshd = Sshd { child, port, log, config, host_key };
         sshd.wait();
         sshd
