@@ -66,6 +66,14 @@ async fn a_second_run_is_quick() {
     reach(&bed.connections(), &bed.target(&sshd)).await.unwrap();
     let start = Instant::now();
     reach(&bed.connections(), &bed.target(&sshd)).await.unwrap();
+    eprintln!("MEASURE {:?}", start.elapsed());
+    let c=bed.connections(); let t=bed.target(&sshd);
+    let s=Instant::now();
+    c.exec(&t,None,"true",Stdin::Nothing,false).await.unwrap(); eprintln!("MEASURE first exec {:?}", s.elapsed());
+    let s=Instant::now();
+    c.exec(&t,None,"true",Stdin::Nothing,false).await.unwrap(); eprintln!("MEASURE next exec {:?}", s.elapsed());
+    let s=Instant::now();
+    c.host(&t,None).await.unwrap(); eprintln!("MEASURE host {:?}", s.elapsed());
     // Far above what it takes; waiting for acknowledgements alone would not show.
     assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
 }
@@ -76,7 +84,43 @@ async fn start_up_files_may_talk() {
     let sshd = known(&bed);
     let noise = "echo welcome to this machine; head -c 30000 /dev/zero | tr '\\\\0' '\\\\n'; echo and on errors >&2\n";
     std::fs::write(bed.path("remote/.bashrc"), noise).unwrap();
+    let connections = bed.connections();
+    let output = connections.exec(&bed.target(&sshd), None, "true", Stdin::Nothing, false).await.unwrap();
+    if !output.stdout.starts_with(b"welcome") {
+        return bed::skipped("this user's login shell reads no .bashrc");
+    }
+    reach(&connections, &bed.target(&sshd)).await.unwrap();
+}
+
+/// A directory where programs do not run.
+struct Noexec {
+    path: std::path::PathBuf,
+}
+
+impl Noexec {
+    fn mount(path: std::path::PathBuf) -> Option<Noexec> {
+        std::fs::create_dir_all(&path).unwrap();
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", "noexec,size=64m", "tmpfs"]).arg(&path).stderr(Stdio::null());
+        mount.status().is_ok_and(|status| status.success()).then_some(Noexec { path })
+    }
+}
+
+impl Drop for Noexec {
+    fn drop(&mut self) {
+        _ = Command::new("umount").arg("-l").arg(&self.path).status();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cache_where_programs_do_not_run_is_passed_over() {
+    let bed = Bed::new();
+    let sshd = known(&bed);
+    let Some(_noexec) = Noexec::mount(bed.path("remote/.cache")) else {
+        return bed::skipped("mounting a file system needs more rights");
+    };
     reach(&bed.connections(), &bed.target(&sshd)).await.unwrap();
+    assert_eq!(std::fs::read_dir(bed.path("remote/.cache/roll")).unwrap().count(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
