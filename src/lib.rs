@@ -4,13 +4,16 @@
 pub mod value;
 pub mod wire;
 pub mod modules;
+
 // Floor 1: the host.
 pub mod remote;
+
 // Floor 2: words.
 #[cfg(feature = "control")]
 pub mod diag;
 #[cfg(feature = "control")]
 pub mod event;
+
 // Floor 3: the model.
 #[cfg(feature = "control")]
 pub mod yaml;
@@ -18,11 +21,19 @@ pub mod yaml;
 pub mod playbook;
 #[cfg(feature = "control")]
 pub mod vars;
+
 // Floor 4: decisions.
 #[cfg(feature = "control")]
 pub mod strategy;
+
 // Floor 5: hands.
 #[cfg(feature = "control")]
 pub mod actions;
 #[cfg(feature = "control")]
 pub mod connection;
+#[cfg(feature = "control")]
+pub mod report;
+
+// Floor 7: the door.
+#[cfg(feature = "control")]
+pub mod lab;

@@ -36,6 +36,8 @@ pub trait Look {
     fn is_diff(&self) -> bool;
     /// The user that the task runs as.
     fn uid(&self) -> u32;
+    /// Its groups, the effective one first.
+    fn gids(&self) -> Vec<u32>;
     /// Room in the file system that holds `path`.
     fn space(&self, path: &str) -> io::Result<Space>;
 

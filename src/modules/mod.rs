@@ -8,15 +8,38 @@
 //! Nothing here opens a file or runs a program by itself: everything goes through `Look` and `Touch`, which `remote`
 //! implements on a real host and the tests implement on data. Start reading at [`Module`], then `stat.rs`.
 
+mod apt;
+mod authorized_key;
+mod command;
+mod copy;
+mod docker;
+mod fetch;
+mod file;
+mod get_url;
+mod group;
+mod ping;
+mod service;
+mod shell;
+mod slurp;
+mod stat;
+mod systemd;
+mod systemd_service;
+mod tempfile;
+mod uri;
+mod user;
+mod wait_for;
 pub mod args;
 pub mod attrs;
+pub mod clock;
 #[cfg(feature = "control")]
 pub mod control;
 pub mod expand;
+pub mod glob;
 pub mod look;
+pub mod paths;
 pub mod touch;
+pub mod words;
 
-mod ping;
 
 pub use args::{Arg, Args, Kind, Problem, Rule};
 pub use attrs::Attrs;
@@ -100,6 +123,11 @@ impl Change {
         Change { what: what.into(), before: before.into(), after: after.into(), act }
     }
 
+    /// A step of a bigger change that is shown already.
+    pub fn step(what: impl Into<String>, act: Act) -> Change {
+        Change::new(what, Value::Null, Value::Null, act)
+    }
+
     /// A command to run; before and after cannot be shown.
     pub fn run(what: impl Into<String>, cmd: Cmd) -> Change {
         Change::new(what, Value::Null, Value::Null, Act::Run(cmd))
@@ -175,5 +203,31 @@ pub fn rows() -> impl Iterator<Item = &'static Module> {
 
 /// Every module of the host side, by name. A name that begins with `_` is for `roll` itself and cannot be called from a playbook.
 pub static MODULES: &[&Module] = &[
-    &ping::MODULE, //
+    &apt::MODULE,
+    &authorized_key::MODULE,
+    &command::MODULE,
+    &copy::MODULE,
+    &docker::container::MODULE,
+    &docker::container_info::MODULE,
+    &docker::host_info::MODULE,
+    &docker::image::MODULE,
+    &docker::image_info::MODULE,
+    &docker::login::MODULE,
+    &docker::network::MODULE,
+    &docker::prune::MODULE,
+    &fetch::MODULE,
+    &file::MODULE,
+    &get_url::MODULE,
+    &group::MODULE,
+    &ping::MODULE,
+    &service::MODULE,
+    &shell::MODULE,
+    &slurp::MODULE,
+    &stat::MODULE,
+    &systemd::MODULE,
+    &systemd_service::MODULE,
+    &tempfile::MODULE,
+    &uri::MODULE,
+    &user::MODULE,
+    &wait_for::MODULE,
 ];

@@ -13,6 +13,8 @@ mod roles;
 mod section;
 pub mod task;
 
+pub(crate) use kv::scalar;
+pub(crate) use section::WHOLE;
 pub use program::{BlockInfo, Part, Program, Step, StepKind};
 pub use roles::Parts;
 pub use reader::{DIAGNOSTICS_MAX, Reader, Render};

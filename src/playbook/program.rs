@@ -21,7 +21,11 @@ pub struct Step {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum StepKind {
-    Task { task: usize, once: bool, fatal: bool },
+    Task {
+        task: usize,
+        once: bool,
+        fatal: bool,
+    },
     /// Ends of a block's parts.
     EndBody(usize),
     EndRescue(usize),
@@ -65,6 +69,24 @@ impl Program {
 
     pub fn add_flush(&mut self) {
         self.steps.push(Step { kind: StepKind::Flush, home: None });
+    }
+
+    /// The same steps for a program that has this many tasks and blocks already; what stands in no block gets `home`.
+    #[must_use]
+    pub fn behind(mut self, tasks: usize, blocks: usize, home: Option<(usize, Part)>) -> Program {
+        let moved = |inner: Option<(usize, Part)>| inner.map_or(home, |(block, part)| Some((block + blocks, part)));
+        for step in &mut self.steps {
+            step.home = moved(step.home);
+            match &mut step.kind {
+                StepKind::Task { task, .. } => *task += tasks,
+                StepKind::EndBody(block) | StepKind::EndRescue(block) | StepKind::EndAlways(block) => *block += blocks,
+                StepKind::Flush => {}
+            }
+        }
+        for block in &mut self.blocks {
+            block.home = moved(block.home);
+        }
+        self
     }
 
     /// A block that can catch nothing is no block for the steps: only its tasks matter.

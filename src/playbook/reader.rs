@@ -74,6 +74,14 @@ impl Reader {
         found
     }
 
+    /// Reads something for a play that runs already, as if it stood in `playbook`.
+    pub fn within<T>(&mut self, playbook: &Path, read: impl FnOnce(&mut Reader) -> T) -> T {
+        let outer = std::mem::replace(&mut self.reading, vec![playbook.to_owned()]);
+        let answer = read(self);
+        self.reading = outer;
+        answer
+    }
+
     pub fn take_handlers(&mut self) -> Vec<Arc<Task>> {
         std::mem::take(&mut self.handlers)
     }
@@ -92,7 +100,8 @@ impl Reader {
                 if !asked_at.is_nowhere() {
                     diagnostic = diagnostic.at(asked_at, "asked for here");
                 }
-                self.diagnostics.push(diagnostic.help("check the path; it is relative to the directory of the file that names it"));
+                self.diagnostics
+                    .push(diagnostic.help("check the path; it is relative to the directory of the file that names it"));
                 return None;
             }
         };
@@ -103,7 +112,13 @@ impl Reader {
             return None;
         }
         self.reading.push(path.to_owned());
-        Some(reading.documents.into_iter().next().unwrap_or(Node { span: Span::NOWHERE, content: yaml::Content::Scalar(Value::Null) }))
+        Some(
+            reading
+                .documents
+                .into_iter()
+                .next()
+                .unwrap_or(Node { span: Span::NOWHERE, content: yaml::Content::Scalar(Value::Null) }),
+        )
     }
 
     /// Variables of a file that holds a mapping (or nothing).
@@ -114,7 +129,12 @@ impl Reader {
             Value::Null => Some(Map::new()),
             Value::Map(map) => Some(Arc::unwrap_or_clone(map)),
             _ => {
-                self.wrong("not-variables", format!("`{}` must hold a mapping of variables", path.display()), node.span, "this is not a mapping");
+                self.wrong(
+                    "not-variables",
+                    format!("`{}` must hold a mapping of variables", path.display()),
+                    node.span,
+                    "this is not a mapping",
+                );
                 None
             }
         }
@@ -139,7 +159,8 @@ impl Reader {
         let Some(inner) = self.file(&file, target.span) else { return Vec::new() };
         let own = self.keywords(node, PLAY | keyword::TASK, is_import);
         let around = merged(outer, own);
-        let plays = inner.as_list().unwrap_or_default().iter().flat_map(|node| self.play_or_import(node, &file, &around)).collect();
+        let plays =
+            inner.as_list().unwrap_or_default().iter().flat_map(|node| self.play_or_import(node, &file, &around)).collect();
         self.reading.pop();
         plays
     }

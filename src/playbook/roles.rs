@@ -43,10 +43,22 @@ impl Reader {
         self.role_use(&name, &path, keywords, params, context, span)
     }
 
-    fn role_use(&mut self, name: &str, path: &Path, keywords: Keywords, params: Map, context: &Arc<Context>, span: Span) -> Vec<RoleUse> {
+    fn role_use(
+        &mut self,
+        name: &str,
+        path: &Path,
+        keywords: Keywords,
+        params: Map,
+        context: &Arc<Context>,
+        span: Span,
+    ) -> Vec<RoleUse> {
         let meta = self.meta(path);
         let fingerprint = format!("{:?} {:?}", params, keywords.get("vars").map(|vars| &vars.value));
-        let may_repeat = meta.as_ref().and_then(|meta| meta.get("allow_duplicates")).and_then(|node| node.to_value().to_bool()).unwrap_or(false);
+        let may_repeat = meta
+            .as_ref()
+            .and_then(|meta| meta.get("allow_duplicates"))
+            .and_then(|node| node.to_value().to_bool())
+            .unwrap_or(false);
         let key = (path.to_owned(), fingerprint);
         if self.used.contains(&key) && !may_repeat {
             return Vec::new();
@@ -82,7 +94,12 @@ impl Reader {
             Some(file) => self.tasks_file(&file, &inner, span, false).unwrap_or_default(),
             None if parts.tasks == "main" => Vec::new(),
             None => {
-                self.wrong("unknown-role-file", format!("role `{}` has no tasks/{}", role.name, parts.tasks), span, "asked for here");
+                self.wrong(
+                    "unknown-role-file",
+                    format!("role `{}` has no tasks/{}", role.name, parts.tasks),
+                    span,
+                    "asked for here",
+                );
                 Vec::new()
             }
         }
@@ -90,7 +107,8 @@ impl Reader {
 
     pub(super) fn import_role(&mut self, args: &Map, found: FoundSpan, context: Arc<Context>, file: &Path) -> Option<Item> {
         let text = |name: &str| args.get(name).map(|value| value.to_text().to_string());
-        let name_node = Node { span: found.value, content: Content::Scalar(args.get("name").or_else(|| args.get("role"))?.clone()) };
+        let name_node =
+            Node { span: found.value, content: Content::Scalar(args.get("name").or_else(|| args.get("role"))?.clone()) };
         let name = self.static_text(&name_node, &context)?;
         let path = self.find_role(&name, file, found.value)?;
         let main = || "main".to_owned();
@@ -101,7 +119,9 @@ impl Reader {
             handlers: text("handlers_from").unwrap_or_else(main),
         };
         let mut body = Vec::new();
-        for dependency in self.meta(&path).as_ref().and_then(|meta| meta.get("dependencies")).and_then(Node::as_list).unwrap_or_default() {
+        for dependency in
+            self.meta(&path).as_ref().and_then(|meta| meta.get("dependencies")).and_then(Node::as_list).unwrap_or_default()
+        {
             for used in self.role_entry(dependency, &context, &path.join("meta/main.yml")) {
                 body.extend(used.items);
             }
@@ -127,7 +147,12 @@ impl Reader {
         let defaults = variables("defaults", &parts.defaults);
         let vars = variables("vars", &parts.vars);
         let short = path.file_name().map_or_else(|| name.to_owned(), |name| name.to_string_lossy().into_owned());
-        let role = Arc::new(Role { name: if name.contains('/') { short } else { name.to_owned() }, path: path.to_owned(), defaults, vars });
+        let role = Arc::new(Role {
+            name: if name.contains('/') { short } else { name.to_owned() },
+            path: path.to_owned(),
+            defaults,
+            vars,
+        });
         self.roles.insert(key, role.clone());
         role
     }
@@ -170,7 +195,11 @@ impl Reader {
         }
         let found = places.iter().map(|place| place.join(name)).find(|path| path.is_dir());
         if found.is_none() {
-            let known: Vec<String> = places.iter().flat_map(|place| std::fs::read_dir(place).into_iter().flatten().flatten()).map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+            let known: Vec<String> = places
+                .iter()
+                .flat_map(|place| std::fs::read_dir(place).into_iter().flatten().flatten())
+                .map(|entry| entry.file_name().to_string_lossy().into_owned())
+                .collect();
             let mut diagnostic = Diagnostic::error("unknown-role", format!("there is no role `{name}`")).at(span, "used here");
             if let Some(near) = closest(name, known.iter().map(String::as_str)) {
                 diagnostic = diagnostic.patch(span, near, "this role exists");
@@ -196,8 +225,13 @@ fn part_files(dir: &Path, part: &str) -> Vec<PathBuf> {
     if let Some(file) = part_file(dir, part) {
         return vec![file];
     }
-    let mut files: Vec<PathBuf> =
-        std::fs::read_dir(dir.join(part)).into_iter().flatten().flatten().map(|entry| entry.path()).filter(|path| path.is_file()).collect();
+    let mut files: Vec<PathBuf> = std::fs::read_dir(dir.join(part))
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.is_file())
+        .collect();
     files.sort();
     files
 }

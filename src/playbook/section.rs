@@ -45,10 +45,8 @@ impl Reader {
             let kind = key.as_str()?.strip_prefix("with_")?;
             Some((kind.to_owned(), Written { value: value.to_value(), span: value.span }))
         });
-        let others: Vec<&(Node, Node)> = entries
-            .iter()
-            .filter(|(key, _)| key.as_str().is_none_or(|name| !is_with(name) && !is_keyword(name)))
-            .collect();
+        let others: Vec<&(Node, Node)> =
+            entries.iter().filter(|(key, _)| key.as_str().is_none_or(|name| !is_with(name) && !is_keyword(name))).collect();
         let found = self.action(node, &others, &keywords)?;
         self.finish_task(found, keywords, with, context, file, is_handler)
     }
@@ -66,7 +64,9 @@ impl Reader {
             ([], []) => {
                 let title = "the task has no module";
                 self.diagnostics.push(
-                    Diagnostic::error("no-module", title).at(head_of(node), "this task").help("name what it does, such as `command: uptime`"),
+                    Diagnostic::error("no-module", title)
+                        .at(head_of(node), "this task")
+                        .help("name what it does, such as `command: uptime`"),
                 );
                 None
             }
@@ -115,7 +115,10 @@ impl Reader {
         };
         let module = callable(&name);
         if module.is_none() && !name.contains("{{") {
-            self.unknown_module(&Node { span: value.span, content: crate::yaml::Content::Scalar(Value::from(name.as_str())) }, false);
+            self.unknown_module(
+                &Node { span: value.span, content: crate::yaml::Content::Scalar(Value::from(name.as_str())) },
+                false,
+            );
             return None;
         }
         let mut found = Found::new(key, value, &name, module);
@@ -151,7 +154,9 @@ impl Reader {
             self.check_arguments(module, &args, &found);
             match module.name {
                 "import_tasks" => return self.import_tasks(&args, &found, inner, file, is_handler),
-                "import_role" => return self.import_role(&args, FoundSpan { key: found.span, value: found.value_span }, inner, file),
+                "import_role" => {
+                    return self.import_role(&args, FoundSpan { key: found.span, value: found.value_span }, inner, file);
+                }
                 _ => {}
             }
         }
@@ -174,7 +179,9 @@ impl Reader {
             Value::Map(map) => return Some(Map::clone(map)),
             Value::Null => return Some(Map::new()),
             // The whole of the arguments is one expression: known when it is rendered.
-            Value::Template(template) if is_one_expression(&template.text) && found.module.is_none_or(|module| module.free_form.is_none()) => {
+            Value::Template(template)
+                if is_one_expression(&template.text) && found.module.is_none_or(|module| module.free_form.is_none()) =>
+            {
                 return Some(Map::from_iter([(WHOLE.into(), found.args.clone())]));
             }
             Value::List(_) => {
@@ -202,7 +209,8 @@ impl Reader {
         if args.contains_key(WHOLE) {
             return;
         }
-        let hidden = args.keys().filter_map(|key| module.arg(key.as_str()?)).find(|arg| arg.hidden && Some(arg.name) != module.free_form);
+        let hidden =
+            args.keys().filter_map(|key| module.arg(key.as_str()?)).find(|arg| arg.hidden && Some(arg.name) != module.free_form);
         let mut problems = Args::check(module, args).err().unwrap_or_default();
         problems.extend(hidden.map(|arg| Problem::Unknown { name: arg.name.to_owned() }));
         for problem in problems {
@@ -269,7 +277,8 @@ struct Found {
 impl Found {
     fn new(key: &Node, value: &Node, name: &str, module: Option<&'static Module>) -> Found {
         let entries = value.as_map().unwrap_or_default();
-        let arg_nodes = entries.iter().map(|(key, value)| (key.as_str().unwrap_or_default().to_owned(), key.span, value.span)).collect();
+        let arg_nodes =
+            entries.iter().map(|(key, value)| (key.as_str().unwrap_or_default().to_owned(), key.span, value.span)).collect();
         Found { name: name.to_owned(), span: key.span, module, args: value.to_value(), value_span: value.span, arg_nodes }
     }
 
@@ -289,8 +298,13 @@ impl Found {
             Problem::Unknown { name } => {
                 let (key, _) = self.arg_span(name);
                 let title = format!("module `{}` has no argument `{name}`", module.name);
-                let base = Diagnostic::error("unknown-argument", title).at(key, format!("not an argument of `{}`", module.name)).at(self.span, "of this module");
-                let names = module.args().filter(|arg| !arg.hidden).flat_map(|arg| [arg.name].into_iter().chain(arg.aliases.iter().copied()));
+                let base = Diagnostic::error("unknown-argument", title)
+                    .at(key, format!("not an argument of `{}`", module.name))
+                    .at(self.span, "of this module");
+                let names = module
+                    .args()
+                    .filter(|arg| !arg.hidden)
+                    .flat_map(|arg| [arg.name].into_iter().chain(arg.aliases.iter().copied()));
                 match closest(name, names.filter(|name| *name != Arg::ANY)) {
                     Some(near) => base.patch(key, near, "an argument with a similar name exists").note(doc),
                     None => base.note(doc),
@@ -300,15 +314,16 @@ impl Found {
                 let title = format!("module `{}` needs the argument `{name}`", module.name);
                 Diagnostic::error("missing-argument", title).at(self.span, format!("`{name}` is missing")).note(doc)
             }
-            Problem::Mistyped { name, .. } => {
-                Diagnostic::error("mistyped-argument", problem.text(module.name)).at(self.arg_span(name).1, "not of that type").note(doc)
-            }
+            Problem::Mistyped { name, .. } => Diagnostic::error("mistyped-argument", problem.text(module.name))
+                .at(self.arg_span(name).1, "not of that type")
+                .note(doc),
             Problem::NotAChoice { name, choices, found } => {
                 let (_, value) = self.arg_span(name);
                 let found = found.to_text();
-                let base = Diagnostic::error("not-a-choice", format!("`{found}` is not a choice for `{name}` of `{}`", module.name))
-                    .at(value, "not one of the choices")
-                    .note(format!("choices: {}", choices.join(", ")));
+                let base =
+                    Diagnostic::error("not-a-choice", format!("`{found}` is not a choice for `{name}` of `{}`", module.name))
+                        .at(value, "not one of the choices")
+                        .note(format!("choices: {}", choices.join(", ")));
                 match closest(&found, choices.iter().copied()) {
                     Some(near) => base.patch(value, near, "a similar choice exists"),
                     None => base,

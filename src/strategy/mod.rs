@@ -98,11 +98,21 @@ pub enum Ended {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Input {
     Start,
-    Ended { host: Host, ended: Ended },
+    Ended {
+        host: Host,
+        ended: Ended,
+    },
     /// A handler was notified by the step the host is at.
-    Notified { host: Host, handler: HandlerId },
+    Notified {
+        host: Host,
+        handler: HandlerId,
+    },
     /// The step `host` is at turned out to be an include: these steps come next, for these hosts (all of which are at it).
-    Included { hosts: BTreeSet<Host>, steps: Vec<Step>, blocks: Vec<BlockInfo> },
+    Included {
+        hosts: BTreeSet<Host>,
+        steps: Vec<Step>,
+        blocks: Vec<BlockInfo>,
+    },
     /// Start nothing more; what runs may end.
     Stop,
 }
@@ -176,7 +186,9 @@ impl Strategy {
         let is_running = matches!(state.state, State::Busy | State::Following);
         match self.slots.get(state.at)?.step.kind {
             StepKind::Task { task, .. } if is_running => Some(task),
-            StepKind::Task { .. } | StepKind::EndBody(_) | StepKind::EndRescue(_) | StepKind::EndAlways(_) | StepKind::Flush => None,
+            StepKind::Task { .. } | StepKind::EndBody(_) | StepKind::EndRescue(_) | StepKind::EndAlways(_) | StepKind::Flush => {
+                None
+            }
         }
     }
 

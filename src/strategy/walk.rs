@@ -80,7 +80,11 @@ impl Strategy {
         if self.rules.force_handlers && self.is_notified(host) {
             // It is out of everything but the handlers.
             self.hosts[host].failing.insert(usize::MAX);
-            let next = self.slots.iter().skip(self.hosts[host].at).position(|slot| slot.step.kind == StepKind::Flush && slot.only.is_none());
+            let next = self
+                .slots
+                .iter()
+                .skip(self.hosts[host].at)
+                .position(|slot| slot.step.kind == StepKind::Flush && slot.only.is_none());
             if let Some(offset) = next {
                 self.hosts[host].at += offset;
                 return;
@@ -141,7 +145,9 @@ impl Strategy {
         self.blocks.extend(blocks);
         // Behind the steps that other includes at this very step have put there.
         let mut place = at + 1;
-        while self.slots.get(place).is_some_and(|slot| slot.only.is_some() && slot.handler.is_none() && slot.only.as_ref().is_some_and(|only| only.is_disjoint(hosts))) {
+        while self.slots.get(place).is_some_and(|slot| {
+            slot.only.is_some() && slot.handler.is_none() && slot.only.as_ref().is_some_and(|only| only.is_disjoint(hosts))
+        }) {
             place += 1;
         }
         let slots = steps.iter().map(|step| Slot { step: *step, only: Some(hosts.clone()), handler: None }).collect();
@@ -194,7 +200,9 @@ impl Strategy {
                 continue;
             }
             match slot.step.kind {
-                StepKind::Task { .. } if slot.handler.is_none() && self.hosts[host].failing.contains(&usize::MAX) => self.hosts[host].at += 1,
+                StepKind::Task { .. } if slot.handler.is_none() && self.hosts[host].failing.contains(&usize::MAX) => {
+                    self.hosts[host].at += 1
+                }
                 StepKind::Task { .. } | StepKind::Flush => return,
                 StepKind::EndBody(block) => self.jump_behind(host, StepKind::EndRescue(block)),
                 StepKind::EndRescue(block) => {
@@ -239,7 +247,8 @@ impl Strategy {
             .collect();
         let Some(at) = waiting.iter().map(|host| self.hosts[*host].at).min() else { return false };
         let arrived: BTreeSet<Host> = waiting.into_iter().filter(|host| self.hosts[*host].at == at).collect();
-        let is_awaited = |host: &super::HostState| host.at < at && matches!(host.state, State::Ready | State::Busy | State::Following);
+        let is_awaited =
+            |host: &super::HostState| host.at < at && matches!(host.state, State::Ready | State::Busy | State::Following);
         let is_busy_here = |host: &super::HostState| host.at == at && matches!(host.state, State::Busy | State::Following);
         if self.rules.linear && self.hosts.iter().any(|host| is_awaited(host) || is_busy_here(host)) {
             return false;
@@ -272,7 +281,12 @@ impl Strategy {
 
     fn start(&mut self, effects: &mut Vec<Effect>) {
         let mut free = self.rules.forks.max(1).saturating_sub(self.hosts_in(|state| state == State::Busy).len());
-        let lowest = self.hosts.iter().filter(|host| matches!(host.state, State::Ready | State::Busy | State::Following)).map(|host| host.at).min();
+        let lowest = self
+            .hosts
+            .iter()
+            .filter(|host| matches!(host.state, State::Ready | State::Busy | State::Following))
+            .map(|host| host.at)
+            .min();
         let Some(lowest) = lowest else { return };
         let mut positions: Vec<usize> = self.hosts.iter().filter(|host| host.state == State::Ready).map(|host| host.at).collect();
         positions.sort_unstable();
@@ -282,7 +296,11 @@ impl Strategy {
                 break;
             }
             let ready = self.hosts_at(at, State::Ready);
-            let Some(Slot { step: Step { kind: StepKind::Task { task, once, .. }, .. }, handler, .. }) = self.slots.get(at).cloned() else { continue };
+            let Some(Slot { step: Step { kind: StepKind::Task { task, once, .. }, .. }, handler, .. }) =
+                self.slots.get(at).cloned()
+            else {
+                continue;
+            };
             let is_awaited = |host: &super::HostState| host.at == at && matches!(host.state, State::Busy);
             if once && self.hosts.iter().any(is_awaited) {
                 continue;

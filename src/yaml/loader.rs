@@ -51,7 +51,13 @@ pub(super) fn load(manner: Manner<'_>) -> Loaded {
             }
             Err(error) => {
                 let offset = manner.offset(error.marker());
-                let context = syntax::Context { manner, end_of_last: loader.end_of_last, last: loader.last, open: loader.open() };
+                let context = syntax::Context {
+                    manner,
+                    end_of_last: loader.end_of_last,
+                    last: loader.last,
+                    open: loader.open(),
+                    closed: loader.closed,
+                };
                 loader.problems.push(syntax::problem(&context, &error, offset));
                 return Loaded { documents: loader.documents, problems: loader.problems, broken: Some((error, offset)) };
             }
@@ -70,6 +76,8 @@ struct Loader<'a> {
     problems: Vec<Problem>,
     end_of_last: usize,
     last: Option<(usize, usize)>,
+    /// Where the last finished list or mapping without brackets started.
+    closed: Option<usize>,
 }
 
 /// A finished node that an alias may stand for, with its size.
@@ -151,6 +159,7 @@ impl<'a> Loader<'a> {
             problems: Vec::new(),
             end_of_last: 0,
             last: None,
+            closed: None,
         }
     }
 
@@ -320,6 +329,7 @@ impl<'a> Loader<'a> {
         let end = if frame.is_flow { end } else { self.end_of_last.max(frame.start) };
         self.end_of_last = self.end_of_last.max(end);
         self.last = Some((frame.start, end));
+        self.closed = (!frame.is_flow).then_some(frame.start).or(self.closed);
         let span = self.manner.span(frame.start, end);
         let content = match frame.content {
             Unfinished::List(items) => Content::List(items),

@@ -72,7 +72,7 @@ pub enum Problem {
     },
     UnclosedBracket {
         span: Span,
-        found: Span,
+        found: Option<Span>,
     },
     ColonInValue {
         colon: Span,
@@ -173,10 +173,10 @@ fn explain_syntax(problem: &Problem) -> Diagnostic {
             .at(*span, "it starts here")
             .help("close the quote; lines that continue the string are indented deeper than its key"),
         Problem::UnclosedBracket { span, found } => {
-            Diagnostic::error("yaml-unclosed-bracket", "a list or mapping in brackets has no end")
+            let diagnostic = Diagnostic::error("yaml-unclosed-bracket", "a list or mapping in brackets has no end")
                 .at(*span, "opened here")
-                .at(*found, "not expected inside it")
-                .help("close the bracket, or put a comma between its elements")
+                .help("close the bracket, or put a comma between its elements");
+            found.iter().fold(diagnostic, |diagnostic, found| diagnostic.at(*found, "not expected inside it"))
         }
         Problem::ColonInValue { colon, value, quoted } => {
             Diagnostic::error("yaml-colon-in-value", "a colon inside a value that is not quoted")

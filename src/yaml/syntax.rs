@@ -14,6 +14,8 @@ pub(super) struct Context<'a> {
     pub last: Option<(usize, usize)>,
     /// The collections that are open, outermost first.
     pub open: Vec<Open>,
+    /// Where the last finished list or mapping without brackets started.
+    pub closed: Option<usize>,
 }
 
 pub(super) fn problem(context: &Context<'_>, error: &ScanError, offset: usize) -> Problem {
@@ -157,21 +159,28 @@ impl Context<'_> {
     fn misplaced(&self, error: &ScanError, offset: usize) -> Problem {
         let is_eof = self.text().get(offset..).is_none_or(|rest| rest.trim().is_empty());
         if let Some(flow) = self.open.last().filter(|open| open.is_flow) {
-            return Problem::UnclosedBracket { span: self.point(flow.start), found: self.point(offset) };
+            let found = (offset != flow.start && !is_eof).then(|| self.point(offset));
+            return Problem::UnclosedBracket { span: self.point(flow.start), found };
         }
         let (start, line) = self.line(offset);
         let found = line.len() - line.trim_start().len();
         if is_eof || start + found < offset {
             return Problem::Syntax { span: self.point(offset), found: error.kind().to_string() };
         }
-        let open = self.open.iter().rfind(|open| !open.is_flow).map(|open| {
-            let (line_start, line) = self.line(open.start);
-            let shown = without_comment(line_from(self.text(), open.start)).len();
-            let indentation = open.start - line_start;
-            (self.manner.span(open.start, open.start + shown), indentation.min(line.len()))
-        });
+        let open = self.open.iter().rfind(|open| !open.is_flow).map(|open| open.start);
+        let open = [self.closed, open]
+            .into_iter()
+            .flatten()
+            .map(|at| self.first_line(at))
+            .min_by_key(|(_, column)| column.abs_diff(found));
         let span = self.manner.span(start + found, start + without_comment(line).len().max(found));
         Problem::Indentation { span, found, open }
+    }
+
+    /// The first line of a list or mapping, and the column in which it starts.
+    fn first_line(&self, at: usize) -> (Span, usize) {
+        let shown = without_comment(line_from(self.text(), at)).len();
+        (self.manner.span(at, at + shown), at - self.line(at).0)
     }
 }
 
