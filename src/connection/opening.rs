@@ -322,7 +322,9 @@ mod tests {
     async fn any_login_shell_and_any_sh_will_do() {
         let home = tempfile::tempdir().unwrap();
         let programs = stand_in(home.path());
-        for shell in ["/bin/sh", "/bin/bash", "/bin/dash", "/bin/ksh", "/bin/zsh", "/usr/bin/tcsh", "/usr/bin/fish", "/bin/busybox"] {
+        for shell in
+            ["/bin/sh", "/bin/bash", "/bin/dash", "/bin/ksh", "/bin/zsh", "/usr/bin/tcsh", "/usr/bin/fish", "/bin/busybox"]
+        {
             if !Path::new(shell).exists() {
                 continue;
             }
