@@ -400,7 +400,7 @@ impl Frames {
     async fn next(&mut self) -> Result<Option<Frame>, Vec<u8>> {
         loop {
             if let Some(head) = self.buffer.first_chunk::<5>() {
-                let (size, kind) = wire::header(*head).map_err(|_| first(&self.buffer))?;
+                let Ok((size, kind)) = wire::header(*head) else { return Err(self.nonsense().await) };
                 if self.buffer.len() >= 5 + size {
                     let rest = self.buffer.split_off(5 + size);
                     let bytes = std::mem::replace(&mut self.buffer, rest).split_off(5);
@@ -421,6 +421,21 @@ impl Frames {
                 None => return Ok(None),
             }
         }
+    }
+
+    /// Enough of what is no frame to recognise it.
+    async fn nonsense(&mut self) -> Vec<u8> {
+        let more = async {
+            while self.buffer.len() < 200
+                && let Some(piece) = self.pipe.next().await
+            {
+                if let Piece::Out(bytes) = piece {
+                    self.buffer.extend(bytes);
+                }
+            }
+        };
+        _ = tokio::time::timeout(Duration::from_millis(200), more).await;
+        first(&self.buffer)
     }
 
     /// Why there is no more.
