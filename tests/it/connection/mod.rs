@@ -2,6 +2,7 @@
 
 mod bed;
 mod become_user;
+mod program;
 
 use bed::{Bed, Sshd, append, free_port, run};
 use roll::connection::{Blobs, Body, ConnectError, Connections, HostKeys, Stdin, Target};
