@@ -83,8 +83,11 @@ pub struct Connections {
 #[derive(Debug, Default)]
 struct Slot {
     link: Mutex<Option<Arc<Link>>>,
-    remotes: Mutex<HashMap<Option<Become>, Arc<Mutex<Option<Remote>>>>>,
+    remotes: Mutex<HashMap<Option<Become>, Place>>,
 }
+
+/// Where one host program is, or is to be.
+type Place = Arc<Mutex<Option<Remote>>>;
 
 impl Connections {
     pub fn new(settings: Settings) -> Connections {

@@ -2,4 +2,5 @@
 
 mod remote;
 mod inventory;
+mod connection;
 mod terraform;
