@@ -8,6 +8,20 @@
 //! Nothing here opens a file or runs a program by itself: everything goes through `Look` and `Touch`, which `remote`
 //! implements on a real host and the tests implement on data. Start reading at [`Module`], then `stat.rs`.
 
+pub mod args;
+pub mod attrs;
+pub mod clock;
+#[cfg(feature = "control")]
+pub mod control;
+pub mod expand;
+pub mod glob;
+pub mod look;
+pub mod paths;
+pub mod pattern;
+pub mod touch;
+pub mod words;
+
+mod app;
 mod apt;
 mod authorized_key;
 mod command;
@@ -17,7 +31,9 @@ mod fetch;
 mod file;
 mod get_url;
 mod group;
+mod lineinfile;
 mod ping;
+mod script;
 mod service;
 mod shell;
 mod slurp;
@@ -28,18 +44,6 @@ mod tempfile;
 mod uri;
 mod user;
 mod wait_for;
-pub mod args;
-pub mod attrs;
-pub mod clock;
-#[cfg(feature = "control")]
-pub mod control;
-pub mod expand;
-pub mod glob;
-pub mod look;
-pub mod paths;
-pub mod touch;
-pub mod words;
-
 
 pub use args::{Arg, Args, Kind, Problem, Rule};
 pub use attrs::Attrs;
@@ -203,6 +207,14 @@ pub fn rows() -> impl Iterator<Item = &'static Module> {
 
 /// Every module of the host side, by name. A name that begins with `_` is for `roll` itself and cannot be called from a playbook.
 pub static MODULES: &[&Module] = &[
+    &app::haproxy::MODULE,
+    &app::inspect::MODULE,
+    &app::logs::MODULE,
+    &app::park::MODULE,
+    &app::probe::MODULE,
+    &app::quiet::MODULE,
+    &app::retire::MODULE,
+    &app::unpark::MODULE,
     &apt::MODULE,
     &authorized_key::MODULE,
     &command::MODULE,
@@ -219,7 +231,9 @@ pub static MODULES: &[&Module] = &[
     &file::MODULE,
     &get_url::MODULE,
     &group::MODULE,
+    &lineinfile::MODULE,
     &ping::MODULE,
+    &script::MODULE,
     &service::MODULE,
     &shell::MODULE,
     &slurp::MODULE,

@@ -1,3 +1,4 @@
 //! What a user sees, tested from outside: one binary, one file a topic.
 
+mod remote;
 mod terraform;
