@@ -14,3 +14,5 @@ pub mod event;
 // Floor 3: the model.
 #[cfg(feature = "control")]
 pub mod yaml;
+#[cfg(feature = "control")]
+pub mod template;
