@@ -1,6 +1,6 @@
 //! Argument rows, and arguments checked against them.
 
-use super::{Failure, Module};
+use super::{Failure, Look, Module, expand};
 use crate::value::{Map, Text, Value};
 
 /// One argument of a module, as data: the playbook check, `roll doc` and completion read the same row.
@@ -69,6 +69,9 @@ pub struct Args {
 }
 
 impl Arg {
+    /// The name of a row that lets any argument pass (`set_fact`).
+    pub const ANY: &'static str = "*";
+
     pub const fn new(name: &'static str, kind: Kind, help: &'static str) -> Arg {
         Arg { name, aliases: &[], kind, required: false, default: None, choices: &[], help, secret: false, hidden: false }
     }
@@ -173,6 +176,7 @@ impl Args {
         for (key, value) in given {
             let name = key.to_string();
             match module.args().find(|arg| arg.is_called(&name)) {
+                None if module.arg(Arg::ANY).is_some() => drop(map.insert(key.clone(), value.clone())),
                 None => problems.push(Problem::Unknown { name }),
                 // Ansible reads a null as "not given".
                 Some(_) if value.is_null() => {}
@@ -198,6 +202,17 @@ impl Args {
             }
         }
         Ok(Args { map })
+    }
+
+    /// Expands `~` and `$VAR` in every path, which only the host can do.
+    pub fn expand_paths(&mut self, module: &Module, look: &dyn Look) {
+        for arg in module.args().filter(|arg| arg.kind == Kind::Path) {
+            if let Some(value) = self.map.get_mut(arg.name)
+                && let Some(path) = value.as_str()
+            {
+                *value = Value::from(expand::path(look, path));
+            }
+        }
     }
 
     pub fn get(&self, name: &str) -> Option<&Value> {

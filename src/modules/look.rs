@@ -13,9 +13,10 @@ pub trait Look {
     /// Names in a directory, sorted.
     fn list(&self, path: &str) -> io::Result<Vec<String>>;
     fn read_link(&self, path: &str) -> io::Result<String>;
-    /// Hex digest of a file; `algorithm` is `sha256`, `sha1` or `md5`.
+    /// Hex digest of a file; `algorithm` is `md5`, `sha1`, `sha224`, `sha256`, `sha384` or `sha512`.
     fn digest(&self, path: &str, algorithm: &str) -> io::Result<String>;
-    /// Runs a program that changes nothing (`dpkg-query`, `systemctl show`).
+    /// Runs a program that changes nothing (`dpkg-query`, `systemctl show`), with `LC_ALL=C` so that its words can be read.
+    /// Any exit status is an answer; a failure means that it could not be run at all, or not in time.
     fn run(&self, cmd: &Cmd) -> Result<Output, Failure>;
     /// A request that changes nothing; `http://`, `https://`, or `unix:/path/to.sock:/v1/thing`.
     fn http(&self, request: &HttpRequest) -> Result<HttpReply, Failure>;
@@ -31,6 +32,14 @@ pub trait Look {
     fn say(&self, line: &str);
     /// Whether the task runs in check mode; almost no plan needs to know.
     fn is_check(&self) -> bool;
+    /// Whether somebody will see before and after: only then is it worth reading big texts for them.
+    fn is_diff(&self) -> bool;
+    /// The user that the task runs as.
+    fn uid(&self) -> u32;
+    /// Its groups, the effective one first.
+    fn gids(&self) -> Vec<u32>;
+    /// Room in the file system that holds `path`.
+    fn space(&self, path: &str) -> io::Result<Space>;
 
     /// Text of a file, or `None` where there is none; bytes that are not UTF-8 are replaced.
     fn text(&self, path: &str) -> io::Result<Option<String>> {
@@ -79,6 +88,17 @@ pub struct Stat {
     pub ctime: f64,
 }
 
+/// What `statvfs` says.
+#[derive(Clone, Debug, Default, PartialEq, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Space {
+    pub block_size: u64,
+    pub blocks: u64,
+    pub blocks_available: u64,
+    pub inodes: u64,
+    pub inodes_available: u64,
+}
+
 /// A program to run; never through a shell unless the program is one.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Cmd {
@@ -90,6 +110,9 @@ pub struct Cmd {
     /// Killed after this; none means no limit.
     pub timeout: Option<Duration>,
     pub umask: Option<u32>,
+    /// It is what the task is about (`command`): applying it answers with `start`, `end` and any `rc`. Otherwise a status other
+    /// than 0 fails the task.
+    pub any_status: bool,
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -110,6 +133,10 @@ pub struct HttpRequest {
     /// How many redirects are followed.
     pub redirects: u32,
     pub skip_verify: bool,
+    /// A file of certificates to trust instead of the host's own.
+    pub ca_path: Option<String>,
+    /// Go straight there, whatever `http_proxy` says.
+    pub no_proxy: bool,
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]

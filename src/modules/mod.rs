@@ -10,18 +10,55 @@
 
 pub mod args;
 pub mod attrs;
+pub mod clock;
+#[cfg(feature = "control")]
+pub mod control;
+pub mod expand;
+pub mod glob;
 pub mod look;
+pub mod paths;
+pub mod pattern;
 pub mod touch;
+pub mod words;
+
+mod app;
+mod apt;
+mod authorized_key;
+mod command;
+mod copy;
+mod dnf;
+mod docker;
+mod fetch;
+mod file;
+mod get_url;
+mod git;
+mod group;
+mod lineinfile;
+mod package;
+mod ping;
+mod script;
+mod service;
+mod shell;
+mod slurp;
+mod stat;
+mod systemd;
+mod systemd_service;
+mod tempfile;
+mod unarchive;
+mod uri;
+mod user;
+mod wait_for;
+mod yum;
 
 pub use args::{Arg, Args, Kind, Problem, Rule};
 pub use attrs::Attrs;
-pub use look::{Cmd, HttpReply, HttpRequest, Look, Output, Stat};
+pub use look::{Cmd, HttpReply, HttpRequest, Look, Output, Space, Stat};
 pub use touch::{Act, Content, Done, Touch};
 
 use crate::value::{Map, Value};
 
 /// One row: what users call, what it takes, and how it plans.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Module {
     /// The short name, such as `docker_container`.
     pub name: &'static str,
@@ -35,8 +72,9 @@ pub struct Module {
     /// The argument a task's bare text is for (`command: ls` is `_raw_params`).
     pub free_form: Option<&'static str>,
     pub plan: fn(&Args, &dyn Look) -> Result<Plan, Failure>,
-    /// Builds the return values after applying; [`finish_plainly`] where the plan knows them all.
-    pub finish: fn(&Args, Map, &[Done]) -> Result<Map, Failure>,
+    /// Builds the return values after applying (not in check mode), and may look once more; [`finish_plainly`] where the plan knows
+    /// them all.
+    pub finish: fn(&Args, Map, &[Done], &dyn Look) -> Result<Map, Failure>,
 }
 
 /// What a module found and what it would do.
@@ -94,6 +132,11 @@ impl Change {
         Change { what: what.into(), before: before.into(), after: after.into(), act }
     }
 
+    /// A step of a bigger change that is shown already.
+    pub fn step(what: impl Into<String>, act: Act) -> Change {
+        Change::new(what, Value::Null, Value::Null, act)
+    }
+
     /// A command to run; before and after cannot be shown.
     pub fn run(what: impl Into<String>, cmd: Cmd) -> Change {
         Change::new(what, Value::Null, Value::Null, Act::Run(cmd))
@@ -128,7 +171,7 @@ impl Failure {
 }
 
 /// For modules whose plan already knows every return value.
-pub fn finish_plainly(_: &Args, values: Map, done: &[Done]) -> Result<Map, Failure> {
+pub fn finish_plainly(_: &Args, values: Map, done: &[Done], _: &dyn Look) -> Result<Map, Failure> {
     let mut values = values;
     for one in done {
         values.extend(one.values.clone());
@@ -150,7 +193,7 @@ impl Module {
 /// The row for a name as a playbook writes it: `apt`, `ansible.builtin.apt`, `community.docker.docker_image`.
 pub fn find(name: &str) -> Option<&'static Module> {
     let (collection, short) = name.rsplit_once('.').map_or((None, name), |(collection, short)| (Some(collection), short));
-    MODULES.iter().copied().find(|module| {
+    rows().find(|module| {
         module.name == short
             && collection.is_none_or(|collection| {
                 collection == module.collection || (collection == "ansible.legacy" && module.collection == "ansible.builtin")
@@ -158,5 +201,57 @@ pub fn find(name: &str) -> Option<&'static Module> {
     })
 }
 
+/// Every row that a playbook may name, and the internal ones.
+pub fn rows() -> impl Iterator<Item = &'static Module> {
+    #[cfg(feature = "control")]
+    let control = control::CONTROL;
+    #[cfg(not(feature = "control"))]
+    let control: &[&'static Module] = &[];
+    MODULES.iter().chain(control).copied()
+}
+
 /// Every module of the host side, by name. A name that begins with `_` is for `roll` itself and cannot be called from a playbook.
-pub static MODULES: &[&Module] = &[];
+pub static MODULES: &[&Module] = &[
+    &app::haproxy::MODULE,
+    &app::inspect::MODULE,
+    &app::logs::MODULE,
+    &app::park::MODULE,
+    &app::probe::MODULE,
+    &app::quiet::MODULE,
+    &app::retire::MODULE,
+    &app::unpark::MODULE,
+    &apt::MODULE,
+    &authorized_key::MODULE,
+    &command::MODULE,
+    &copy::MODULE,
+    &dnf::MODULE,
+    &docker::container::MODULE,
+    &docker::container_info::MODULE,
+    &docker::host_info::MODULE,
+    &docker::image::MODULE,
+    &docker::image_info::MODULE,
+    &docker::login::MODULE,
+    &docker::network::MODULE,
+    &docker::prune::MODULE,
+    &fetch::MODULE,
+    &file::MODULE,
+    &get_url::MODULE,
+    &git::MODULE,
+    &group::MODULE,
+    &lineinfile::MODULE,
+    &package::MODULE,
+    &ping::MODULE,
+    &script::MODULE,
+    &service::MODULE,
+    &shell::MODULE,
+    &slurp::MODULE,
+    &stat::MODULE,
+    &systemd::MODULE,
+    &systemd_service::MODULE,
+    &tempfile::MODULE,
+    &unarchive::MODULE,
+    &uri::MODULE,
+    &user::MODULE,
+    &wait_for::MODULE,
+    &yum::MODULE,
+];

@@ -45,6 +45,7 @@ pub enum Act {
         atime: Option<f64>,
         mtime: Option<f64>,
     },
+    /// Answers with `rc`, `stdout`, `stderr`.
     Run(Cmd),
     /// A request that changes something; a status of 400 and more fails the task unless listed in `accept`.
     Http {
@@ -63,6 +64,11 @@ pub enum Act {
         prefix: String,
         suffix: String,
         is_dir: bool,
+    },
+    /// Streams a file's bytes to the control side, which knows it by its sha256.
+    Send {
+        path: String,
+        hash: String,
     },
     /// Nothing to carry out: the change only says that something is not as wanted.
     Note,

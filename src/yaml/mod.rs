@@ -1,6 +1,71 @@
 //! YAML text as nodes, each with its span; scalars read as Ansible's YAML 1.1 reader does.
+//!
+//! Main type: [`Node`]; [`read`] makes them. The parser underneath speaks YAML 1.2 and knows only events; what Ansible's
+//! users rely on is decided here: `yes` is a boolean and `0644` a number in base 8 ([`scalar`]), `<<` merges and of two equal
+//! keys the last one stays ([`loader`]), `!vault` and `!unsafe` mean something.
+//!
+//! A text may come from anywhere, so nothing in here panics, and size, depth and the growth through aliases are limited.
+//! Only a text that its user wrote ([`Trust::User`]) has templates; of any other ([`Trust::Data`]) every string stays plain.
+//! This room opens no files. Start reading at [`read`].
 
+mod loader;
+mod mend;
+mod problem;
+mod scalar;
+mod syntax;
+#[cfg(test)]
+mod tests;
+
+pub use problem::Problem;
+
+use crate::diag::{Diagnostic, Explain, Sources};
 use crate::value::{Key, Map, Span, Value};
+
+/// The longest text that is read.
+pub const BYTES_MAX: usize = 64 * 1024 * 1024;
+/// The first line of every vaulted text.
+pub const VAULT_HEADER: &str = "$ANSIBLE_VAULT;";
+
+/// Whether strings with Jinja in them are templates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trust {
+    /// Written by the user: playbooks, variables, inventories.
+    User,
+    /// From a host, a service or a program: never templated.
+    Data,
+}
+
+/// What became of a text.
+#[derive(Clone, Debug, Default)]
+pub struct Reading {
+    /// The number of the text in `Sources`.
+    pub source: u32,
+    /// Empty for an empty text. After a syntax error, what came before it is missing.
+    pub documents: Vec<Node>,
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// Reads a whole text and remembers it in `sources` under `name`.
+pub fn read(sources: &Sources, name: &str, text: &str, trust: Trust) -> Reading {
+    if text.len() > BYTES_MAX {
+        let problem = Problem::TooLarge { name: name.to_owned(), bytes: text.len() };
+        return Reading { diagnostics: vec![problem.explain()], ..Reading::default() };
+    }
+    let source = sources.add(name, text);
+    let (documents, problems) = mend::load(text, source, trust);
+    Reading { source, documents, diagnostics: problems.iter().map(Explain::explain).collect() }
+}
+
+impl Reading {
+    pub fn has_errors(&self) -> bool {
+        self.diagnostics.iter().any(Diagnostic::is_error)
+    }
+
+    /// The document, if the text has one.
+    pub fn document(&self) -> Option<&Node> {
+        self.documents.first()
+    }
+}
 
 /// One thing in a YAML text.
 #[derive(Clone, Debug)]
@@ -52,6 +117,14 @@ impl Node {
 
     pub fn is_null(&self) -> bool {
         matches!(&self.content, Content::Scalar(Value::Null))
+    }
+
+    /// The ciphertext (with its header) of a value written with `!vault`.
+    pub fn vault(&self) -> Option<&str> {
+        match &self.content {
+            Content::Scalar(Value::String(text)) if text.is_secret() && text.starts_with(VAULT_HEADER) => Some(text),
+            _ => None,
+        }
     }
 
     /// The value without spans (templates keep theirs).

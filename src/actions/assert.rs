@@ -1,0 +1,20 @@
+//! `assert`: conditions that must hold.
+
+use super::{Answer, Hands, Problem};
+use crate::modules::{Args, Failure};
+use crate::value::{Map, Value};
+
+pub(super) fn assert(args: &Args, hands: &impl Hands) -> Result<Answer, Problem> {
+    let message = |name: &str, default: &str| args.get(name).cloned().unwrap_or_else(|| Value::from(default));
+    for condition in args.items("that") {
+        if !hands.condition(condition)? {
+            let mut failure = Failure::new("").with("assertion", condition.to_text()).with("evaluated_to", false).with("changed", false);
+            let msg = message("fail_msg", "Assertion failed");
+            failure.msg = msg.to_text().to_string();
+            failure.values.insert("msg".into(), msg);
+            return Err(failure.into());
+        }
+    }
+    let values = [("changed", Value::Bool(false)), ("msg", message("success_msg", "All assertions passed"))];
+    Ok(Answer::of(values.into_iter().map(|(key, value)| (key.into(), value)).collect::<Map>()))
+}

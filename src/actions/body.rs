@@ -1,0 +1,61 @@
+//! File bodies on their way to a host: named by hash, read when the host asks for them.
+
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The bodies that one request may need, by sha256.
+#[derive(Debug, Default, Clone)]
+pub struct Bodies {
+    bodies: BTreeMap<String, Body>,
+}
+
+#[derive(Debug, Clone)]
+pub enum Body {
+    Bytes(Arc<Vec<u8>>),
+    File(PathBuf),
+}
+
+impl Bodies {
+    /// Adds bytes and answers with their name.
+    pub fn add_bytes(&mut self, bytes: Vec<u8>) -> String {
+        let name = hex(&Sha256::digest(&bytes));
+        self.bodies.insert(name.clone(), Body::Bytes(Arc::new(bytes)));
+        name
+    }
+
+    /// Adds a file, reading it once for its name; it is read again when the host wants it.
+    pub fn add_file(&mut self, path: &Path) -> std::io::Result<String> {
+        let mut file = std::fs::File::open(path)?;
+        let mut digest = Sha256::new();
+        let mut piece = vec![0; 1 << 16];
+        loop {
+            let size = file.read(&mut piece)?;
+            if size == 0 {
+                break;
+            }
+            digest.update(&piece[..size]);
+        }
+        let name = hex(&digest.finalize());
+        self.bodies.insert(name.clone(), Body::File(path.to_owned()));
+        Ok(name)
+    }
+
+    pub fn get(&self, name: &str) -> Option<&Body> {
+        self.bodies.get(name)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.bodies.is_empty()
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

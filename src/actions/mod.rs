@@ -1,0 +1,202 @@
+//! The control-side half of the modules that have one: `copy` reads local files, `template` renders, `set_fact` never reaches a host.
+//!
+//! One file an action, one row in [`ACTIONS`], by the module's name. An action gets checked arguments and [`Hands`]: the
+//! engine's way to render, to find files and to run the host's half. It answers with return values and, where the run itself
+//! has to do something (set variables, add tasks), with an [`Effect`] that the engine carries out. Actions never connect, print or keep
+//! state. Start reading at [`Hands`], then `debug.rs`.
+
+mod add_host;
+mod assert;
+mod body;
+mod copy;
+mod debug;
+mod fetch;
+mod include;
+mod include_vars;
+mod meta;
+mod pause;
+mod raw;
+mod script;
+mod set_fact;
+mod template;
+mod unarchive;
+mod wait_for_connection;
+
+pub use body::{Bodies, Body};
+
+use crate::diag::Diagnostic;
+use crate::modules::{Args, Failure, Module};
+use crate::playbook::Parts;
+use crate::value::{Map, Value};
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// What an action may use. The engine implements it for one task on one host.
+pub trait Hands: Sync {
+    /// Renders a bare expression (`debug: var=`).
+    fn expression(&self, text: &str) -> Result<Value, Problem>;
+    /// Whether a condition holds.
+    fn condition(&self, condition: &Value) -> Result<bool, Problem>;
+    /// Renders the text of a template file; `options` are the module's arguments.
+    fn template(&self, text: &str, path: &Path, options: &Args) -> Result<String, Problem>;
+    /// Every template inside rendered.
+    fn render(&self, value: &Value) -> Result<Value, Problem>;
+    /// A file in the role's `folder` (`files`, `templates`, `vars`, `tasks`), beside the task's file, or beside the playbook.
+    fn find(&self, folder: &str, name: &str) -> Result<PathBuf, Problem>;
+    fn variables(&self, path: &Path) -> Result<Map, Problem>;
+    fn verbosity(&self) -> u8;
+    fn is_check(&self) -> bool;
+    fn is_diff(&self) -> bool;
+    /// Runs a module on the host.
+    fn module(&self, name: &str, args: Map, bodies: Bodies) -> impl Future<Output = Result<Map, Problem>> + Send;
+    /// Runs a command line through the login shell, with nothing else on the host.
+    fn shell(&self, line: &str, stdin: Option<Vec<u8>>) -> impl Future<Output = Result<Shell, Problem>> + Send;
+    /// Copies a file of the host into a local one; answers with its values (`checksum`, `size`), or none where it is not there.
+    fn fetch(&self, src: &str, dest: &Path) -> impl Future<Output = Result<Option<Map>, Problem>> + Send;
+    /// Whether the host answers within this time.
+    fn knock(&self, timeout: Duration) -> impl Future<Output = Result<(), Problem>> + Send;
+    fn sleep(&self, time: Duration) -> impl Future<Output = ()> + Send;
+    /// A line typed by the operator; an error where there is no terminal.
+    fn ask(&self, prompt: &str, echo: bool) -> impl Future<Output = Result<String, Problem>> + Send;
+    fn say(&self, line: &str);
+    fn host(&self) -> &str;
+}
+
+/// How a command line ended.
+#[derive(Debug, Default)]
+pub struct Shell {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+/// Why a task failed: return values with `msg`, and a diagnostic where a place in a file is to blame.
+#[derive(Debug, Clone)]
+pub struct Problem {
+    pub failure: Failure,
+    pub diagnostic: Option<Box<Diagnostic>>,
+    /// The connection is gone: the host is unreachable, which is more than a failed task.
+    pub is_unreachable: bool,
+}
+
+/// What an action answers with.
+#[derive(Debug, Default)]
+pub struct Answer {
+    pub values: Map,
+    pub effect: Option<Effect>,
+}
+
+/// What the run itself has to do.
+#[derive(Debug, Clone)]
+pub enum Effect {
+    SetFacts { facts: Map, cacheable: bool },
+    IncludeVars(Map),
+    AddHost { name: String, groups: Vec<String>, vars: Map },
+    GroupBy { group: String, parents: Vec<String> },
+    Meta(Meta),
+    IncludeTasks { path: PathBuf, apply: Option<Map> },
+    IncludeRole { name: String, parts: Parts, apply: Option<Map>, public: bool },
+    Stats { data: Map, per_host: bool, aggregate: bool },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Meta {
+    FlushHandlers,
+    EndPlay,
+    EndBatch,
+    EndHost,
+    ClearHostErrors,
+    ClearFacts,
+    ResetConnection,
+    RefreshInventory,
+    Noop,
+}
+
+/// Whether an action of this name exists; everything else runs on the host alone.
+pub fn is_action(name: &str) -> bool {
+    ACTIONS.contains(&name)
+}
+
+/// The actions, by module name. [`run`] is the switch that the compiler checks against it.
+pub static ACTIONS: &[&str] = &[
+    "add_host",
+    "assert",
+    "copy",
+    "debug",
+    "fail",
+    "fetch",
+    "group_by",
+    "include_role",
+    "include_tasks",
+    "include_vars",
+    "meta",
+    "pause",
+    "raw",
+    "script",
+    "set_fact",
+    "set_stats",
+    "template",
+    "unarchive",
+    "wait_for_connection",
+];
+
+/// Runs the control-side half of `module`.
+pub async fn run<H: Hands>(module: &'static Module, args: &Args, hands: &H) -> Result<Answer, Problem> {
+    match module.name {
+        "add_host" => add_host::add_host(args),
+        "group_by" => add_host::group_by(args),
+        "assert" => assert::assert(args, hands),
+        "fail" => Err(Failure::new(args.text("msg").unwrap_or_default().to_string()).into()),
+        "debug" => debug::debug(args, hands),
+        "copy" => copy::copy(args, hands).await,
+        "fetch" => fetch::fetch(args, hands).await,
+        "include_tasks" => include::tasks(args, hands),
+        "include_role" => include::role(args),
+        "include_vars" => include_vars::include_vars(args, hands),
+        "meta" => meta::meta(args),
+        "pause" => pause::pause(args, hands).await,
+        "raw" => raw::raw(args, hands).await,
+        "script" => script::script(args, hands).await,
+        "set_fact" => set_fact::set_fact(args),
+        "set_stats" => set_fact::set_stats(args),
+        "template" => template::template(args, hands).await,
+        "unarchive" => unarchive::unarchive(args, hands).await,
+        "wait_for_connection" => wait_for_connection::wait_for_connection(args, hands).await,
+        other => Err(Failure::new(format!("`{other}` has no control side")).into()),
+    }
+}
+
+impl From<Failure> for Problem {
+    fn from(failure: Failure) -> Problem {
+        Problem { failure, diagnostic: None, is_unreachable: false }
+    }
+}
+
+impl Problem {
+    pub fn new(msg: impl Into<String>) -> Problem {
+        Failure::new(msg).into()
+    }
+}
+
+impl Answer {
+    pub fn of(values: Map) -> Answer {
+        Answer { values, effect: None }
+    }
+
+    pub fn effect(effect: Effect) -> Answer {
+        Answer { values: Map::from_iter([("changed".into(), Value::Bool(false))]), effect: Some(effect) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_action_has_its_module_row() {
+        for name in ACTIONS {
+            assert!(crate::modules::find(name).is_some(), "{name}");
+        }
+    }
+}

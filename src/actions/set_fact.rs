@@ -1,0 +1,33 @@
+//! `set_fact` and `set_stats`.
+
+use super::{Answer, Effect, Problem};
+use crate::modules::Args;
+use crate::value::{Key, Map, Value};
+
+pub(super) fn set_fact(args: &Args) -> Result<Answer, Problem> {
+    let mut facts = args.all().clone();
+    let cacheable = facts.shift_remove("cacheable").is_some_and(|value| value.to_bool() == Some(true));
+    if facts.is_empty() {
+        return Err(Problem::new("No key/value pairs provided, at least one is required for this action to succeed"));
+    }
+    if let Some(name) = facts.keys().find(|name| !is_name(name)) {
+        return Err(Problem::new(format!(
+            "The variable name '{name}' is not valid. Variables must start with a letter or underscore character, and contain only \
+             letters, numbers and underscores."
+        )));
+    }
+    let values = Map::from_iter([("changed".into(), Value::Bool(false)), ("ansible_facts".into(), Value::map(facts.clone()))]);
+    Ok(Answer { values, effect: Some(Effect::SetFacts { facts, cacheable }) })
+}
+
+pub(super) fn set_stats(args: &Args) -> Result<Answer, Problem> {
+    let data = args.dict("data").cloned().unwrap_or_default();
+    Ok(Answer::effect(Effect::Stats { data, per_host: args.bool("per_host"), aggregate: args.bool("aggregate") }))
+}
+
+fn is_name(name: &Key) -> bool {
+    let Some(name) = name.as_str() else { return false };
+    let mut letters = name.chars();
+    letters.next().is_some_and(|first| first.is_ascii_alphabetic() || first == '_')
+        && letters.all(|letter| letter.is_ascii_alphanumeric() || letter == '_')
+}

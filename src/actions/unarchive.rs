@@ -1,0 +1,16 @@
+//! `unarchive`: the archive is local unless `remote_src` says otherwise.
+
+use super::{Answer, Bodies, Hands, Problem};
+use crate::modules::Args;
+
+pub(super) async fn unarchive(args: &Args, hands: &impl Hands) -> Result<Answer, Problem> {
+    let mut host = args.all().clone();
+    let mut bodies = Bodies::default();
+    let src = args.required("src")?;
+    if !args.bool("remote_src") && !src.contains("://") {
+        let path = hands.find("files", src)?;
+        let body = bodies.add_file(&path).map_err(|error| Problem::new(format!("cannot read `{}`: {error}", path.display())))?;
+        host.insert("_blob".into(), body.into());
+    }
+    hands.module("unarchive", host, bodies).await.map(Answer::of)
+}

@@ -1,0 +1,291 @@
+//! What actions may use, for one task on one host: rendering, files, and the host itself.
+
+use super::frame::Frame;
+use super::target;
+use super::work::Work;
+use crate::actions::{Bodies, Body, Hands, Problem, Shell};
+use crate::connection::{self, Become, Blobs, ConnectError, Remote, Stdin, Target};
+use crate::diag::Explain;
+use crate::event::Event;
+use crate::modules::{Args, Failure};
+use crate::value::{Map, Value};
+use crate::wire::{Reply, Request};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Hands for one try of one task.
+pub(crate) struct TaskHands<'a> {
+    work: &'a Work,
+    frame: &'a Frame<'a>,
+    /// The host that does it: the task's own, or the one it is delegated to.
+    target: Target,
+    escalation: Option<Become>,
+    environment: Vec<(String, String)>,
+    is_check: bool,
+    is_diff: bool,
+}
+
+impl<'a> TaskHands<'a> {
+    pub(crate) fn new(work: &'a Work, frame: &'a Frame<'a>) -> Result<TaskHands<'a>, Problem> {
+        let task = &work.task;
+        let boolean = |name: &str, default: bool| match task.keyword(name) {
+            Some(written) => frame.render(&written.value).map(|value| if value.is_null() { default } else { value.to_bool().unwrap_or(default) }),
+            None => Ok(default),
+        };
+        let delegate = delegate(work, frame)?;
+        let there = delegate.as_ref().map(|host| frame.of_delegate(host, &work.play, task));
+        let reached = there.as_ref().unwrap_or(frame);
+        let host = delegate.as_deref().unwrap_or(&work.host);
+        Ok(TaskHands {
+            work,
+            frame,
+            target: target::target(&work.run, reached, host, task)?,
+            escalation: target::escalation(&work.run, reached, task)?,
+            environment: environment(work, frame)?,
+            is_check: boolean("check_mode", work.run.options.check)?,
+            is_diff: boolean("diff", work.run.options.diff)?,
+        })
+    }
+
+    async fn remote(&self) -> Result<Remote, Problem> {
+        self.work.run.connections.host(&self.target, self.escalation.as_ref()).await.map_err(|error| unreachable(&error))
+    }
+
+    fn request(&self, name: &str, args: Map) -> Request {
+        Request {
+            id: 0,
+            module: name.to_owned(),
+            args,
+            check: self.is_check,
+            diff: self.is_diff,
+            environment: self.environment.clone(),
+            timeout: None,
+            after_ok: false,
+        }
+    }
+
+    async fn ask_host(&self, name: &str, args: Map, blobs: &dyn Blobs) -> Result<Map, Problem> {
+        let remote = self.remote().await?;
+        let say = |line: &str| self.say(line);
+        match remote.run(self.request(name, args), blobs, say).await.map_err(|error| unreachable(&error))? {
+            Reply::Ok { values } => {
+                self.show_diff(&values);
+                Ok(values)
+            }
+            Reply::Failed { values } => {
+                let msg = values.get("msg").map(|msg| msg.to_text().to_string()).unwrap_or_default();
+                Err(Failure { msg, values }.into())
+            }
+            Reply::Skipped => Err(Problem::new("the host program passed the task over")),
+        }
+    }
+
+    fn show_diff(&self, values: &Map) {
+        if let Some(diff) = values.get("diff").filter(|_| self.is_diff) {
+            self.work.run.emitter.emit(&Event::Diff { host: self.work.host.clone(), diff: diff.clone() });
+        }
+    }
+}
+
+/// Where it is delegated to, if anywhere.
+fn delegate(work: &Work, frame: &Frame<'_>) -> Result<Option<String>, Problem> {
+    let Some(written) = work.task.keyword("delegate_to") else { return Ok(None) };
+    let host = frame.argument(&written.value)?.map(|value| value.to_text().to_string());
+    Ok(host.filter(|host| !host.is_empty() && *host != work.host))
+}
+
+/// Environment of the play, the blocks and the task, the inner ones over the outer ones.
+fn environment(work: &Work, frame: &Frame<'_>) -> Result<Vec<(String, String)>, Problem> {
+    let mut all: indexmap::IndexMap<String, String> = indexmap::IndexMap::new();
+    for written in work.task.context.gathered("environment") {
+        let rendered = frame.render(&written.value)?;
+        let maps: Vec<Value> = rendered.as_list().map_or_else(|| vec![rendered.clone()], <[Value]>::to_vec);
+        for map in maps {
+            match map {
+                Value::Map(map) => all.extend(map.iter().map(|(key, value)| (key.to_string(), value.to_text().as_str().to_owned()))),
+                Value::Null => {}
+                other if other.to_text().is_empty() => {}
+                other => return Err(Problem::new(format!("`environment` takes a mapping, not a {}", other.kind()))),
+            }
+        }
+    }
+    Ok(all.into_iter().collect())
+}
+
+/// A host that cannot be reached, in the words of its diagnostic.
+pub(crate) fn unreachable(error: &ConnectError) -> Problem {
+    let diagnostic = error.explain();
+    let failure = Failure::new(diagnostic.title.clone());
+    Problem { failure, diagnostic: Some(Box::new(diagnostic)), is_unreachable: true }
+}
+
+impl Hands for TaskHands<'_> {
+    fn expression(&self, text: &str) -> Result<Value, Problem> {
+        self.frame.expression(text)
+    }
+
+    fn condition(&self, condition: &Value) -> Result<bool, Problem> {
+        self.frame.conditions(condition).map(|failed| failed.is_none())
+    }
+
+    fn template(&self, text: &str, path: &Path, options: &Args) -> Result<String, Problem> {
+        self.frame.render_file(text, path, options)
+    }
+
+    fn render(&self, value: &Value) -> Result<Value, Problem> {
+        self.frame.render(value)
+    }
+
+    fn find(&self, folder: &str, name: &str) -> Result<PathBuf, Problem> {
+        let places = self.frame.search(folder, &self.work.task, &self.work.play);
+        let path = Path::new(name);
+        if path.is_absolute() {
+            return if path.exists() { Ok(path.to_owned()) } else { Err(Problem::new(format!("`{name}` does not exist"))) };
+        }
+        let expanded = target::expanded(name);
+        let found = places.iter().map(|place| place.join(&expanded)).find(|path| path.exists());
+        found.ok_or_else(|| {
+            let looked: Vec<String> = places.iter().map(|place| place.join(name).display().to_string()).collect();
+            Problem::new(format!("could not find `{name}`; looked for {}", looked.join(", ")))
+        })
+    }
+
+    fn variables(&self, path: &Path) -> Result<Map, Problem> {
+        let mut reader = super::locked(&self.work.run.reader);
+        let map = reader.variables(path, self.work.task.span);
+        let found = reader.take_diagnostics();
+        drop(reader);
+        match (map, found.into_iter().find(crate::diag::Diagnostic::is_error)) {
+            (Some(map), None) => Ok(map),
+            (_, Some(diagnostic)) => Err(Problem { failure: Failure::new(diagnostic.title.clone()), diagnostic: Some(Box::new(diagnostic)), is_unreachable: false }),
+            (None, None) => Err(Problem::new(format!("cannot read `{}`", path.display()))),
+        }
+    }
+
+    fn verbosity(&self) -> u8 {
+        self.work.run.options.verbosity
+    }
+
+    fn is_check(&self) -> bool {
+        self.is_check
+    }
+
+    fn is_diff(&self) -> bool {
+        self.is_diff
+    }
+
+    async fn module(&self, name: &str, args: Map, bodies: Bodies) -> Result<Map, Problem> {
+        self.ask_host(name, args, &Sending { bodies }).await
+    }
+
+    async fn shell(&self, line: &str, stdin: Option<Vec<u8>>) -> Result<Shell, Problem> {
+        let stdin = stdin.as_deref().map_or(Stdin::Nothing, Stdin::Bytes);
+        let run = &self.work.run;
+        let line = with_environment(line, &self.environment);
+        let output = run.connections.exec(&self.target, self.escalation.as_ref(), &line, stdin, false).await.map_err(|error| unreachable(&error))?;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Ok(Shell { code: output.code, stdout: text(&output.stdout), stderr: text(&output.stderr) })
+    }
+
+    async fn fetch(&self, src: &str, dest: &Path) -> Result<Option<Map>, Problem> {
+        let receiving = Receiving { dest: dest.to_owned() };
+        let args = Map::from_iter([("src".into(), Value::from(src))]);
+        let values = self.ask_host("_fetch", args, &receiving).await?;
+        let is_missing = values.get("missing").and_then(Value::to_bool).unwrap_or(false);
+        Ok((!is_missing).then_some(values))
+    }
+
+    async fn knock(&self, timeout: Duration) -> Result<(), Problem> {
+        self.work.run.connections.reset(&self.target).await;
+        let target = Target { timeout: Some(timeout), retries: 0, ..self.target.clone() };
+        let answer = tokio::time::timeout(timeout * 2, self.work.run.connections.host(&target, self.escalation.as_ref())).await;
+        match answer {
+            Ok(remote) => remote.map(drop).map_err(|error| unreachable(&error)),
+            Err(_) => Err(Problem::new(format!("no answer within {} s", timeout.as_secs() * 2))),
+        }
+    }
+
+    async fn sleep(&self, time: Duration) {
+        tokio::time::sleep(time).await;
+    }
+
+    async fn ask(&self, prompt: &str, _echo: bool) -> Result<String, Problem> {
+        self.say(prompt);
+        if !self.work.run.options.is_interactive {
+            // Ansible goes on where nobody can answer.
+            return Ok(String::new());
+        }
+        tokio::task::spawn_blocking(|| {
+            let mut line = String::new();
+            io::stdin().read_line(&mut line).map(|_| line.trim_end().to_owned())
+        })
+        .await
+        .map_err(io::Error::other)
+        .and_then(|line| line)
+        .map_err(|error| Problem::new(format!("cannot read the answer: {error}")))
+    }
+
+    fn say(&self, line: &str) {
+        self.work.run.emitter.emit(&Event::Says { host: self.work.host.clone(), line: line.to_owned() });
+    }
+
+    fn host(&self) -> &str {
+        &self.work.host
+    }
+}
+
+fn with_environment(line: &str, environment: &[(String, String)]) -> String {
+    let words = environment.iter().map(|(name, value)| format!("{name}={} ", shell_words::quote(value)));
+    words.collect::<String>() + line
+}
+
+/// Bodies that go to the host.
+#[derive(Debug)]
+pub(crate) struct Sending {
+    pub(crate) bodies: Bodies,
+}
+
+impl Blobs for Sending {
+    fn open(&self, hash: &str) -> io::Result<connection::Body> {
+        match self.bodies.get(hash) {
+            Some(Body::Bytes(bytes)) => {
+                let bytes = Arc::clone(bytes);
+                Ok(connection::Body { size: bytes.len() as u64, reader: Box::new(io::Cursor::new(Shared(bytes))) })
+            }
+            Some(Body::File(path)) => {
+                let file = std::fs::File::open(path)?;
+                Ok(connection::Body { size: file.metadata()?.len(), reader: Box::new(file) })
+            }
+            None => Err(io::Error::new(io::ErrorKind::NotFound, "the host asks for a body that was not promised")),
+        }
+    }
+
+    fn keep(&self, _hash: &str, _size: u64) -> io::Result<Box<dyn io::Write + Send>> {
+        Err(io::Error::other("the host sends a file that nobody asked for"))
+    }
+}
+
+struct Shared(Arc<Vec<u8>>);
+
+impl AsRef<[u8]> for Shared {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// A body that comes from the host.
+struct Receiving {
+    dest: PathBuf,
+}
+
+impl Blobs for Receiving {
+    fn open(&self, _hash: &str) -> io::Result<connection::Body> {
+        Err(io::Error::other("the host asks for a body while it should send one"))
+    }
+
+    fn keep(&self, _hash: &str, _size: u64) -> io::Result<Box<dyn io::Write + Send>> {
+        Ok(Box::new(std::fs::File::create(&self.dest)?))
+    }
+}

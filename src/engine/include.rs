@@ -1,0 +1,117 @@
+//! Tasks that are added while a play runs.
+
+use super::plays::{PlayRun, selected};
+use super::{Run, locked};
+use crate::diag::Diagnostic;
+use crate::event::Event;
+use crate::playbook::keyword::{Keywords, find};
+use crate::playbook::{Context, Item, Parts, Program, Task};
+use crate::strategy::Host;
+use crate::value::{Map, Value};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// What one host wants included; hosts that want the same share it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Include {
+    pub(crate) what: What,
+    pub(crate) apply: Option<Map>,
+    /// Loop variables and the like: parameters of the include.
+    pub(crate) params: Map,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum What {
+    Tasks(PathBuf),
+    /// `files`: tasks, vars, defaults, handlers.
+    Role { name: String, files: [String; 4], public: bool },
+}
+
+impl Include {
+    pub(crate) fn shown(&self) -> String {
+        match &self.what {
+            What::Tasks(path) => path.display().to_string(),
+            What::Role { name, .. } => name.clone(),
+        }
+    }
+}
+
+/// Hosts with equal includes together, in the order of the first host of each.
+pub(crate) fn grouped(includes: Vec<(Host, Include)>) -> Vec<(Include, Vec<Host>)> {
+    let mut groups: Vec<(Include, Vec<Host>)> = Vec::new();
+    for (host, include) in includes {
+        match groups.iter_mut().find(|(group, hosts)| *group == include && !hosts.contains(&host)) {
+            Some((_, hosts)) => hosts.push(host),
+            None => groups.push((include, vec![host])),
+        }
+    }
+    groups
+}
+
+/// The steps of an include. What is wrong in its files is found here.
+pub(crate) fn read(run: &Run, play: &PlayRun, task: &Task, include: &Include) -> Result<Program, Vec<Diagnostic>> {
+    let context = Arc::new(context(task, include));
+    let mut reader = locked(&run.reader);
+    let items = reader.within(&play.playbook, |reader| match &include.what {
+        What::Tasks(path) => reader.tasks_file(path, &context, task.span, task.is_handler).unwrap_or_default(),
+        What::Role { name, files: [tasks, vars, defaults, handlers], .. } => {
+            let Some(path) = reader.find_role(name, &task.file, task.span) else { return Vec::new() };
+            let parts = Parts { tasks: tasks.clone(), vars: vars.clone(), defaults: defaults.clone(), handlers: handlers.clone() };
+            let role = reader.role(name, &path, &parts);
+            reader.role_tasks(&role, &parts, &context, task.span)
+        }
+    });
+    let found = reader.take_diagnostics();
+    let handlers = reader.take_handlers();
+    drop(reader);
+    if found.iter().any(Diagnostic::is_error) {
+        return Err(found);
+    }
+    if let Ok(mut known) = play.handlers.write() {
+        known.extend(handlers);
+    }
+    let mut program = Program::default();
+    program.add(&selected(run, &items), None);
+    publish(play, include, &items);
+    Ok(program)
+}
+
+/// `public: true`: the role's variables stay for the rest of the play.
+fn publish(play: &PlayRun, include: &Include, items: &[Item]) {
+    let What::Role { public: true, .. } = include.what else { return };
+    let role = items.iter().find_map(|item| match item {
+        Item::Task(task) => task.context.role().cloned(),
+        Item::Block(block) => block.body.iter().find_map(|item| match item {
+            Item::Task(task) => task.context.role().cloned(),
+            Item::Block(_) => None,
+        }),
+    });
+    if let (Some(role), Ok(mut ground)) = (role, play.ground.write()) {
+        ground.role_defaults.insert(0, Arc::new(role.defaults.clone()));
+        ground.role_vars.insert(0, Arc::new(role.vars.clone()));
+    }
+}
+
+/// The tasks stand where the include stands. Of its own keywords they get the variables, and what `apply` says.
+fn context(task: &Task, include: &Include) -> Context {
+    let mut keywords = Keywords::new();
+    if let Some(vars) = task.own("vars") {
+        keywords.insert("vars", vars.clone());
+    }
+    for (key, value) in include.apply.iter().flatten() {
+        if let Some(keyword) = key.as_str().and_then(find) {
+            keywords.insert(keyword.name, value.clone().into());
+        }
+    }
+    Context { keywords, role: None, params: include.params.clone(), parent: task.context.parent.clone() }
+}
+
+/// A broken include fails its hosts.
+pub(crate) fn report(run: &Run, host: &str, task: u64, problems: &[Diagnostic]) {
+    for diagnostic in problems {
+        run.emitter.emit(&Event::Explained { host: host.to_owned(), diagnostic: diagnostic.clone() });
+    }
+    let msg = problems.first().map(|problem| problem.title.clone()).unwrap_or_default();
+    let result = Map::from_iter([("msg".into(), Value::from(msg)), ("failed".into(), Value::Bool(true))]);
+    run.emitter.emit(&Event::HostEnded { host: host.to_owned(), task, outcome: crate::event::Outcome::Failed, result });
+}

@@ -1,0 +1,76 @@
+//! Magic variables: what a run knows about itself, its play and its hosts.
+
+use super::{Run, plays::PlayRun};
+use crate::playbook::Task;
+use crate::value::{Map, Value};
+use std::sync::PoisonError;
+
+/// Magic variables of one task on one host. `hostvars` and `vars` are made when they are used (see `frame`).
+pub(crate) fn magic(run: &Run, play: &PlayRun, host: &str, task: Option<&Task>) -> Map {
+    let mut map = Map::new();
+    let mut set = |name: &str, value: Value| drop(map.insert(name.into(), value));
+    set("inventory_hostname", host.into());
+    set("inventory_hostname_short", host.split('.').next().unwrap_or(host).into());
+    set("group_names", group_names(run, host));
+    set("groups", groups(run));
+    let names = |hosts: &[String]| -> Value { hosts.iter().map(Value::from).collect() };
+    let alive = play.alive();
+    set("ansible_play_hosts_all", names(&play.hosts));
+    set("ansible_play_hosts", names(&alive));
+    set("play_hosts", names(&alive));
+    let batch = play.batch();
+    set("ansible_play_batch", batch.iter().filter(|host| alive.contains(host)).map(Value::from).collect());
+    set("ansible_play_name", play.name.as_str().into());
+    set("playbook_dir", path(&play.play.dir));
+    set("ansible_check_mode", run.options.check.into());
+    set("ansible_diff_mode", run.options.diff.into());
+    set("ansible_verbosity", i64::from(run.options.verbosity).into());
+    set("ansible_forks", run.options.forks.into());
+    set("ansible_version", version());
+    let tags = |tags: &[String], default: &[&str]| -> Value {
+        if tags.is_empty() { default.iter().map(|tag| Value::from(*tag)).collect() } else { tags.to_vec().into() }
+    };
+    set("ansible_run_tags", tags(&run.options.selection.only, &["all"]));
+    set("ansible_skip_tags", tags(&run.options.selection.skip, &[]));
+    if let Some(limit) = &run.options.limit {
+        set("ansible_limit", limit.into());
+    }
+    if let Some(role) = task.and_then(|task| task.context.role()) {
+        set("role_name", role.name.as_str().into());
+        set("ansible_role_name", role.name.as_str().into());
+        set("role_path", path(&role.path));
+    }
+    map
+}
+
+fn path(path: &std::path::Path) -> Value {
+    let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    // `a/./b` is how a relative playbook path comes out.
+    whole.components().collect::<std::path::PathBuf>().to_string_lossy().into_owned().into()
+}
+
+/// The version of the language that is spoken, for playbooks that ask.
+fn version() -> Value {
+    let fields = [("full", "2.19.4".into()), ("major", 2.into()), ("minor", 19.into()), ("revision", 4.into()), ("string", "2.19.4".into())];
+    fields.into_iter().collect()
+}
+
+/// Every group with its hosts. Made once, until the inventory changes.
+pub(crate) fn groups(run: &Run) -> Value {
+    let mut known = super::locked(&run.groups);
+    if let Some(groups) = known.as_ref() {
+        return groups.clone();
+    }
+    let inventory = run.inventory.read().unwrap_or_else(PoisonError::into_inner);
+    let hosts = |group: &str| inventory.hosts_of(group).into_iter().map(Value::from).collect::<Value>();
+    let groups: Value = inventory.groups.keys().map(|name| (name.as_str(), hosts(name))).collect();
+    *known = Some(groups.clone());
+    groups
+}
+
+fn group_names(run: &Run, host: &str) -> Value {
+    let inventory = run.inventory.read().unwrap_or_else(PoisonError::into_inner);
+    let mut names: Vec<&str> = inventory.groups_of(host).into_iter().map(|group| group.name.as_str()).collect();
+    names.sort_unstable();
+    names.into_iter().map(Value::from).collect()
+}

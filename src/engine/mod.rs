@@ -1,0 +1,194 @@
+//! The only loop: inputs in, effects out, events to the reporters.
+//!
+//! Main type: [`Job`], everything a run needs, resolved. [`run`] takes the plays one after the other; for each batch of hosts a
+//! [`crate::strategy::Strategy`] says who may start what, and this room carries it out: renders arguments, opens connections, sends requests,
+//! keeps results. *Values* live here, beside the cores that decide without them. Nothing here prints, exits or reads argv.
+//!
+//! Start reading at [`run`], then `stage.rs` (the loop of one batch), then `work.rs` (one task on one host).
+
+mod frame;
+mod hands;
+mod include;
+mod magic;
+mod plays;
+mod results;
+mod rollout;
+mod stage;
+mod tags;
+mod target;
+mod work;
+
+pub use tags::Selection;
+
+use crate::connection::{Connections, HostKeys, Settings};
+use crate::diag::{Diagnostic, Sources};
+use crate::event::{self, Emitter, Event, Outcome, Stats};
+use crate::inventory::Inventory;
+use crate::playbook::{Play, Reader};
+use crate::value::{Map, Text, Value};
+use crate::vars::Store;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
+
+/// Everything a run needs: text read, names resolved, errors found.
+#[derive(Debug)]
+pub struct Job {
+    pub sources: Sources,
+    pub inventory: Inventory,
+    pub reader: Reader,
+    pub playbooks: Vec<Playbook>,
+    pub options: Options,
+    pub settings: Settings,
+}
+
+#[derive(Debug)]
+pub struct Playbook {
+    pub path: PathBuf,
+    pub plays: Vec<Play>,
+}
+
+/// What the command line, the environment and the configuration say.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    pub check: bool,
+    pub diff: bool,
+    pub limit: Option<String>,
+    pub selection: Selection,
+    pub start_at_task: Option<String>,
+    pub step: bool,
+    pub forks: usize,
+    pub verbosity: u8,
+    pub extra: Map,
+    pub remote_user: Option<String>,
+    pub key_file: Option<PathBuf>,
+    pub password: Option<Text>,
+    pub become_it: bool,
+    pub become_user: Option<String>,
+    pub become_method: Option<String>,
+    pub become_password: Option<Text>,
+    pub connection: Option<String>,
+    pub timeout: Option<Duration>,
+    pub retries: u32,
+    pub host_keys: HostKeys,
+    pub known_hosts: Option<Vec<PathBuf>>,
+    pub ssh_args: Vec<String>,
+    /// Facts are gathered only where a play asks for it.
+    pub explicit_gathering: bool,
+    pub force_handlers: bool,
+    /// Whether somebody can answer questions.
+    pub is_interactive: bool,
+    /// Rollouts: hosts that are dead may be left out.
+    pub skip_dead: bool,
+}
+
+/// What the operator does while it runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signal {
+    /// Ctrl-C or SIGTERM.
+    Interrupt,
+}
+
+/// How a run ended. `cli::exit` makes the exit code of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Ending {
+    Done,
+    Failed,
+    Unreachable,
+    Stopped,
+    /// A rollout's own endings.
+    Refused,
+    Halted,
+    Reverted,
+    RevertFailed,
+    Interrupted,
+}
+
+/// What the jobs of one run share.
+pub(crate) struct Run {
+    pub(crate) options: Options,
+    pub(crate) sources: Sources,
+    pub(crate) emitter: Emitter,
+    pub(crate) connections: Connections,
+    pub(crate) inventory: RwLock<Inventory>,
+    pub(crate) store: RwLock<Store>,
+    pub(crate) reader: Mutex<Reader>,
+    pub(crate) stats: Mutex<BTreeMap<String, Stats>>,
+    /// Hosts that failed in an earlier play take no part in later ones.
+    pub(crate) dead: Mutex<BTreeSet<String>>,
+    /// Variables of the inventory by host, made once.
+    pub(crate) layers: Mutex<HashMap<String, Vec<Arc<Map>>>>,
+    pub(crate) groups: Mutex<Option<Value>>,
+    task_ids: AtomicU64,
+}
+
+impl Run {
+    fn new(options: Options, sources: Sources, inventory: Inventory, reader: Reader, settings: Settings, emitter: Emitter) -> Run {
+        Run {
+            connections: Connections::new(settings),
+            options,
+            sources,
+            emitter,
+            inventory: RwLock::new(inventory),
+            store: RwLock::default(),
+            reader: Mutex::new(reader),
+            stats: Mutex::default(),
+            dead: Mutex::default(),
+            layers: Mutex::default(),
+            groups: Mutex::default(),
+            task_ids: AtomicU64::new(1),
+        }
+    }
+
+    pub(crate) fn next_task_id(&self) -> u64 {
+        self.task_ids.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(crate) fn count(&self, host: &str, outcome: Outcome) {
+        locked(&self.stats).entry(host.to_owned()).or_default().add(outcome);
+    }
+
+    pub(crate) fn warn(&self, diagnostic: Diagnostic) {
+        self.emitter.emit(&Event::Warned { diagnostic });
+    }
+}
+
+/// A poisoned lock means a bug in one job; the data is still whole enough to finish the others.
+pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Runs every play of every playbook, and answers how it ended.
+pub async fn run(job: Job, emitter: Emitter, mut signals: mpsc::Receiver<Signal>) -> Ending {
+    let started = Instant::now();
+    let names = job.playbooks.iter().map(|playbook| playbook.path.display().to_string()).collect();
+    let Options { check, diff, .. } = job.options;
+    emitter.hide(&Value::map(job.options.extra.clone()));
+    hide_secrets(&job.inventory, &emitter);
+    emitter.emit(&Event::RunStarted { version: event::VERSION, playbooks: names, check, diff });
+    let run = Arc::new(Run::new(job.options, job.sources, job.inventory, job.reader, job.settings, emitter));
+    let mut ending = Ending::Done;
+    'all: for playbook in job.playbooks {
+        run.emitter.emit(&Event::PlaybookStarted { path: playbook.path.display().to_string() });
+        for play in playbook.plays {
+            let ended = plays::play(&run, Arc::new(play), &playbook.path, &mut signals).await;
+            ending = ending.max(ended.ending);
+            if !ended.go_on {
+                break 'all;
+            }
+        }
+    }
+    let hosts: Vec<(String, Stats)> = locked(&run.stats).iter().map(|(host, stats)| (host.clone(), *stats)).collect();
+    run.emitter.emit(&Event::Recap { hosts, seconds: started.elapsed().as_secs_f64() });
+    run.connections.close().await;
+    ending
+}
+
+/// What the inventory marks as secret is masked from the first event on.
+fn hide_secrets(inventory: &Inventory, emitter: &Emitter) {
+    let names = inventory.hosts.keys().map(String::as_str).chain([""]);
+    names.flat_map(|host| inventory.vars_of(host)).for_each(|layer| emitter.hide(&Value::map(layer.vars.clone())));
+}

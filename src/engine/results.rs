@@ -1,0 +1,128 @@
+//! From what a module returned to what a playbook registers and people see.
+
+use crate::event::Outcome;
+use crate::modules::Failure;
+use crate::value::{Map, Value};
+
+/// A task's result on one host, or of one item of its loop.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Verdict {
+    pub(crate) values: Map,
+    pub(crate) is_unreachable: bool,
+}
+
+impl Verdict {
+    pub(crate) fn ok(values: Map) -> Verdict {
+        let mut values = values;
+        values.entry("changed".into()).or_insert(Value::Bool(false));
+        add_lines(&mut values);
+        if !values.contains_key("failed") {
+            values.insert("failed".into(), Value::Bool(false));
+        }
+        Verdict { values, is_unreachable: false }
+    }
+
+    pub(crate) fn failed(failure: Failure) -> Verdict {
+        let mut values = failure.values;
+        if !values.contains_key("msg") {
+            values.insert("msg".into(), failure.msg.into());
+        }
+        values.entry("changed".into()).or_insert(Value::Bool(false));
+        values.insert("failed".into(), Value::Bool(true));
+        add_lines(&mut values);
+        Verdict { values, is_unreachable: false }
+    }
+
+    pub(crate) fn unreachable(msg: String) -> Verdict {
+        let values = [("changed", Value::Bool(false)), ("msg", msg.into()), ("unreachable", Value::Bool(true))];
+        Verdict { values: values.into_iter().map(|(key, value)| (key.into(), value)).collect(), is_unreachable: true }
+    }
+
+    pub(crate) fn skipped(reason: &str, condition: Option<Value>) -> Verdict {
+        let mut values = Map::new();
+        values.insert("changed".into(), Value::Bool(false));
+        values.insert("skipped".into(), Value::Bool(true));
+        values.insert("skip_reason".into(), reason.into());
+        if let Some(condition) = condition {
+            values.insert("false_condition".into(), condition);
+        }
+        Verdict { values, is_unreachable: false }
+    }
+
+    pub(crate) fn is(&self, name: &str) -> bool {
+        self.values.get(name).and_then(Value::to_bool).unwrap_or(false)
+    }
+
+    pub(crate) fn set(&mut self, name: &str, value: impl Into<Value>) {
+        self.values.insert(name.into(), value.into());
+    }
+
+    /// `ignored`: a failure does not stop the host.
+    pub(crate) fn outcome(&self, ignored: bool) -> Outcome {
+        if self.is_unreachable {
+            Outcome::Unreachable
+        } else if self.is("failed") {
+            if ignored { Outcome::Ignored } else { Outcome::Failed }
+        } else if self.is("skipped") {
+            Outcome::Skipped
+        } else if self.is("changed") {
+            Outcome::Changed
+        } else {
+            Outcome::Ok
+        }
+    }
+
+    /// One result for a whole loop.
+    pub(crate) fn of_loop(items: Vec<Verdict>) -> Verdict {
+        let any = |name: &str| items.iter().any(|item| item.is(name));
+        let is_skipped = items.iter().all(|item| item.is("skipped"));
+        let (changed, failed, is_unreachable) = (any("changed"), any("failed"), items.iter().any(|item| item.is_unreachable));
+        let msg = match (failed, is_skipped) {
+            (true, _) => "One or more items failed",
+            (false, true) => "All items skipped",
+            (false, false) => "All items completed",
+        };
+        let mut verdict = Verdict { values: Map::new(), is_unreachable };
+        verdict.set("changed", changed);
+        verdict.set("msg", msg);
+        verdict.set("results", items.into_iter().map(|item| Value::map(item.values)).collect::<Value>());
+        if is_skipped {
+            verdict.set("skipped", true);
+        }
+        verdict.set("failed", failed);
+        if is_unreachable {
+            verdict.set("unreachable", true);
+        }
+        verdict
+    }
+
+    /// What people and logs see of it.
+    pub(crate) fn shown(&self, no_log: bool) -> Map {
+        if !no_log {
+            return self.values.clone();
+        }
+        let mut shown = Map::new();
+        shown.insert("censored".into(), CENSORED.into());
+        for name in ["changed", "failed", "skipped", "unreachable"] {
+            if let Some(value) = self.values.get(name) {
+                shown.insert(name.into(), value.clone());
+            }
+        }
+        shown
+    }
+}
+
+const CENSORED: &str = "the output has been hidden due to the fact that 'no_log: true' was specified for this result";
+
+/// `stdout_lines` beside `stdout`.
+fn add_lines(values: &mut Map) {
+    for name in ["stdout", "stderr"] {
+        let lines = format!("{name}_lines");
+        if let Some(text) = values.get(name).and_then(Value::as_str)
+            && !values.contains_key(lines.as_str())
+        {
+            let split: Value = text.lines().map(Value::from).collect();
+            values.insert(lines.into(), split);
+        }
+    }
+}

@@ -1,0 +1,527 @@
+//! One task on one host: conditions, loop, tries, result.
+
+use super::frame::Frame;
+use super::hands::TaskHands;
+use super::include::{Include, What};
+use super::plays::PlayRun;
+use super::results::Verdict;
+use super::{Run, locked};
+use crate::actions::{self, Answer, Effect, Meta, Problem};
+use crate::event::{self, Event, Outcome};
+use crate::modules::{self, Args, Failure, Module};
+use crate::playbook::task::texts;
+use crate::playbook::{ActionKind, Task};
+use crate::strategy::Ended;
+use crate::value::{Map, Span, Value};
+use crate::vars::View;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+/// What a job needs to carry one task out.
+pub(crate) struct Work {
+    pub(crate) run: Arc<Run>,
+    pub(crate) play: Arc<PlayRun>,
+    pub(crate) host: String,
+    pub(crate) task: Arc<Task>,
+    pub(crate) id: u64,
+    /// `run_once`: the others that get the result.
+    pub(crate) for_all: Vec<String>,
+    /// `--start-at-task`: not yet.
+    pub(crate) is_passed_over: bool,
+}
+
+/// What the strategy and the stage learn of it.
+pub(crate) struct Finished {
+    pub(crate) id: u64,
+    pub(crate) ended: Ended,
+    pub(crate) notify: Vec<String>,
+    pub(crate) notify_span: Span,
+    pub(crate) includes: Vec<Include>,
+}
+
+/// What one try, one item, one task gives.
+#[derive(Default)]
+struct Tried {
+    verdict: Verdict,
+    effects: Vec<(Effect, Map)>,
+    notify: bool,
+}
+
+const RETRIES_DEFAULT: i64 = 3;
+const DELAY_DEFAULT: f64 = 5.0;
+
+impl Work {
+    pub(crate) async fn perform(self) -> Finished {
+        if self.is_passed_over {
+            return self.finished(Ended::Ok);
+        }
+        self.run.emitter.emit(&Event::HostStarted { host: self.host.clone(), task: self.id });
+        let view = self.view();
+        let frame = Frame::new(&self.run, &self.play, &self.host, view).for_task(&self.task, &self.play);
+        let no_log = self.says(&frame, "no_log");
+        let tried = self.whole(&frame, no_log).await;
+        let ended = self.conclude(&frame, &tried, no_log);
+        let notify = if tried.notify { self.notified(&frame) } else { Vec::new() };
+        let includes = tried.effects.iter().filter_map(|(effect, params)| include(effect, params)).collect();
+        Finished { notify, includes, notify_span: self.notify_span(), ..self.finished(ended) }
+    }
+
+    fn finished(&self, ended: Ended) -> Finished {
+        Finished { id: self.id, ended, notify: Vec::new(), notify_span: Span::NOWHERE, includes: Vec::new() }
+    }
+
+    fn view(&self) -> View {
+        super::frame::view(&self.run, &self.play, &self.host, &self.task)
+    }
+
+    fn says(&self, frame: &Frame<'_>, name: &str) -> bool {
+        let written = self.task.keyword(name);
+        written.and_then(|written| frame.render(&written.value).ok()).and_then(|value| value.to_bool()).unwrap_or(false)
+    }
+
+    fn notify_span(&self) -> Span {
+        self.task.keyword("notify").map_or(self.task.span, |written| written.span)
+    }
+
+    fn notified(&self, frame: &Frame<'_>) -> Vec<String> {
+        let written = self.task.context.gathered("notify");
+        written.iter().flat_map(|written| frame.render(&written.value).map(|value| texts(&value)).unwrap_or_default()).collect()
+    }
+
+    /// The task with its loop, if it has one.
+    async fn whole(&self, frame: &Frame<'_>, no_log: bool) -> Tried {
+        let items = match self.items(frame) {
+            Ok(items) => items,
+            Err(problem) => {
+                // A loop over what is not defined does not matter where the condition says no anyway.
+                return match self.holds(frame) {
+                    Ok(Some(skipped)) => Tried { verdict: skipped, ..Tried::default() },
+                    Ok(None) | Err(_) => self.failed(problem),
+                };
+            }
+        };
+        match items {
+            None => self.tries(frame, &Map::new(), no_log).await,
+            Some(items) => self.each(frame, items, no_log).await,
+        }
+    }
+
+    fn items(&self, frame: &Frame<'_>) -> Result<Option<Vec<Value>>, Problem> {
+        if let Some((kind, written)) = &self.task.with {
+            return frame.with_items(kind, &written.value).map(Some);
+        }
+        let Some(written) = self.task.own("loop") else { return Ok(None) };
+        match frame.render(&written.value)? {
+            Value::List(items) => Ok(Some(items.to_vec())),
+            other => {
+                let problem = Failure::new(format!("`loop` takes a list, not a {}: {}", other.kind(), other.to_text()));
+                Err(problem.into())
+            }
+        }
+    }
+
+    async fn each(&self, frame: &Frame<'_>, items: Vec<Value>, no_log: bool) -> Tried {
+        let control = self.task.own("loop_control").map(|written| written.value.as_map().cloned().unwrap_or_default()).unwrap_or_default();
+        let word = |name: &str| control.get(name).map(|value| value.to_text().to_string());
+        let loop_var = word("loop_var").unwrap_or_else(|| "item".to_owned());
+        let pause = control.get("pause").and_then(Value::to_float).unwrap_or(0.0);
+        let is_extended = control.get("extended").and_then(Value::to_bool).unwrap_or(false);
+        let mut all = Tried::default();
+        let mut verdicts = Vec::new();
+        for (index, item) in items.iter().enumerate() {
+            if index > 0 && pause > 0.0 {
+                tokio::time::sleep(Duration::from_secs_f64(pause.min(1.0e6))).await;
+            }
+            let mut top = Map::from_iter([(loop_var.as_str().into(), item.clone()), ("ansible_loop_var".into(), loop_var.as_str().into())]);
+            if let Some(name) = word("index_var") {
+                top.insert("ansible_index_var".into(), name.as_str().into());
+                top.insert(name.into(), index.into());
+            }
+            if is_extended {
+                top.insert("ansible_loop".into(), extended(&items, index));
+            }
+            let inner = frame.over(top.clone());
+            let tried = self.tries(&inner, &top, no_log).await;
+            let mut verdict = tried.verdict;
+            verdict.values.extend(top.iter().filter(|(name, _)| name.as_str() != Some("ansible_loop")).map(|(key, value)| (key.clone(), value.clone())));
+            let label = control.get("label").map_or_else(|| Ok(item.clone()), |label| inner.render(label)).unwrap_or_else(|_| item.clone());
+            self.show_item(&verdict, if no_log { Value::from("(censored due to no_log)") } else { label }, no_log);
+            all.notify |= tried.notify;
+            all.effects.extend(tried.effects);
+            let is_broken = control.get("break_when").is_some_and(|condition| inner.conditions(condition).is_ok_and(|holds| holds.is_none()));
+            let is_lost = verdict.is_unreachable;
+            verdicts.push(verdict);
+            if is_broken || is_lost {
+                break;
+            }
+        }
+        if verdicts.is_empty() {
+            all.verdict = Verdict::skipped("No items in the list", None);
+            all.verdict.set("results", Vec::<Value>::new());
+            return all;
+        }
+        all.verdict = Verdict::of_loop(verdicts);
+        all
+    }
+
+    fn show_item(&self, verdict: &Verdict, label: Value, no_log: bool) {
+        if matches!(self.task.module(), "include_tasks" | "include_role") {
+            return;
+        }
+        let outcome = verdict.outcome(false);
+        self.run.emitter.emit(&Event::ItemEnded { host: self.host.clone(), task: self.id, label, outcome, result: verdict.shown(no_log) });
+    }
+
+    /// `None` when the task may run.
+    fn holds(&self, frame: &Frame<'_>) -> Result<Option<Verdict>, Problem> {
+        for written in self.task.context.gathered("when") {
+            if let Some(condition) = frame.conditions(&written.value)? {
+                return Ok(Some(Verdict::skipped("Conditional result was False", Some(condition))));
+            }
+        }
+        Ok(None)
+    }
+
+    /// One item, as often as `until` wants.
+    async fn tries(&self, frame: &Frame<'_>, top: &Map, no_log: bool) -> Tried {
+        match self.holds(frame) {
+            Ok(None) => {}
+            Ok(Some(skipped)) => return Tried { verdict: skipped, ..Tried::default() },
+            Err(problem) => return self.failed(problem),
+        }
+        let until = self.task.own("until");
+        let retries = match (self.number(frame, "retries"), until) {
+            (Some(retries), _) => retries as i64,
+            (None, Some(_)) => RETRIES_DEFAULT,
+            (None, None) => 0,
+        };
+        let delay = self.number(frame, "delay").unwrap_or(DELAY_DEFAULT).clamp(0.0, 1.0e6);
+        let mut attempt: i64 = 1;
+        loop {
+            let mut tried = self.once(frame, top).await;
+            if retries > 0 {
+                tried.verdict.set("attempts", attempt);
+            }
+            let is_met = match until {
+                Some(until) => self.after(frame, &tried.verdict).conditions(&until.value).map(|holds| holds.is_none()),
+                None => Ok(!tried.verdict.is("failed")),
+            };
+            let is_met = match is_met {
+                Ok(is_met) => is_met || tried.verdict.is("skipped") || tried.verdict.is_unreachable,
+                Err(problem) => return self.failed(problem),
+            };
+            if is_met || retries <= 0 {
+                return tried;
+            }
+            if attempt > retries {
+                tried.verdict.set("failed", true);
+                return tried;
+            }
+            let left = u64::try_from(retries - attempt + 1).unwrap_or(0);
+            self.run.emitter.emit(&Event::Retrying { host: self.host.clone(), task: self.id, left, result: tried.verdict.shown(no_log) });
+            tokio::time::sleep(Duration::from_secs_f64(delay)).await;
+            attempt += 1;
+        }
+    }
+
+    fn number(&self, frame: &Frame<'_>, name: &str) -> Option<f64> {
+        frame.render(&self.task.own(name)?.value).ok()?.to_float()
+    }
+
+    /// The scope in which `changed_when`, `failed_when` and `until` see the result.
+    fn after<'a>(&self, frame: &Frame<'a>, verdict: &Verdict) -> Frame<'a> {
+        let mut top = Map::new();
+        if let Some(name) = self.task.own("register") {
+            top.insert(name.value.to_text().into(), Value::map(verdict.values.clone()));
+        }
+        frame.over(top)
+    }
+
+    async fn once(&self, frame: &Frame<'_>, top: &Map) -> Tried {
+        let timeout = self.task.keyword("timeout").and_then(|written| frame.render(&written.value).ok()?.to_int()).filter(|seconds| *seconds > 0);
+        let answer = match timeout.and_then(|seconds| u64::try_from(seconds).ok()) {
+            Some(seconds) => match tokio::time::timeout(Duration::from_secs(seconds), self.act(frame)).await {
+                Ok(answer) => answer,
+                Err(_) => Err(Problem::new(format!("The task did not complete within {seconds} s (`timeout`)"))),
+            },
+            None => self.act(frame).await,
+        };
+        let mut tried = match answer {
+            Ok(Answer { values, effect }) => {
+                let effects = effect.map(|effect| (effect, top.clone())).into_iter().collect();
+                Tried { verdict: Verdict::ok(values), effects, notify: false }
+            }
+            Err(problem) if problem.is_unreachable => {
+                self.explain(&problem);
+                return Tried { verdict: Verdict::unreachable(problem.failure.msg), ..Tried::default() };
+            }
+            Err(problem) => self.failed(problem),
+        };
+        if let Err(problem) = self.judge(frame, &mut tried.verdict) {
+            return self.failed(problem);
+        }
+        if !tried.verdict.is("failed")
+            && let Some(facts) = tried.verdict.values.get("ansible_facts").and_then(Value::as_map)
+            && tried.effects.is_empty()
+        {
+            self.keep_facts(frame, facts);
+        }
+        tried.notify = tried.verdict.is("changed") && !tried.verdict.is("failed");
+        tried
+    }
+
+    /// `changed_when` and `failed_when` have the last word.
+    fn judge(&self, frame: &Frame<'_>, verdict: &mut Verdict) -> Result<(), Problem> {
+        if verdict.is("skipped") {
+            return Ok(());
+        }
+        if let Some(written) = self.task.own("changed_when") {
+            let holds = self.after(frame, verdict).conditions(&written.value)?.is_none();
+            verdict.set("changed", holds);
+        }
+        if let Some(written) = self.task.own("failed_when") {
+            let holds = self.after(frame, verdict).conditions(&written.value)?.is_none();
+            verdict.set("failed_when_result", holds);
+            verdict.set("failed", holds);
+        }
+        Ok(())
+    }
+
+    fn failed(&self, problem: Problem) -> Tried {
+        self.explain(&problem);
+        Tried { verdict: Verdict::failed(problem.failure), ..Tried::default() }
+    }
+
+    fn explain(&self, problem: &Problem) {
+        if let Some(diagnostic) = &problem.diagnostic {
+            self.run.emitter.emit(&Event::Explained { host: self.host.clone(), diagnostic: (**diagnostic).clone() });
+        }
+    }
+
+    /// Renders the arguments and lets the module, or its control-side half, do it.
+    async fn act(&self, frame: &Frame<'_>) -> Result<Answer, Problem> {
+        let (module, args) = self.prepared(frame)?;
+        let hands = TaskHands::new(self, frame)?;
+        if actions::is_action(module.name) {
+            let checked = Args::check(module, &args).map_err(|problems| bad_arguments(module, &problems))?;
+            return actions::run(module, &checked, &hands).await;
+        }
+        actions::Hands::module(&hands, module.name, args, actions::Bodies::default()).await.map(Answer::of)
+    }
+
+    fn prepared(&self, frame: &Frame<'_>) -> Result<(&'static Module, Map), Problem> {
+        let module = match self.task.action.kind {
+            ActionKind::Module(module) => module,
+            ActionKind::Dynamic => {
+                let name = frame.render(&crate::playbook::scalar(&self.task.action.name, self.task.action.span))?.to_text();
+                modules::find(&name).ok_or_else(|| Problem::new(format!("there is no module `{name}`")))?
+            }
+        };
+        let mut args = self.defaults(frame, module)?;
+        // `var` of debug and conditions of assert are expressions, rendered by their action.
+        let raw: &[&str] = match module.name {
+            "debug" => &["var"],
+            "assert" => &["that"],
+            "include_tasks" | "include_role" => &["apply"],
+            _ => &[],
+        };
+        for (key, value) in &self.task.args {
+            if key.as_str().is_some_and(|name| raw.contains(&name)) {
+                args.insert(key.clone(), value.clone());
+                continue;
+            }
+            match frame.argument(value)? {
+                Some(Value::Map(map)) if key.as_str() == Some(crate::playbook::WHOLE) => {
+                    args.extend(map.iter().map(|(key, value)| (key.clone(), value.clone())));
+                }
+                Some(other) if key.as_str() == Some(crate::playbook::WHOLE) => {
+                    return Err(Problem::new(format!("`{}` takes a mapping of arguments, not a {}", module.name, other.kind())));
+                }
+                Some(rendered) => drop(args.insert(key.clone(), rendered)),
+                None => drop(args.shift_remove(key)),
+            }
+        }
+        Ok((module, args))
+    }
+
+    /// `module_defaults`, the inner ones over the outer ones.
+    fn defaults(&self, frame: &Frame<'_>, module: &Module) -> Result<Map, Problem> {
+        let mut args = Map::new();
+        for written in self.task.context.gathered("module_defaults") {
+            let maps: Vec<Value> = written.value.as_list().map_or_else(|| vec![written.value.clone()], <[Value]>::to_vec);
+            for map in maps {
+                for (name, defaults) in map.as_map().into_iter().flatten() {
+                    let is_meant = name.as_str().and_then(modules::find).is_some_and(|found| found.name == module.name);
+                    if let Some(defaults) = frame.render(defaults)?.as_map().filter(|_| is_meant) {
+                        args.extend(defaults.iter().map(|(key, value)| (key.clone(), value.clone())));
+                    }
+                }
+            }
+        }
+        Ok(args)
+    }
+
+    fn keep_facts(&self, frame: &Frame<'_>, facts: &Map) {
+        let delegate = self.task.keyword("delegate_to").filter(|_| self.says(frame, "delegate_facts"));
+        let delegate = delegate.and_then(|written| frame.render(&written.value).ok()).map(|value| value.to_text().to_string());
+        let mut store = self.run.store.write().unwrap_or_else(PoisonError::into_inner);
+        for host in self.everybody(delegate.as_deref()) {
+            store.add_facts(host, facts);
+        }
+    }
+
+    fn everybody<'a>(&'a self, instead: Option<&'a str>) -> impl Iterator<Item = &'a str> {
+        let own = instead.is_none().then(|| [self.host.as_str()].into_iter().chain(self.for_all.iter().map(String::as_str)));
+        own.into_iter().flatten().chain(instead)
+    }
+
+    /// Registers, carries effects out, tells everybody, and answers what the strategy needs to know.
+    fn conclude(&self, frame: &Frame<'_>, tried: &Tried, no_log: bool) -> Ended {
+        let verdict = &tried.verdict;
+        if let Some(name) = self.task.own("register") {
+            let mut store = self.run.store.write().unwrap_or_else(PoisonError::into_inner);
+            for host in self.everybody(None) {
+                store.set(host, &name.value.to_text(), Value::map(verdict.values.clone()));
+            }
+        }
+        let mut ended = Ended::Ok;
+        for (effect, _) in &tried.effects {
+            if let Some(said) = self.carry_out(frame, effect) {
+                ended = said;
+            }
+        }
+        let is_ignored = self.says(frame, if verdict.is_unreachable { "ignore_unreachable" } else { "ignore_errors" });
+        let outcome = verdict.outcome(is_ignored);
+        let is_silent = matches!(self.task.module(), "include_tasks" | "include_role" | "meta") && outcome != Outcome::Failed && outcome != Outcome::Skipped;
+        if !(self.task.module() == "meta" && outcome == Outcome::Skipped) {
+            if !is_silent {
+                let result = verdict.shown(no_log);
+                self.run.emitter.emit(&Event::HostEnded { host: self.host.clone(), task: self.id, outcome, result });
+            }
+            if self.task.module() != "meta" {
+                self.run.count(&self.host, outcome);
+            }
+        }
+        match outcome {
+            Outcome::Failed => {
+                let mut store = self.run.store.write().unwrap_or_else(PoisonError::into_inner);
+                store.set(&self.host, "ansible_failed_result", Value::map(verdict.values.clone()));
+                store.set(&self.host, "ansible_failed_task", failed_task(&self.task));
+                Ended::Failed
+            }
+            Outcome::Unreachable if is_ignored => Ended::Ok,
+            Outcome::Unreachable => Ended::Unreachable,
+            Outcome::Ok | Outcome::Changed | Outcome::Skipped | Outcome::Ignored => ended,
+        }
+    }
+
+    fn carry_out(&self, frame: &Frame<'_>, effect: &Effect) -> Option<Ended> {
+        match effect {
+            Effect::SetFacts { facts, .. } => {
+                let delegate = self.task.keyword("delegate_to").filter(|_| self.says(frame, "delegate_facts"));
+                let delegate = delegate.and_then(|written| frame.render(&written.value).ok()).map(|value| value.to_text().to_string());
+                let mut store = self.run.store.write().unwrap_or_else(PoisonError::into_inner);
+                for host in self.everybody(delegate.as_deref()) {
+                    facts.iter().for_each(|(name, value)| store.set(host, &name.to_string(), value.clone()));
+                }
+            }
+            Effect::IncludeVars(vars) => {
+                self.run.emitter.hide(&Value::map(vars.clone()));
+                let mut store = self.run.store.write().unwrap_or_else(PoisonError::into_inner);
+                for host in self.everybody(None) {
+                    store.include(host, vars.clone());
+                }
+            }
+            Effect::AddHost { name, groups, vars } => {
+                let mut inventory = self.run.inventory.write().unwrap_or_else(PoisonError::into_inner);
+                inventory.change_host(name, groups, vars.clone());
+                drop(inventory);
+                self.run.forget_layers();
+            }
+            Effect::GroupBy { group, parents } => {
+                let mut inventory = self.run.inventory.write().unwrap_or_else(PoisonError::into_inner);
+                inventory.change_group(group, parents, &self.host);
+                drop(inventory);
+                self.run.forget_layers();
+            }
+            Effect::Meta(meta) => return self.meta(*meta),
+            Effect::IncludeTasks { .. } | Effect::IncludeRole { .. } | Effect::Stats { .. } => {}
+        }
+        None
+    }
+
+    fn meta(&self, meta: Meta) -> Option<Ended> {
+        match meta {
+            Meta::FlushHandlers => Some(Ended::Flush),
+            Meta::EndPlay | Meta::EndBatch => Some(Ended::LeavePlay),
+            Meta::EndHost => Some(Ended::LeaveHost),
+            Meta::ClearHostErrors => {
+                locked(&self.run.dead).clear();
+                Some(Ended::ClearErrors)
+            }
+            Meta::ClearFacts => {
+                self.run.store.write().unwrap_or_else(PoisonError::into_inner).clear_facts(&self.host);
+                None
+            }
+            Meta::ResetConnection | Meta::RefreshInventory | Meta::Noop => None,
+        }
+    }
+}
+
+fn include(effect: &Effect, params: &Map) -> Option<Include> {
+    let params = params.clone();
+    match effect {
+        Effect::IncludeTasks { path, apply } => Some(Include { what: What::Tasks(path.clone()), apply: apply.clone(), params }),
+        Effect::IncludeRole { name, parts, apply, public } => {
+            let files = [&parts.tasks, &parts.vars, &parts.defaults, &parts.handlers].map(Clone::clone);
+            Some(Include { what: What::Role { name: name.clone(), files, public: *public }, apply: apply.clone(), params })
+        }
+        Effect::SetFacts { .. } | Effect::IncludeVars(_) | Effect::AddHost { .. } | Effect::GroupBy { .. } | Effect::Meta(_) | Effect::Stats { .. } => None,
+    }
+}
+
+pub(crate) fn bad_arguments(module: &Module, problems: &[modules::Problem]) -> Problem {
+    let texts: Vec<String> = problems.iter().map(|problem| problem.text(module.name)).collect();
+    Problem::new(texts.join("; "))
+}
+
+fn failed_task(task: &Task) -> Value {
+    let name = task.name().cloned().unwrap_or_default();
+    [("name", name), ("action", task.action.name.as_str().into())].into_iter().collect()
+}
+
+/// `ansible_loop`, with `extended: true`.
+fn extended(items: &[Value], index: usize) -> Value {
+    let count = items.len();
+    let mut map = Map::new();
+    let mut set = |name: &str, value: Value| drop(map.insert(name.into(), value));
+    set("allitems", Value::list(items.to_vec()));
+    set("index", (index + 1).into());
+    set("index0", index.into());
+    set("first", (index == 0).into());
+    set("last", (index + 1 == count).into());
+    set("length", count.into());
+    set("revindex", (count - index).into());
+    set("revindex0", (count - index - 1).into());
+    if let Some(next) = items.get(index + 1) {
+        set("nextitem", next.clone());
+    }
+    if let Some(previous) = index.checked_sub(1).and_then(|index| items.get(index)) {
+        set("previtem", previous.clone());
+    }
+    map.into()
+}
+
+/// A task as the output shows it: its name rendered for the first of its hosts.
+pub(crate) fn shown_task(run: &Arc<Run>, play: &Arc<PlayRun>, host: &str, task: &Task, id: u64) -> event::Task {
+    let frame = Frame::new(run, play, host, super::frame::view(run, play, host, task));
+    let name = match task.name() {
+        Some(name @ Value::Template(_)) => {
+            let rendered = frame.render(name).map_or_else(|_| name.to_text().to_string(), |name| name.to_text().to_string());
+            task.context.role().map_or_else(|| rendered.clone(), |role| format!("{} : {rendered}", role.name))
+        }
+        _ => task.title(),
+    };
+    let no_log = task.keyword("no_log").is_some_and(|written| frame.render(&written.value).ok().and_then(|value| value.to_bool()).unwrap_or(true));
+    event::Task { id, name, module: task.module().to_owned(), place: run.sources.place(task.span), no_log }
+}

@@ -1,0 +1,24 @@
+//! `ping`: says that a host can be reached and worked on.
+
+use super::{Arg, Args, Failure, Kind, Look, Module, Plan, finish_plainly};
+
+pub(super) static MODULE: Module = Module {
+    name: "ping",
+    collection: "ansible.builtin",
+    summary: "say that the host can be reached and worked on",
+    args: &[&[Arg::new("data", Kind::Str, "what to answer; `crash` fails").default("pong")]],
+    rules: &[],
+    free_form: None,
+    plan,
+    finish: finish_plainly,
+};
+
+fn plan(args: &Args, _: &dyn Look) -> Result<Plan, Failure> {
+    let data = args.required("data")?;
+    if data == "crash" {
+        return Err(Failure::new("boom"));
+    }
+    let mut plan = Plan::default();
+    plan.set("ping", data);
+    Ok(plan)
+}

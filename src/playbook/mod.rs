@@ -1,0 +1,23 @@
+//! Playbooks: text in, plays out, with every static error found on the way.
+//!
+//! [`Reader`] reads a playbook with all it imports (tasks, roles, playbooks) into [`Play`]s: blocks and tasks with the keywords
+//! around them ([`Context`]), module names resolved and arguments checked against the modules' rows. [`Program`] is the same as a
+//! flat list of steps with jump targets, which `strategy` walks. Everything wrong is collected as diagnostics; nothing here
+//! runs a task, asks a host or prints. The keyword table is [`keyword::KEYWORDS`]. Start reading at [`Reader::playbook`].
+
+pub mod keyword;
+mod kv;
+mod program;
+mod reader;
+mod roles;
+mod rollout;
+mod section;
+pub mod task;
+
+pub(crate) use kv::scalar;
+pub(crate) use section::WHOLE;
+pub use program::{BlockInfo, Part, Program, Step, StepKind};
+pub use roles::Parts;
+pub use reader::{DIAGNOSTICS_MAX, Reader, Render};
+pub use rollout::{BalancerSpec, Floor, OnFailure, ProbeSpec, RolloutSpec, SETTINGS};
+pub use task::{Action, ActionKind, Block, Context, Item, Play, Role, RoleUse, Task};

@@ -1,0 +1,244 @@
+//! Finding and reading roles.
+
+use super::keyword::{Keywords, ROLE, Written};
+use super::reader::{Reader, beside, flat};
+use super::section::FoundSpan;
+use super::task::{Block, Context, Item, Role, RoleUse, Task};
+use crate::diag::{Diagnostic, Span, closest};
+use crate::value::{Map, Value};
+use crate::yaml::{Content, Node};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Which files of a role are wanted; `main` unless said otherwise.
+#[derive(Debug, Clone)]
+pub struct Parts {
+    pub tasks: String,
+    pub vars: String,
+    pub defaults: String,
+    pub handlers: String,
+}
+
+impl Default for Parts {
+    fn default() -> Parts {
+        let main = || "main".to_owned();
+        Parts { tasks: main(), vars: main(), defaults: main(), handlers: main() }
+    }
+}
+
+impl Reader {
+    /// One entry of `roles:` or of a role's dependencies, its own dependencies first.
+    pub(super) fn role_entry(&mut self, entry: &Node, context: &Arc<Context>, file: &Path) -> Vec<RoleUse> {
+        let Some((name, span)) = self.role_name(entry) else { return Vec::new() };
+        let is_known = |key: &str| super::keyword::find(key).is_some_and(|keyword| keyword.at & ROLE != 0);
+        let mut keywords = self.keywords(entry, ROLE, |key| !is_known(key));
+        keywords.shift_remove("role");
+        // Whatever is no keyword is a parameter of the role.
+        let params = entry.as_map().unwrap_or_default().iter().filter_map(|(key, value)| {
+            let name = key.as_str()?;
+            (!is_known(name)).then(|| (name.into(), value.to_value()))
+        });
+        let params: Map = params.collect();
+        let Some(path) = self.find_role(&name, file, span) else { return Vec::new() };
+        self.role_use(&name, &path, keywords, params, context, span)
+    }
+
+    fn role_use(
+        &mut self,
+        name: &str,
+        path: &Path,
+        keywords: Keywords,
+        params: Map,
+        context: &Arc<Context>,
+        span: Span,
+    ) -> Vec<RoleUse> {
+        let meta = self.meta(path);
+        let fingerprint = format!("{:?} {:?}", params, keywords.get("vars").map(|vars| &vars.value));
+        let may_repeat = meta
+            .as_ref()
+            .and_then(|meta| meta.get("allow_duplicates"))
+            .and_then(|node| node.to_value().to_bool())
+            .unwrap_or(false);
+        let key = (path.to_owned(), fingerprint);
+        if self.used.contains(&key) && !may_repeat {
+            return Vec::new();
+        }
+        self.used.push(key);
+        if self.used.len() > ROLES_MAX {
+            self.wrong("role-loop", format!("role `{name}` depends on itself"), span, "used here");
+            return Vec::new();
+        }
+        let mut uses = Vec::new();
+        let around = Arc::new(Context { keywords, role: None, params, parent: Some(context.clone()) });
+        for dependency in meta.as_ref().and_then(|meta| meta.get("dependencies")).and_then(Node::as_list).unwrap_or_default() {
+            uses.extend(self.role_entry(dependency, &around, &path.join("meta/main.yml")));
+        }
+        let role = self.role(name, path, &Parts::default());
+        let items = self.role_tasks(&role, &Parts::default(), &around, span);
+        uses.push(RoleUse { role, items });
+        uses
+    }
+
+    /// Tasks of a role inside `context`; its handlers are kept for [`Reader::take_handlers`].
+    pub fn role_tasks(&mut self, role: &Arc<Role>, parts: &Parts, context: &Arc<Context>, span: Span) -> Vec<Item> {
+        let inner = Arc::new(Context { role: Some(role.clone()), parent: Some(context.clone()), ..Context::default() });
+        if let Some(file) = part_file(&role.path.join("handlers"), &parts.handlers)
+            && let Some(node) = self.file(&file, span)
+        {
+            let items = self.items(&node, &inner, &file, true);
+            self.reading.pop();
+            let known: Vec<Arc<Task>> = flat(items);
+            self.handlers.extend(known);
+        }
+        match part_file(&role.path.join("tasks"), &parts.tasks) {
+            Some(file) => self.tasks_file(&file, &inner, span, false).unwrap_or_default(),
+            None if parts.tasks == "main" => Vec::new(),
+            None => {
+                self.wrong(
+                    "unknown-role-file",
+                    format!("role `{}` has no tasks/{}", role.name, parts.tasks),
+                    span,
+                    "asked for here",
+                );
+                Vec::new()
+            }
+        }
+    }
+
+    pub(super) fn import_role(&mut self, args: &Map, found: FoundSpan, context: Arc<Context>, file: &Path) -> Option<Item> {
+        let text = |name: &str| args.get(name).map(|value| value.to_text().to_string());
+        let name_node =
+            Node { span: found.value, content: Content::Scalar(args.get("name").or_else(|| args.get("role"))?.clone()) };
+        let name = self.static_text(&name_node, &context)?;
+        let path = self.find_role(&name, file, found.value)?;
+        let main = || "main".to_owned();
+        let parts = Parts {
+            tasks: text("tasks_from").unwrap_or_else(main),
+            vars: text("vars_from").unwrap_or_else(main),
+            defaults: text("defaults_from").unwrap_or_else(main),
+            handlers: text("handlers_from").unwrap_or_else(main),
+        };
+        let mut body = Vec::new();
+        for dependency in
+            self.meta(&path).as_ref().and_then(|meta| meta.get("dependencies")).and_then(Node::as_list).unwrap_or_default()
+        {
+            for used in self.role_entry(dependency, &context, &path.join("meta/main.yml")) {
+                body.extend(used.items);
+            }
+        }
+        let role = self.role(&name, &path, &parts);
+        body.extend(self.role_tasks(&role, &parts, &context, found.value));
+        Some(Item::Block(Arc::new(Block { span: found.key, body, rescue: Vec::new(), always: Vec::new() })))
+    }
+
+    /// A role's variables. Read once for each set of files.
+    pub fn role(&mut self, name: &str, path: &Path, parts: &Parts) -> Arc<Role> {
+        let key = path.join(format!("{}:{}", parts.vars, parts.defaults));
+        if let Some(role) = self.roles.get(&key) {
+            return role.clone();
+        }
+        let mut variables = |folder: &str, part: &str| match part_files(&path.join(folder), part) {
+            files if files.is_empty() => Map::new(),
+            files => files.iter().filter_map(|file| self.variables(file, Span::NOWHERE)).fold(Map::new(), |mut all, map| {
+                all.extend(map);
+                all
+            }),
+        };
+        let defaults = variables("defaults", &parts.defaults);
+        let vars = variables("vars", &parts.vars);
+        let short = path.file_name().map_or_else(|| name.to_owned(), |name| name.to_string_lossy().into_owned());
+        let role = Arc::new(Role {
+            name: if name.contains('/') { short } else { name.to_owned() },
+            path: path.to_owned(),
+            defaults,
+            vars,
+        });
+        self.roles.insert(key, role.clone());
+        role
+    }
+
+    fn meta(&mut self, path: &Path) -> Option<Node> {
+        let file = part_file(&path.join("meta"), "main")?;
+        let node = self.file(&file, Span::NOWHERE)?;
+        self.reading.pop();
+        Some(node)
+    }
+
+    fn role_name(&mut self, entry: &Node) -> Option<(String, Span)> {
+        let node = match entry.as_map() {
+            None => Some(entry),
+            Some(_) => entry.get("role").or_else(|| entry.get("name")),
+        };
+        match node {
+            Some(node) if node.as_str().is_some() => self.static_text(node, &Context::default()).map(|name| (name, node.span)),
+            _ => {
+                self.wrong("no-role-name", "a role needs a name", entry.span, "`role: NAME` is missing");
+                None
+            }
+        }
+    }
+
+    /// A path, or a name in `roles/` beside the playbook, in a directory of the search path, or beside the playbook itself.
+    pub fn find_role(&mut self, name: &str, file: &Path, span: Span) -> Option<PathBuf> {
+        let dir = beside(file);
+        let playbook_dir = self.reading.first().map_or(dir, |first| beside(first)).to_owned();
+        let mut places = vec![playbook_dir.join("roles"), dir.join("roles"), playbook_dir.clone()];
+        places.extend(self.roles_path.iter().cloned());
+        // A dependency is searched beside the role that names it.
+        places.extend(dir.ancestors().nth(2).map(Path::to_owned));
+        if let [namespace, collection, role] = name.split('.').collect::<Vec<_>>()[..] {
+            let inside = format!("collections/ansible_collections/{namespace}/{collection}/roles");
+            places.extend([playbook_dir.join(&inside)]);
+            if let Some(path) = places.iter().map(|place| place.join(role)).find(|path| path.is_dir()) {
+                return Some(path);
+            }
+        }
+        let found = places.iter().map(|place| place.join(name)).find(|path| path.is_dir());
+        if found.is_none() {
+            let known: Vec<String> = places
+                .iter()
+                .flat_map(|place| std::fs::read_dir(place).into_iter().flatten().flatten())
+                .map(|entry| entry.file_name().to_string_lossy().into_owned())
+                .collect();
+            let mut diagnostic = Diagnostic::error("unknown-role", format!("there is no role `{name}`")).at(span, "used here");
+            if let Some(near) = closest(name, known.iter().map(String::as_str)) {
+                diagnostic = diagnostic.patch(span, near, "this role exists");
+            }
+            let mut looked: Vec<String> = places.iter().map(|place| place.display().to_string()).collect();
+            looked.sort();
+            looked.dedup();
+            self.diagnostics.push(diagnostic.note(format!("looked in {}", looked.join(", "))));
+        }
+        found
+    }
+}
+
+/// Also the bound against a dependency on itself.
+const ROLES_MAX: usize = 1_000;
+
+fn part_file(dir: &Path, part: &str) -> Option<PathBuf> {
+    ["", ".yml", ".yaml", ".json"].iter().map(|ending| dir.join(format!("{part}{ending}"))).find(|path| path.is_file())
+}
+
+/// A file, or all files of a directory of that name.
+fn part_files(dir: &Path, part: &str) -> Vec<PathBuf> {
+    if let Some(file) = part_file(dir, part) {
+        return vec![file];
+    }
+    let mut files: Vec<PathBuf> = std::fs::read_dir(dir.join(part))
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.is_file())
+        .collect();
+    files.sort();
+    files
+}
+
+/// For `Written` values made by the program.
+impl From<Value> for Written {
+    fn from(value: Value) -> Written {
+        Written { value, span: Span::NOWHERE }
+    }
+}

@@ -1,0 +1,179 @@
+//! Tasks, blocks, roles and plays, as data.
+
+use super::keyword::{self, Inherit, Keywords, Written};
+use crate::modules::Module;
+use crate::value::{Map, Span, Value};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// One play: which hosts, and what happens to them.
+#[derive(Debug)]
+pub struct Play {
+    pub span: Span,
+    /// Keywords of the play, and what every task inherits.
+    pub context: Arc<Context>,
+    pub pre_tasks: Vec<Item>,
+    /// With their dependencies before them, in order.
+    pub roles: Vec<RoleUse>,
+    pub tasks: Vec<Item>,
+    pub post_tasks: Vec<Item>,
+    pub handlers: Vec<Arc<Task>>,
+    /// Directory of the playbook.
+    pub dir: PathBuf,
+}
+
+/// A role in one place of a play.
+#[derive(Debug)]
+pub struct RoleUse {
+    pub role: Arc<Role>,
+    pub items: Vec<Item>,
+}
+
+/// A role's files, read.
+#[derive(Debug)]
+pub struct Role {
+    pub name: String,
+    pub path: PathBuf,
+    pub defaults: Map,
+    pub vars: Map,
+}
+
+#[derive(Debug, Clone)]
+pub enum Item {
+    Task(Arc<Task>),
+    Block(Arc<Block>),
+}
+
+#[derive(Debug)]
+pub struct Block {
+    pub span: Span,
+    pub body: Vec<Item>,
+    pub rescue: Vec<Item>,
+    pub always: Vec<Item>,
+}
+
+#[derive(Debug)]
+pub struct Task {
+    pub span: Span,
+    /// The module as written, and what it stands for.
+    pub action: Action,
+    /// Arguments as written; templates inside. `k=v` text is split already.
+    pub args: Map,
+    /// Where each argument was written.
+    pub arg_spans: Vec<(String, Span)>,
+    pub context: Arc<Context>,
+    /// `with_items` and its kind; `loop` is a keyword.
+    pub with: Option<(String, Written)>,
+    /// The file it was read from, for relative paths.
+    pub file: PathBuf,
+    pub is_handler: bool,
+}
+
+#[derive(Debug, Clone)]
+pub struct Action {
+    pub name: String,
+    pub span: Span,
+    pub kind: ActionKind,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub enum ActionKind {
+    Module(&'static Module),
+    /// The name is a template.
+    Dynamic,
+}
+
+/// Keywords of one thing and of everything around it.
+#[derive(Debug, Default)]
+pub struct Context {
+    pub keywords: Keywords,
+    pub role: Option<Arc<Role>>,
+    /// Parameters of a role or an include: stronger than variables.
+    pub params: Map,
+    pub parent: Option<Arc<Context>>,
+}
+
+impl Context {
+    /// This and everything around it, from the inside out.
+    pub fn chain(&self) -> impl Iterator<Item = &Context> {
+        std::iter::successors(Some(self), |context| context.parent.as_deref())
+    }
+
+    /// What counts for a keyword that the nearest one decides.
+    pub fn nearest(&self, name: &str) -> Option<&Written> {
+        let inherits = keyword::find(name).is_none_or(|keyword| keyword.inherit != Inherit::No);
+        let mut chain = self.chain();
+        if inherits { chain.find_map(|context| context.keywords.get(name)) } else { chain.next()?.keywords.get(name) }
+    }
+
+    /// Everything that was written for a gathered keyword, from the outside in.
+    pub fn gathered(&self, name: &str) -> Vec<&Written> {
+        let mut found: Vec<&Written> = self.chain().filter_map(|context| context.keywords.get(name)).collect();
+        found.reverse();
+        found
+    }
+
+    pub fn role(&self) -> Option<&Arc<Role>> {
+        self.chain().find_map(|context| context.role.as_ref())
+    }
+
+    /// Tags of this and everything around it.
+    pub fn tags(&self) -> Vec<String> {
+        let mut tags = Vec::new();
+        for written in self.gathered("tags") {
+            for tag in texts(&written.value) {
+                tags.extend(tag.split(',').map(|tag| tag.trim().to_owned()).filter(|tag| !tag.is_empty()));
+            }
+        }
+        tags.sort();
+        tags.dedup();
+        tags
+    }
+
+    /// A context inside this one.
+    pub fn child(self: &Arc<Context>, keywords: Keywords) -> Context {
+        Context { keywords, role: None, params: Map::new(), parent: Some(self.clone()) }
+    }
+}
+
+impl Task {
+    pub fn keyword(&self, name: &str) -> Option<&Written> {
+        self.context.nearest(name)
+    }
+
+    /// Only what the task itself says.
+    pub fn own(&self, name: &str) -> Option<&Written> {
+        self.context.keywords.get(name)
+    }
+
+    /// Its name as written, if it has one; it may hold a template.
+    pub fn name(&self) -> Option<&Value> {
+        self.own("name").map(|written| &written.value)
+    }
+
+    /// Its name, or its module's where it has none, with its role.
+    pub fn title(&self) -> String {
+        let name = self.name().map_or_else(|| self.action.name.clone(), |name| name.to_text().to_string());
+        match self.context.role() {
+            Some(role) => format!("{} : {name}", role.name),
+            None => name,
+        }
+    }
+
+    /// The module's short name.
+    pub fn module(&self) -> &str {
+        match self.action.kind {
+            ActionKind::Module(module) => module.name,
+            ActionKind::Dynamic => &self.action.name,
+        }
+    }
+}
+
+/// One text or a list of them.
+pub fn texts(value: &Value) -> Vec<String> {
+    match value {
+        Value::Null => Vec::new(),
+        Value::List(items) => items.iter().map(|item| item.to_text().to_string()).collect(),
+        other => vec![other.to_text().to_string()],
+    }
+}

@@ -1,0 +1,188 @@
+//! The connection as the rest of the host program sees it: what came in, what goes out, and whether anybody is there.
+
+use super::blobs::Blobs;
+use crate::wire::{self, FromHost, Request, ToHost};
+use rustix::process::{Pid, Signal, kill_process_group};
+use std::collections::{HashSet, VecDeque};
+use std::io::{self, Read, Write};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Once the control side has sent a heartbeat, this much silence means that it is gone.
+const SILENCE_MAX: Duration = Duration::from_secs(30);
+
+/// Shared by the thread that reads and the one that works.
+pub(super) struct Line {
+    output: Mutex<Box<dyn Write + Send>>,
+    state: Mutex<State>,
+    news: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    requests: VecDeque<Request>,
+    blobs: Blobs,
+    /// Bodies that the control side has been asked for.
+    asked: HashSet<String>,
+    /// The process group of the command that runs.
+    running: Option<Pid>,
+    is_gone: bool,
+    /// Set by the first heartbeat: when the last byte came.
+    heard: Option<Instant>,
+}
+
+impl Line {
+    pub(super) fn new(output: impl Write + Send + 'static) -> Line {
+        Line { output: Mutex::new(Box::new(output)), state: Mutex::default(), news: Condvar::new() }
+    }
+
+    /// A panic of the other thread ends the program anyway.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait<'a>(&self, state: MutexGuard<'a, State>, time: Duration) -> MutexGuard<'a, State> {
+        self.news.wait_timeout(state, time).unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    /// Nobody can be told about a failure to send; the work stops instead.
+    pub(super) fn send(&self, message: &FromHost) {
+        let sent = {
+            let mut output = self.output.lock().unwrap_or_else(PoisonError::into_inner);
+            wire::write(&mut *output, message)
+        };
+        if sent.is_err() {
+            self.leave();
+        }
+    }
+
+    /// Announces a body and streams it.
+    pub(super) fn send_blob(&self, id: u64, hash: &str, size: u64, body: &mut dyn Read) -> io::Result<()> {
+        let mut output = self.output.lock().unwrap_or_else(PoisonError::into_inner);
+        wire::write(&mut *output, &FromHost::Blob { id, hash: hash.to_owned(), size })?;
+        let mut left = size;
+        let mut piece = vec![0; wire::CHUNK];
+        while left > 0 {
+            let wanted = usize::try_from(left).unwrap_or(wire::CHUNK).min(wire::CHUNK);
+            body.read_exact(&mut piece[..wanted])?;
+            output.write_all(&wire::encode_raw(&piece[..wanted])?)?;
+            left -= wanted as u64;
+        }
+        output.flush()
+    }
+
+    /// Reads until the control side is gone or talks nonsense.
+    pub(super) fn listen(&self, mut input: impl Read) {
+        while let Ok(Some(frame)) = wire::read(&mut input) {
+            if self.hear(frame).is_err() || self.is_gone() {
+                break;
+            }
+        }
+        self.leave();
+    }
+
+    fn hear(&self, frame: wire::Frame) -> io::Result<()> {
+        let mut state = self.state();
+        match frame {
+            wire::Frame::Raw(bytes) => state.blobs.append(&bytes)?,
+            wire::Frame::Json(json) => match wire::decode(&json)? {
+                ToHost::Run(request) => state.requests.push_back(request),
+                ToHost::Blob { hash, size } => state.blobs.begin(&hash, size)?,
+                ToHost::Heartbeat => state.heard = Some(Instant::now()),
+            },
+        }
+        if state.heard.is_some() {
+            state.heard = Some(Instant::now());
+        }
+        self.news.notify_all();
+        Ok(())
+    }
+
+    /// The control side is gone: kills what runs and wakes everybody who waits.
+    pub(super) fn leave(&self) {
+        let mut state = self.state();
+        state.is_gone = true;
+        if let Some(group) = state.running.take() {
+            // It may have ended by itself.
+            let _ = kill_process_group(group, Signal::KILL);
+        }
+        self.news.notify_all();
+    }
+
+    pub(super) fn is_gone(&self) -> bool {
+        self.state().is_gone
+    }
+
+    /// The next request; `None` once the control side is gone, whatever was still to do.
+    pub(super) fn next_request(&self) -> Option<Request> {
+        let mut state = self.state();
+        loop {
+            if state.is_gone {
+                return None;
+            }
+            if let Some(request) = state.requests.pop_front() {
+                return Some(request);
+            }
+            state = self.wait(state, SILENCE_MAX);
+        }
+    }
+
+    /// Blocks until the control side is gone or has been silent for too long.
+    pub(super) fn watch(&self) {
+        let mut state = self.state();
+        while !state.is_gone {
+            let silent = state.heard.map_or(Duration::ZERO, |heard| heard.elapsed());
+            if silent >= SILENCE_MAX {
+                drop(state);
+                return self.leave();
+            }
+            state = self.wait(state, SILENCE_MAX - silent);
+        }
+    }
+
+    /// Sleeps, but not longer than anybody cares.
+    pub(super) fn sleep(&self, time: Duration) {
+        let end = Instant::now() + time;
+        let mut state = self.state();
+        while !state.is_gone && Instant::now() < end {
+            state = self.wait(state, end.saturating_duration_since(Instant::now()));
+        }
+    }
+
+    /// Makes a process group die with the connection; false where that has come already.
+    pub(super) fn adopt(&self, group: Option<Pid>) -> bool {
+        let mut state = self.state();
+        state.running = group;
+        !state.is_gone
+    }
+
+    /// Asks for the bodies that are not here, all in one message.
+    pub(super) fn ask(&self, id: u64, hashes: impl IntoIterator<Item = String>) {
+        let mut state = self.state();
+        let mut missing = Vec::new();
+        for hash in hashes {
+            if !state.blobs.has(&hash) && state.asked.insert(hash.clone()) {
+                missing.push(hash);
+            }
+        }
+        drop(state);
+        if !missing.is_empty() {
+            self.send(&FromHost::Need { id, hashes: missing });
+        }
+    }
+
+    /// A body, once it has arrived.
+    pub(super) fn blob(&self, id: u64, hash: &str, deadline: Option<Instant>) -> io::Result<Box<dyn Read>> {
+        self.ask(id, [hash.to_owned()]);
+        let mut state = self.state();
+        loop {
+            if let Some(body) = state.blobs.open(hash)? {
+                return Ok(body);
+            }
+            if state.is_gone || deadline.is_some_and(|deadline| Instant::now() > deadline) {
+                return Err(io::Error::new(io::ErrorKind::TimedOut, "the file's contents did not arrive"));
+            }
+            state = self.wait(state, Duration::from_secs(1));
+        }
+    }
+}

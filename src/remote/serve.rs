@@ -1,0 +1,62 @@
+//! The loop: hello, then one request after the other.
+
+use super::line::Line;
+use super::run;
+use crate::wire::{FromHost, Reply};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::MetadataExt;
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::time::Duration;
+
+/// How long a task may take to notice that nobody listens any more.
+const LEAVING_MAX: Duration = Duration::from_secs(2);
+
+/// Serves one control side until it is gone. Requests are carried out strictly in order; what is not begun by the end never is.
+pub fn serve(input: impl Read + Send + 'static, output: impl Write + Send + 'static) -> io::Result<()> {
+    let line = Arc::new(Line::new(output));
+    line.send(&hello());
+    let listening = Arc::clone(&line);
+    std::thread::Builder::new().name("listen".to_owned()).spawn(move || listening.listen(input))?;
+    let working = Arc::clone(&line);
+    let (done, is_done) = mpsc::channel();
+    std::thread::Builder::new().name("work".to_owned()).spawn(move || {
+        work(&working);
+        // Nobody waits for it once the time is up.
+        let _ = done.send(());
+    })?;
+    line.watch();
+    // A task that hangs in the system must not keep the program alive.
+    let _ = is_done.recv_timeout(LEAVING_MAX);
+    Ok(())
+}
+
+fn work(line: &Arc<Line>) {
+    let mut is_ok = true;
+    while let Some(request) = line.next_request() {
+        let reply = if request.after_ok && !is_ok { Reply::Skipped } else { run::run(line, &request) };
+        is_ok = matches!(reply, Reply::Ok { .. });
+        line.send(&FromHost::Done { id: request.id, reply });
+    }
+}
+
+fn hello() -> FromHost {
+    let uid = rustix::process::geteuid().as_raw();
+    let account = account(uid);
+    let field = |at: usize| account.as_ref().and_then(|fields| fields.get(at).cloned());
+    FromHost::Hello {
+        user: field(0).or_else(|| std::env::var("USER").ok()).unwrap_or_else(|| uid.to_string()),
+        uid,
+        home: field(5).or_else(|| std::env::var("HOME").ok()).unwrap_or_else(|| "/".to_owned()),
+        pid: std::process::id(),
+    }
+}
+
+/// This user's line of the account file, if accounts are local.
+fn account(uid: u32) -> Option<Vec<String>> {
+    let size = std::fs::metadata("/etc/passwd").ok()?.size();
+    let text = (size < 16 << 20).then(|| std::fs::read_to_string("/etc/passwd").ok())??;
+    text.lines().map(|line| line.split(':').map(str::to_owned).collect::<Vec<_>>()).find(|fields| {
+        fields.get(2).is_some_and(|field| *field == uid.to_string())
+    })
+}
