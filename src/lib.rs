@@ -38,6 +38,10 @@ pub mod connection;
 #[cfg(feature = "control")]
 pub mod report;
 
+// Floor 6: the driver.
+#[cfg(feature = "control")]
+pub mod engine;
+
 // Floor 7: the door.
 #[cfg(feature = "control")]
 pub mod lab;
