@@ -61,6 +61,26 @@ async fn a_key_lets_in_and_the_program_is_delivered_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn every_usual_kind_of_key_lets_in() {
+    let bed = Bed::new();
+    let sshd = known(&bed);
+    // The last one is how clouds hand keys out.
+    for (name, options) in [
+        ("ed25519", &["-t", "ed25519"][..]),
+        ("ecdsa", &["-t", "ecdsa"]),
+        ("rsa", &["-t", "rsa"]),
+        ("cloud.pem", &["-t", "rsa", "-m", "PEM"]),
+        ("pkcs8", &["-t", "rsa", "-m", "PKCS8"]),
+    ] {
+        run(Command::new("ssh-keygen").args(["-q", "-N", "", "-f"]).arg(bed.path(name)).args(options));
+        bed.admit(&format!("{name}.pub"));
+        std::fs::remove_file(bed.path(&format!("{name}.pub"))).unwrap();
+        let target = Target { key_files: vec![bed.path(name)], ..bed.target(&sshd) };
+        reach(&bed.connections(), &target).await.unwrap_or_else(|failure| panic!("{name}: {:?}", failure.explain()));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_second_run_is_quick() {
     let bed = Bed::new();
     let sshd = known(&bed);
