@@ -143,7 +143,7 @@ impl Connections {
     }
 
     /// Lets every host program end and says goodbye to every server.
-    pub async fn close(self) {
+    pub async fn close(&self) {
         let slots = std::mem::take(&mut *self.slots.lock().await);
         let mut goodbyes = tokio::task::JoinSet::new();
         for slot in slots.into_values() {

@@ -9,7 +9,7 @@ mod lock;
 mod spec;
 
 use super::touch::Write;
-use super::{Act, Arg, Args, Change, Cmd, Content, Done, Failure, HttpRequest, Kind, Look, Module, Output, Plan, Rule};
+use super::{Act, Arg, Args, Change, Cmd, Content, Done, Failure, HttpRequest, Kind, Look, Module, Output, Plan, Rule, glob};
 use crate::value::{Map, Value};
 use dpkg::Dpkg;
 use spec::{Spec, Wanted};
@@ -277,7 +277,7 @@ impl Apt<'_> {
             let known = self.ask("apt-cache", &["pkgnames"])?;
             names.extend(known.stdout_text().lines().map(str::to_owned));
         }
-        names.retain(|name| spec::matches(&spec.name, name));
+        names.retain(|name| glob::is_match(&spec.name, name));
         names.sort_unstable();
         names.dedup();
         if names.is_empty() && !is_removal {

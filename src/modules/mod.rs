@@ -8,26 +8,6 @@
 //! Nothing here opens a file or runs a program by itself: everything goes through `Look` and `Touch`, which `remote`
 //! implements on a real host and the tests implement on data. Start reading at [`Module`], then `stat.rs`.
 
-mod apt;
-mod authorized_key;
-mod command;
-mod copy;
-mod docker;
-mod fetch;
-mod file;
-mod get_url;
-mod group;
-mod ping;
-mod service;
-mod shell;
-mod slurp;
-mod stat;
-mod systemd;
-mod systemd_service;
-mod tempfile;
-mod uri;
-mod user;
-mod wait_for;
 pub mod args;
 pub mod attrs;
 pub mod clock;
@@ -37,9 +17,38 @@ pub mod expand;
 pub mod glob;
 pub mod look;
 pub mod paths;
+pub mod pattern;
 pub mod touch;
 pub mod words;
 
+mod app;
+mod apt;
+mod authorized_key;
+mod command;
+mod copy;
+mod dnf;
+mod docker;
+mod fetch;
+mod file;
+mod get_url;
+mod git;
+mod group;
+mod lineinfile;
+mod package;
+mod ping;
+mod script;
+mod service;
+mod shell;
+mod slurp;
+mod stat;
+mod systemd;
+mod systemd_service;
+mod tempfile;
+mod unarchive;
+mod uri;
+mod user;
+mod wait_for;
+mod yum;
 
 pub use args::{Arg, Args, Kind, Problem, Rule};
 pub use attrs::Attrs;
@@ -203,10 +212,19 @@ pub fn rows() -> impl Iterator<Item = &'static Module> {
 
 /// Every module of the host side, by name. A name that begins with `_` is for `roll` itself and cannot be called from a playbook.
 pub static MODULES: &[&Module] = &[
+    &app::haproxy::MODULE,
+    &app::inspect::MODULE,
+    &app::logs::MODULE,
+    &app::park::MODULE,
+    &app::probe::MODULE,
+    &app::quiet::MODULE,
+    &app::retire::MODULE,
+    &app::unpark::MODULE,
     &apt::MODULE,
     &authorized_key::MODULE,
     &command::MODULE,
     &copy::MODULE,
+    &dnf::MODULE,
     &docker::container::MODULE,
     &docker::container_info::MODULE,
     &docker::host_info::MODULE,
@@ -218,8 +236,12 @@ pub static MODULES: &[&Module] = &[
     &fetch::MODULE,
     &file::MODULE,
     &get_url::MODULE,
+    &git::MODULE,
     &group::MODULE,
+    &lineinfile::MODULE,
+    &package::MODULE,
     &ping::MODULE,
+    &script::MODULE,
     &service::MODULE,
     &shell::MODULE,
     &slurp::MODULE,
@@ -227,7 +249,9 @@ pub static MODULES: &[&Module] = &[
     &systemd::MODULE,
     &systemd_service::MODULE,
     &tempfile::MODULE,
+    &unarchive::MODULE,
     &uri::MODULE,
     &user::MODULE,
     &wait_for::MODULE,
+    &yum::MODULE,
 ];

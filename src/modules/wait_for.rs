@@ -1,8 +1,8 @@
 //! `wait_for`: a port, a file or a text in one of them, waited for with a voice.
 
+use super::pattern::{Flags, Pattern};
 use super::{Arg, Args, Cmd, Failure, Kind, Look, Module, Plan, Rule, finish_plainly};
 use crate::value::{Map, Value};
-use fancy_regex::Regex;
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -60,7 +60,7 @@ struct Wait<'a> {
     host: &'a str,
     target: Target<'a>,
     state: &'a str,
-    search: Option<Regex>,
+    search: Option<Pattern>,
     connect: Duration,
     args: &'a Args,
 }
@@ -120,8 +120,8 @@ impl<'a> Wait<'a> {
             _ => {}
         }
         let search = args.str("search_regex").map(|text| {
-            Regex::new(&format!("(?m){text}"))
-                .map_err(|error| Failure::new(format!("search_regex `{text}` is not a regular expression: {error}")))
+            let flags = Flags { multi_line: true, ..Flags::default() };
+            Pattern::with(text, flags).map_err(|problem| Failure::new(format!("search_regex: {problem}")))
         });
         let host = args.str("host").unwrap_or("127.0.0.1");
         let connect = seconds(args, "connect_timeout").max(Duration::from_millis(100));
@@ -258,11 +258,10 @@ fn yes() -> Seen {
     Seen::Yes(Vec::new(), Map::new())
 }
 
-fn matched(search: &Regex, text: &str) -> Seen {
-    let Ok(Some(found)) = search.captures(text) else { return Seen::No("the text is not in it".to_owned()) };
-    let value = |group: Option<fancy_regex::Match<'_>>| group.map_or(Value::Null, |group| group.as_str().into());
-    let groups = (1..found.len()).map(|at| value(found.get(at))).collect();
-    let named = search.capture_names().flatten().map(|name| (name.into(), value(found.name(name)))).collect();
+fn matched(search: &Pattern, text: &str) -> Seen {
+    let Ok(Some(found)) = search.find(text) else { return Seen::No("the text is not in it".to_owned()) };
+    let groups = (1..=search.group_count()).map(|at| found.group(at).into()).collect();
+    let named = search.names().iter().map(|(name, at)| (name.as_str().into(), found.group(*at).into())).collect();
     Seen::Yes(groups, named)
 }
 
