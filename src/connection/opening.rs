@@ -331,6 +331,31 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_packed_program_is_unpacked_by_the_host() {
+        let home = tempfile::tempdir().unwrap();
+        let programs = stand_in(home.path()).packed();
+        let said = open(home.path(), "", &programs).await.unwrap();
+        assert!(said.starts_with("started "), "{said}");
+    }
+
+    #[tokio::test]
+    async fn a_host_without_gzip_says_so() {
+        let home = tempfile::tempdir().unwrap();
+        let programs = stand_in(home.path()).packed();
+        let tools = home.path().join("tools");
+        std::fs::create_dir(&tools).unwrap();
+        for tool in ["uname", "id", "mkdir", "chmod", "rm", "head", "wc", "mv"] {
+            std::os::unix::fs::symlink(Path::new("/bin").join(tool), tools.join(tool)).unwrap();
+        }
+        let before = format!("export PATH={};", tools.display());
+        let failure = open(home.path(), &before, &programs).await.unwrap_err();
+        let ConnectError::CannotRun { reason, .. } = failure else { panic!("{failure:?}") };
+        assert!(reason.contains("gzip") && reason.contains("not found"), "{reason}");
+        let left = std::fs::read_dir(home.path().join(".cache/roll")).unwrap().count();
+        assert_eq!(left, 0, "half a program was left behind");
+    }
+
+    #[tokio::test]
     async fn any_login_shell_and_any_sh_will_do() {
         let home = tempfile::tempdir().unwrap();
         let programs = stand_in(home.path());
