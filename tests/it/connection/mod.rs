@@ -126,16 +126,6 @@ impl Drop for Noexec {
     }
 }
 
-/// Removes what a test left in the directories that stand in for the cache; how many there were.
-fn remove_elsewhere(bed: &Bed) -> usize {
-    let id = bed::text(Command::new("id").arg("-u"));
-    let directories = [format!("/run/user/{id}/roll"), format!("/var/tmp/roll-{id}"), format!("/tmp/roll-{id}")];
-    let files = directories.iter().filter_map(|directory| std::fs::read_dir(directory).ok()).flatten().flatten();
-    let ours = std::fs::read(bed.path("stand-in")).unwrap();
-    let own = files.filter(|file| std::fs::read(file.path()).is_ok_and(|bytes| bytes == ours));
-    own.filter(|file| std::fs::remove_file(file.path()).is_ok()).count()
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cache_where_programs_do_not_run_is_passed_over() {
     let bed = Bed::new();
@@ -145,7 +135,7 @@ async fn a_cache_where_programs_do_not_run_is_passed_over() {
     };
     reach(&bed.connections(), &bed.target(&sshd)).await.unwrap();
     assert_eq!(std::fs::read_dir(bed.path("remote/.cache/roll")).unwrap().count(), 0);
-    assert_eq!(remove_elsewhere(&bed), 1);
+    assert_eq!(bed.remove_strays(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
