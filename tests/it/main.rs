@@ -4,3 +4,4 @@ mod remote;
 mod inventory;
 mod connection;
 mod terraform;
+mod template;
