@@ -18,6 +18,8 @@ pub mod event;
 #[cfg(feature = "control")]
 pub mod yaml;
 #[cfg(feature = "control")]
+pub mod inventory;
+#[cfg(feature = "control")]
 pub mod playbook;
 #[cfg(feature = "control")]
 pub mod vars;

@@ -246,15 +246,11 @@ fn script(token: &str, programs: &Programs) -> String {
     let mut rows = String::new();
     for program in programs.each() {
         let names = MACHINES.iter().filter(|(machine, _)| *machine == program.machine);
-        let names: Vec<&str> = names.flat_map(|(machine, others)| std::iter::once(*machine).chain(others.iter().copied())).collect();
+        let names: Vec<&str> =
+            names.flat_map(|(machine, others)| std::iter::once(*machine).chain(others.iter().copied())).collect();
         let unpack = if program.is_packed { "gzip -dc" } else { "cat" };
-        rows += &format!(
-            "{}) n={} s={} z={} k=\"{unpack}\";; ",
-            names.join("|"),
-            program.name,
-            program.bytes.len(),
-            program.size
-        );
+        rows +=
+            &format!("{}) n={} s={} z={} k=\"{unpack}\";; ", names.join("|"), program.name, program.bytes.len(), program.size);
     }
     format!(
         "t={token}; a=$(uname -m); case \"$a\" in {rows}*) echo; echo \"$t machine $a\"; exit 0;; esac; \
@@ -320,6 +316,35 @@ mod tests {
         // The second time it is there: what lies in the cache is what runs.
         std::fs::write(&stored, "#!/bin/sh\necho kept\n").unwrap();
         assert_eq!(open(home.path(), "", &programs).await.unwrap(), "kept\n");
+    }
+
+    #[tokio::test]
+    async fn any_login_shell_and_any_sh_will_do() {
+        let home = tempfile::tempdir().unwrap();
+        let programs = stand_in(home.path());
+        for shell in
+            ["/bin/sh", "/bin/bash", "/bin/dash", "/bin/ksh", "/bin/zsh", "/usr/bin/tcsh", "/usr/bin/fish", "/bin/busybox"]
+        {
+            if !Path::new(shell).exists() {
+                continue;
+            }
+            for outer in [false, true] {
+                let opening = Opening::new("web", None);
+                let mut line = opening.program_line(&programs);
+                let shell = if shell.ends_with("busybox") { "/bin/busybox sh" } else { shell };
+                let is_posix = !shell.ends_with("csh") && !shell.ends_with("fish");
+                match (outer, is_posix) {
+                    (true, _) => line = format!("exec {shell} -c {}", quoted(&line)),
+                    (false, true) => line = line.replace("exec /bin/sh", &format!("exec {shell}")),
+                    (false, false) => continue,
+                }
+                let line = format!("export HOME={}; unset XDG_CACHE_HOME; {line}", home.path().display());
+                let frames = opening.run(super::super::local::exec("web", &line).unwrap(), &programs).await;
+                let said = frames.unwrap_or_else(|failure| panic!("{shell}: {failure:?}")).rest_as_text().await;
+                assert!(said.contains("/.cache/roll/"), "{shell}: {said}");
+                std::fs::remove_dir_all(home.path().join(".cache")).unwrap();
+            }
+        }
     }
 
     #[tokio::test]

@@ -83,8 +83,11 @@ pub struct Connections {
 #[derive(Debug, Default)]
 struct Slot {
     link: Mutex<Option<Arc<Link>>>,
-    remotes: Mutex<HashMap<Option<Become>, Arc<Mutex<Option<Remote>>>>>,
+    remotes: Mutex<HashMap<Option<Become>, Place>>,
 }
+
+/// Where one host program is, or is to be.
+type Place = Arc<Mutex<Option<Remote>>>;
 
 impl Connections {
     pub fn new(settings: Settings) -> Connections {
@@ -140,7 +143,7 @@ impl Connections {
     }
 
     /// Lets every host program end and says goodbye to every server.
-    pub async fn close(self) {
+    pub async fn close(&self) {
         let slots = std::mem::take(&mut *self.slots.lock().await);
         let mut goodbyes = tokio::task::JoinSet::new();
         for slot in slots.into_values() {

@@ -53,8 +53,8 @@ impl Engine {
     pub(crate) async fn find_or_install(voice: &Voice) -> Result<Self, LabError> {
         match Self::find().await {
             Ok(engine) => return Ok(engine),
-            Err(remote @ LabError::RemoteEngine { .. }) => return Err(remote),
-            Err(missing) => may_install(&missing)?,
+            Err(LabError::NoEngine { because }) => may_install(&because)?,
+            Err(other) => return Err(other),
         }
         if on_path("docker").is_none() || on_path("dockerd").is_none() {
             install("docker.io", voice).await?;
@@ -131,8 +131,11 @@ fn no_engine(because: impl Into<String>) -> LabError {
     LabError::NoEngine { because: because.into() }
 }
 
-/// Whether packages may be installed here: Debian or a relative of it, as root.
-fn may_install(missing: &LabError) -> Result<(), LabError> {
+/// Whether packages may be installed here: Debian or a relative of it, as root, with no other engine asked for.
+fn may_install(missing: &str) -> Result<(), LabError> {
+    if std::env::var_os("DOCKER_HOST").is_some_and(|host| !host.is_empty()) {
+        return Err(no_engine(format!("{missing}, and `DOCKER_HOST` asks for that one")));
+    }
     if !state::is_root() {
         return Err(no_engine(format!("{missing}, and installing it needs root")));
     }

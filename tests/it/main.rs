@@ -1,4 +1,6 @@
 //! What a user sees, tested from outside: one binary, one file a topic.
 
 mod remote;
+mod inventory;
+mod connection;
 mod terraform;

@@ -90,12 +90,7 @@ impl KnownHosts {
         // Of several known keys the one of the same kind says most.
         let same = self.listed(host).find(|entry| is_same_kind(&entry.key.algorithm(), &key.algorithm()));
         let entry = same.unwrap_or(first);
-        Verdict::Changed {
-            file: entry.file.clone(),
-            line: entry.line,
-            expected: fingerprint(&entry.key),
-            got: fingerprint(&key),
-        }
+        Verdict::Changed { file: entry.file.clone(), line: entry.line, expected: fingerprint(&entry.key), got: fingerprint(&key) }
     }
 
     /// Key kinds to ask the server for: those that are known first, the others after them.
@@ -293,9 +288,7 @@ mod tests {
     #[test]
     fn a_changed_key_names_its_line() {
         let known = known(&format!("other {ED}\nweb {P256}\nweb {ED}\n"));
-        let Verdict::Changed { line, expected, got, .. } = known.check(&at("web", 22), &shown(ED_2)) else {
-            panic!("changed")
-        };
+        let Verdict::Changed { line, expected, got, .. } = known.check(&at("web", 22), &shown(ED_2)) else { panic!("changed") };
         assert_eq!((line, expected == got, expected.starts_with("SHA256:")), (3, false, true));
         // Both of its keys are good, and a key of another kind is not simply new.
         assert_eq!(known.check(&at("web", 22), &shown(P256)), Verdict::Known);
