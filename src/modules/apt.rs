@@ -189,7 +189,7 @@ impl Apt<'_> {
     fn must_update(&self, updated: i64) -> bool {
         let valid = self.args.int("cache_valid_time").unwrap_or(0);
         let is_asked = if self.args.has("update_cache") { self.args.bool("update_cache") } else { valid > 0 };
-        is_asked && (updated + valid) < self.look.now() as i64
+        is_asked && (valid <= 0 || updated + valid < self.look.now() as i64)
     }
 
     /// What is not as wanted, as far as dpkg's files can tell.

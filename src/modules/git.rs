@@ -72,7 +72,7 @@ enum Wanted {
 fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
     let git = Git::new(args, look)?;
     let mut plan = Plan::default();
-    if !args.has("dest") {
+    if !args.has("dest") || !git.is_cloned() && !args.bool("clone") {
         return git.only_ask(plan);
     }
     if !git.is_cloned() {
@@ -144,7 +144,7 @@ impl<'a> Git<'a> {
         if self.is_bare() { inside("config") && inside("HEAD") } else { inside(".git") }
     }
 
-    /// `dest` may be left out to ask for the remote's commit.
+    /// With `clone: false` and no working copy, only the remote's commit is asked for. Ansible calls that a change.
     fn only_ask(&self, mut plan: Plan) -> Result<Plan, Failure> {
         let wanted = self.resolve(&self.refs()?)?;
         plan.set("before", Value::Null).set("after", wanted.commit()).set("changed", true);
@@ -152,10 +152,6 @@ impl<'a> Git<'a> {
     }
 
     fn clone_plan(&self, plan: &mut Plan) -> Result<(), Failure> {
-        if !self.args.bool("clone") {
-            plan.set("after", Value::Null);
-            return Ok(());
-        }
         let is_taken = self.look.list(&self.dest).is_ok_and(|names| !names.is_empty());
         if is_taken {
             return Err(Failure::new(format!(
@@ -182,7 +178,7 @@ impl<'a> Git<'a> {
                 plan.changes.extend(self.missing_commit(&wanted));
                 plan.push(self.step(&self.checkout_words(&wanted)));
             }
-            self.finish_checkout(plan, true);
+            self.finish_checkout(plan);
         }
         Ok(())
     }
@@ -269,7 +265,7 @@ impl<'a> Git<'a> {
         }
         if !self.is_bare() {
             plan.push(self.step(&self.checkout_words(wanted)));
-            self.finish_checkout(plan, self.has_submodules());
+            self.finish_checkout(plan);
         }
         Ok(())
     }
@@ -324,12 +320,12 @@ impl<'a> Git<'a> {
         }
     }
 
-    /// Signature, then submodules.
-    fn finish_checkout(&self, plan: &mut Plan, has_submodules: bool) {
+    /// Signature, then submodules: whether there are any is only known afterwards, and without any this does nothing.
+    fn finish_checkout(&self, plan: &mut Plan) {
         if self.args.bool("verify_commit") {
             plan.push(self.step(&["verify-commit", "--raw", "HEAD"].map(str::to_owned)));
         }
-        if self.args.bool("recursive") && has_submodules {
+        if self.args.bool("recursive") {
             plan.push(self.step(&["submodule", "sync", "--recursive"].map(str::to_owned)));
             plan.push(self.step(&self.submodule_words()));
         }

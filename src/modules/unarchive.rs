@@ -245,7 +245,7 @@ impl<'a> Archive<'a> {
             (!is_root || self.args.has("group"), ": Gid differs"),
             (!is_root || self.args.has("mode"), ": Mode differs"),
         ];
-        let is_noise = line.contains("Removing leading") || line.contains("time stamp") || line.starts_with("tar: : Warning:");
+        let is_noise = line.contains("Removing leading") || line.contains("time stamp") || line.contains(": : Warning: ");
         !is_noise && !ignored.iter().any(|(applies, end)| *applies && line.ends_with(end))
     }
 
@@ -257,7 +257,7 @@ impl<'a> Archive<'a> {
             let Some((name, _)) = line.rsplit_once(": ") else { return true };
             let packed = times.iter().find(|(known, _)| known == name).map(|(_, time)| *time);
             let found = self.stat(name).map(|stat| stat.mtime);
-            !matches!((packed, found), (Some(packed), Some(found)) if found > packed)
+            !matches!((packed, found), (Some(packed), Some(found)) if found >= packed)
         };
         Ok(differing.into_iter().filter(is_older).collect())
     }
