@@ -1,3 +1,5 @@
 //! What a user sees, tested from outside: one binary, one file a topic.
 
+#[path = "../model/mod.rs"]
+mod model;
 mod terraform;
