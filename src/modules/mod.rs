@@ -26,6 +26,7 @@ mod authorized_key;
 mod command;
 mod copy;
 mod docker;
+mod facts;
 mod fetch;
 mod file;
 mod get_url;
@@ -34,6 +35,7 @@ mod lineinfile;
 mod ping;
 mod script;
 mod service;
+mod setup;
 mod shell;
 mod slurp;
 mod stat;
@@ -226,6 +228,7 @@ pub static MODULES: &[&Module] = &[
     &ping::MODULE,
     &script::MODULE,
     &service::MODULE,
+    &setup::MODULE,
     &shell::MODULE,
     &slurp::MODULE,
     &stat::MODULE,
