@@ -21,17 +21,21 @@ pub mod pattern;
 pub mod touch;
 pub mod words;
 
+mod app;
 mod apt;
 mod authorized_key;
 mod command;
 mod copy;
+mod dnf;
 mod docker;
 mod facts;
 mod fetch;
 mod file;
 mod get_url;
+mod git;
 mod group;
 mod lineinfile;
+mod package;
 mod ping;
 mod script;
 mod service;
@@ -42,9 +46,11 @@ mod stat;
 mod systemd;
 mod systemd_service;
 mod tempfile;
+mod unarchive;
 mod uri;
 mod user;
 mod wait_for;
+mod yum;
 
 pub use args::{Arg, Args, Kind, Problem, Rule};
 pub use attrs::Attrs;
@@ -208,10 +214,19 @@ pub fn rows() -> impl Iterator<Item = &'static Module> {
 
 /// Every module of the host side, by name. A name that begins with `_` is for `roll` itself and cannot be called from a playbook.
 pub static MODULES: &[&Module] = &[
+    &app::haproxy::MODULE,
+    &app::inspect::MODULE,
+    &app::logs::MODULE,
+    &app::park::MODULE,
+    &app::probe::MODULE,
+    &app::quiet::MODULE,
+    &app::retire::MODULE,
+    &app::unpark::MODULE,
     &apt::MODULE,
     &authorized_key::MODULE,
     &command::MODULE,
     &copy::MODULE,
+    &dnf::MODULE,
     &docker::container::MODULE,
     &docker::container_info::MODULE,
     &docker::host_info::MODULE,
@@ -223,8 +238,10 @@ pub static MODULES: &[&Module] = &[
     &fetch::MODULE,
     &file::MODULE,
     &get_url::MODULE,
+    &git::MODULE,
     &group::MODULE,
     &lineinfile::MODULE,
+    &package::MODULE,
     &ping::MODULE,
     &script::MODULE,
     &service::MODULE,
@@ -235,7 +252,9 @@ pub static MODULES: &[&Module] = &[
     &systemd::MODULE,
     &systemd_service::MODULE,
     &tempfile::MODULE,
+    &unarchive::MODULE,
     &uri::MODULE,
     &user::MODULE,
     &wait_for::MODULE,
+    &yum::MODULE,
 ];

@@ -7,6 +7,8 @@
 //! first, so that hosts which took another way (rescue) meet the others again behind the block. Start reading at [`Strategy::on`].
 
 mod walk;
+#[cfg(test)]
+mod tests;
 
 use crate::playbook::{BlockInfo, Part, Program, Step, StepKind};
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,4 +1,9 @@
 //! What a user sees, tested from outside: one binary, one file a topic.
 
 mod remote;
+mod inventory;
+mod connection;
+#[path = "../model/mod.rs"]
+mod model;
 mod terraform;
+mod template;

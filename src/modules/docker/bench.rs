@@ -10,9 +10,8 @@ use std::time::Duration;
 /// Answers requests by path (without the version) and plays a few files and programs.
 #[derive(Default)]
 pub(in crate::modules) struct Daemon {
-    replies: BTreeMap<String, Vec<String>>,
-    files: BTreeMap<String, String>,
-    outputs: BTreeMap<String, Output>,
+    replies: BTreeMap<String, String>,
+    files: RefCell<BTreeMap<String, Vec<String>>>,
     asked: RefCell<Vec<String>>,
     pub(in crate::modules) said: RefCell<Vec<String>>,
     clock: Cell<f64>,
@@ -32,14 +31,8 @@ impl Daemon {
     }
 
     #[must_use]
-    pub(in crate::modules) fn with(self, path: &str, body: &str) -> Daemon {
-        self.with_each(path, &[body])
-    }
-
-    /// One reply after the other; the last one stays.
-    #[must_use]
-    pub(in crate::modules) fn with_each(mut self, path: &str, bodies: &[&str]) -> Daemon {
-        self.replies.insert(path.to_owned(), bodies.iter().rev().map(|body| (*body).to_owned()).collect());
+    pub(in crate::modules) fn with(mut self, path: &str, body: &str) -> Daemon {
+        self.replies.insert(path.to_owned(), body.to_owned());
         self
     }
 
@@ -55,14 +48,14 @@ impl Daemon {
     }
 
     #[must_use]
-    pub(in crate::modules) fn with_text(mut self, path: &str, text: &str) -> Daemon {
-        self.files.insert(path.to_owned(), text.to_owned());
-        self
+    pub(in crate::modules) fn with_text(self, path: &str, text: &str) -> Daemon {
+        self.with_texts(path, &[text.to_owned()])
     }
 
+    /// One text after the other, a reading each; the last one stays.
     #[must_use]
-    pub(in crate::modules) fn with_output(mut self, argv: &str, code: i32, stdout: &str) -> Daemon {
-        self.outputs.insert(argv.to_owned(), Output { code, stdout: stdout.into(), stderr: Vec::new() });
+    pub(in crate::modules) fn with_texts(self, path: &str, texts: &[String]) -> Daemon {
+        self.files.borrow_mut().insert(path.to_owned(), texts.iter().rev().cloned().collect());
         self
     }
 
@@ -84,12 +77,19 @@ impl Daemon {
 }
 
 impl Look for Daemon {
+    fn gids(&self) -> Vec<u32> {
+        Vec::new()
+    }
+
     fn stat(&self, path: &str, _: bool) -> io::Result<Option<Stat>> {
-        Ok(self.files.contains_key(path).then(|| Stat { kind: "file".to_owned(), mode: 0o755, ..Stat::default() }))
+        Ok(self.files.borrow().contains_key(path).then(|| Stat { kind: "file".to_owned(), mode: 0o755, ..Stat::default() }))
     }
 
     fn read(&self, path: &str) -> io::Result<Vec<u8>> {
-        self.files.get(path).map(|text| text.clone().into_bytes()).ok_or_else(|| io::ErrorKind::NotFound.into())
+        let mut files = self.files.borrow_mut();
+        let texts = files.get_mut(path).ok_or(io::ErrorKind::NotFound)?;
+        let text = if texts.len() > 1 { texts.pop() } else { texts.last().cloned() };
+        Ok(text.unwrap_or_default().into_bytes())
     }
 
     fn list(&self, _: &str) -> io::Result<Vec<String>> {
@@ -104,17 +104,15 @@ impl Look for Daemon {
         Err(io::ErrorKind::NotFound.into())
     }
 
-    fn run(&self, cmd: &Cmd) -> Result<Output, Failure> {
-        self.outputs.get(&cmd.argv.join(" ")).cloned().ok_or_else(|| Failure::new("no such program"))
+    fn run(&self, _: &Cmd) -> Result<Output, Failure> {
+        Err(Failure::new("no such program"))
     }
 
     fn http(&self, request: &HttpRequest) -> Result<HttpReply, Failure> {
         let path = request.url.strip_prefix("unix:/var/run/docker.sock:").unwrap_or(&request.url).to_owned();
         self.asked.borrow_mut().push(path.clone());
         let bare = path.strip_prefix("/v1.41").unwrap_or(&path);
-        let earlier = self.asked.borrow().iter().filter(|asked| asked.strip_prefix("/v1.41").unwrap_or(asked) == bare).count();
-        let bodies = self.replies.get(bare);
-        let body = bodies.and_then(|bodies| bodies.get(bodies.len().saturating_sub(earlier)));
+        let body = self.replies.get(bare);
         let headers = vec![("api-version".to_owned(), "1.41".to_owned())];
         let (status, body) =
             body.map_or((404, br#"{"message":"no such thing"}"#.to_vec()), |body| (200, body.clone().into_bytes()));
@@ -159,6 +157,10 @@ impl Look for Daemon {
 
     fn uid(&self) -> u32 {
         0
+    }
+
+    fn gids(&self) -> Vec<u32> {
+        vec![0]
     }
 
     fn space(&self, _: &str) -> io::Result<Space> {

@@ -22,7 +22,7 @@ mod reference;
 mod units;
 
 #[cfg(test)]
-mod bench;
+pub(super) mod bench;
 
 use super::{Arg, Kind};
 

@@ -1,0 +1,56 @@
+//! `_app_inspect`: what of an app is on this host: the container that runs, those that are parked, what is in the way.
+
+use super::{COLLECTION, describe, parked};
+use crate::modules::docker::engine::Engine;
+use crate::modules::{Arg, Args, Failure, Kind, Look, Module, Plan, finish_plainly};
+use crate::value::{Map, Value};
+
+pub(in crate::modules) static MODULE: Module = Module {
+    name: "_app_inspect",
+    collection: COLLECTION,
+    summary: "say what of an app runs and what is parked",
+    args: &[&[Arg::new("container", Kind::Str, "name of the app's container").required()]],
+    rules: &[],
+    free_form: None,
+    plan,
+    finish: finish_plainly,
+};
+
+/// A host without Docker is an answer, not a failure: it may be about to get one.
+fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
+    let name = args.required("container")?;
+    let engine = Engine::of(&Args::default(), look)?;
+    let mut plan = Plan::default();
+    let current = match engine.container(name) {
+        Ok(current) => current,
+        Err(failure) => {
+            plan.set("docker", false)
+                .set("reason", failure.msg)
+                .set("current", Value::Null)
+                .set("parked", Value::list(Vec::new()));
+            return Ok(plan);
+        }
+    };
+    let parked = parked(&engine, name)?.into_iter().map(|(generation, container)| {
+        let mut entry = describe(&container).as_map().cloned().unwrap_or_default();
+        entry.insert("generation".into(), generation.into());
+        Value::from(entry)
+    });
+    plan.set("docker", true);
+    plan.set("parked", parked.collect::<Value>());
+    plan.set("current", current.as_ref().map(describe));
+    plan.set("ports", current.as_ref().map(ports));
+    Ok(plan)
+}
+
+/// Host ports and where they lead: `{"5000/tcp": 5000}`.
+fn ports(container: &Value) -> Value {
+    let published = crate::modules::docker::engine::at(container, &["NetworkSettings", "Ports"]).and_then(Value::as_map);
+    let host_port = |bindings: &Value| bindings.as_list()?.first()?.get("HostPort")?.to_int();
+    let ports: Map = published
+        .into_iter()
+        .flatten()
+        .filter_map(|(port, bindings)| Some((port.clone(), Value::from(host_port(bindings)?))))
+        .collect();
+    ports.into()
+}
