@@ -34,6 +34,8 @@ pub mod actions;
 #[cfg(feature = "control")]
 pub mod connection;
 #[cfg(feature = "control")]
+pub mod balancer;
+#[cfg(feature = "control")]
 pub mod report;
 
 // Floor 7: the door.

@@ -2,4 +2,5 @@
 
 #[path = "../model/mod.rs"]
 mod model;
+mod balancer;
 mod terraform;
