@@ -18,6 +18,10 @@ pub mod event;
 #[cfg(feature = "control")]
 pub mod yaml;
 #[cfg(feature = "control")]
+pub mod template;
+#[cfg(feature = "control")]
+pub mod inventory;
+#[cfg(feature = "control")]
 pub mod playbook;
 #[cfg(feature = "control")]
 pub mod vars;
@@ -37,6 +41,10 @@ pub mod connection;
 pub mod balancer;
 #[cfg(feature = "control")]
 pub mod report;
+
+// Floor 6: the driver.
+#[cfg(feature = "control")]
+pub mod engine;
 
 // Floor 7: the door.
 #[cfg(feature = "control")]

@@ -22,7 +22,7 @@ mod template;
 mod unarchive;
 mod wait_for_connection;
 
-pub use body::Bodies;
+pub use body::{Bodies, Body};
 
 use crate::diag::Diagnostic;
 use crate::modules::{Args, Failure, Module};

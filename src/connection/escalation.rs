@@ -53,7 +53,9 @@ impl<'a> Escalation<'a> {
     fn sudo_flags(&self) -> Vec<String> {
         let mut flags: Vec<String> = match &self.wanted.flags {
             None => Vec::new(),
-            Some(flags) => flags.iter().filter(|flag| !matches!(flag.as_str(), "-n" | "-S" | "-H")).map(|flag| quoted(flag)).collect(),
+            Some(flags) => {
+                flags.iter().filter(|flag| !matches!(flag.as_str(), "-n" | "-S" | "-H")).map(|flag| quoted(flag)).collect()
+            }
         };
         flags.push("-H".to_owned());
         match self.wanted.password {

@@ -70,24 +70,19 @@ fn way(error: &ConnectError) -> Diagnostic {
 fn timeout(host: &str, address: &str, after: Duration, stage: Stage) -> Diagnostic {
     let seconds = after.as_secs();
     match stage {
-        Stage::Tcp => {
-            Diagnostic::error("connect-timeout", format!("`{host}` did not answer at {address} within {seconds} s"))
-                .note("no answer at all: the machine is down, or a firewall drops the packets")
-                .help("check the address and the security groups; `--timeout` waits longer")
-        }
-        Stage::Ssh => {
-            Diagnostic::error("connect-timeout", format!("`{host}` accepted the connection but no SSH server spoke within {seconds} s"))
-                .note(format!("at {address}"))
-                .help("check that sshd is what listens there, and that the machine is not overloaded")
-        }
-        Stage::Login => {
-            Diagnostic::error("connect-timeout", format!("logging in to `{host}` took longer than {seconds} s"))
-                .help("an SSH agent may be waiting for a confirmation")
-        }
-        Stage::Opening => {
-            Diagnostic::error("connect-timeout", format!("`{host}` started no program within {seconds} s"))
-                .note("the login worked; its shell, or become, did not come back")
-        }
+        Stage::Tcp => Diagnostic::error("connect-timeout", format!("`{host}` did not answer at {address} within {seconds} s"))
+            .note("no answer at all: the machine is down, or a firewall drops the packets")
+            .help("check the address and the security groups; `--timeout` waits longer"),
+        Stage::Ssh => Diagnostic::error(
+            "connect-timeout",
+            format!("`{host}` accepted the connection but no SSH server spoke within {seconds} s"),
+        )
+        .note(format!("at {address}"))
+        .help("check that sshd is what listens there, and that the machine is not overloaded"),
+        Stage::Login => Diagnostic::error("connect-timeout", format!("logging in to `{host}` took longer than {seconds} s"))
+            .help("an SSH agent may be waiting for a confirmation"),
+        Stage::Opening => Diagnostic::error("connect-timeout", format!("`{host}` started no program within {seconds} s"))
+            .note("the login worked; its shell, or become, did not come back"),
     }
 }
 
@@ -101,10 +96,10 @@ fn key(error: &ConnectError) -> Diagnostic {
                 .help("compare the fingerprint with the machine's own (its console, or cloud-init's log), then `--accept-new-host-keys` writes it down")
                 .help("`ANSIBLE_HOST_KEY_CHECKING=False` trusts any machine that answers")
         }
-        ConnectError::ChangedKey { host, name, file, line, expected, got } => {
+        ConnectError::ChangedKey { host, file, line, expected, got } => {
             Diagnostic::error("changed-host-key", format!("the host key of `{host}` has changed"))
                 .note(format!("{}:{line} has {expected}", file.display()))
-                .note(format!("{name} shows {got}"))
+                .note(format!("the machine shows {got}"))
                 .note("either the machine was made anew, or another machine answers in its place")
                 .help(format!("if it was made anew: remove {}, then compare the new fingerprint", shown_line(file, *line)))
         }
@@ -140,13 +135,10 @@ fn no_access(host: &str, user: &str, tried: &[Attempt], offered: &[String], hung
 fn denied(host: &str, method: &str, user: &str, denial: &Denial) -> Diagnostic {
     let found = |title: String| Diagnostic::error("become-failed", title);
     match denial {
-        Denial::NeedsPassword => {
-            found(format!("`{method}` on `{host}` wants a password to become `{user}`")).help("`-K` asks for it, or set `ansible_become_password`")
-        }
-        Denial::WrongPassword => {
-            found(format!("`{method}` on `{host}` did not take the password to become `{user}`"))
-                .help("check `-K` or `ansible_become_password`; for `sudo` it is the login user's password")
-        }
+        Denial::NeedsPassword => found(format!("`{method}` on `{host}` wants a password to become `{user}`"))
+            .help("`-K` asks for it, or set `ansible_become_password`"),
+        Denial::WrongPassword => found(format!("`{method}` on `{host}` did not take the password to become `{user}`"))
+            .help("check `-K` or `ansible_become_password`; for `sudo` it is the login user's password"),
         Denial::NotAllowed { message } => found(format!("`{method}` on `{host}` does not allow becoming `{user}`")).note(message),
         Denial::NeedsTerminal => found(format!("`{method}` on `{host}` insists on a terminal"))
             .help("remove `requiretty` from the host's sudoers for this user"),
@@ -164,7 +156,8 @@ fn program(error: &ConnectError) -> Diagnostic {
             Diagnostic::error("channel-refused", format!("`{host}` opened no channel for a command")).note(reason)
         }
         ConnectError::Architecture { host, machine, have } => {
-            let found = Diagnostic::error("no-host-program", format!("there is no host program for `{host}`, a {machine} machine"));
+            let found =
+                Diagnostic::error("no-host-program", format!("there is no host program for `{host}`, a {machine} machine"));
             let have = if have.is_empty() { "none".to_owned() } else { have.join(", ") };
             found.note(format!("at hand: {have}")).help(format!("put `roll-remote-{machine}` beside `roll`"))
         }
@@ -196,7 +189,6 @@ mod tests {
     fn a_changed_key_shows_both_and_where() {
         let error = ConnectError::ChangedKey {
             host: "web1".into(),
-            name: "10.0.0.1".into(),
             file: "/home/ada/.ssh/known_hosts".into(),
             line: 7,
             expected: "SHA256:old".into(),

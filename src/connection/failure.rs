@@ -42,7 +42,6 @@ pub enum ConnectError {
     },
     ChangedKey {
         host: String,
-        name: String,
         file: PathBuf,
         line: usize,
         expected: String,

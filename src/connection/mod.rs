@@ -31,16 +31,11 @@ pub use remote::{Blobs, Body, Host, Pending, Remote};
 pub use target::{Become, HostKeys, Kind, Method, Output, Stdin, Target};
 
 /// The connection kinds by the names that Ansible has for them.
-pub static KINDS: &[(&str, Kind)] = &[
-    ("ssh", Kind::Ssh),
-    ("smart", Kind::Ssh),
-    ("paramiko", Kind::Ssh),
-    ("paramiko_ssh", Kind::Ssh),
-    ("local", Kind::Local),
-];
+pub static KINDS: &[(&str, Kind)] =
+    &[("ssh", Kind::Ssh), ("smart", Kind::Ssh), ("paramiko", Kind::Ssh), ("paramiko_ssh", Kind::Ssh), ("local", Kind::Local)];
 
 /// The kind for a name as a playbook or an inventory writes it: `ssh`, `ansible.builtin.local`.
 pub fn kind(name: &str) -> Option<Kind> {
-    let short = name.strip_prefix("ansible.builtin.").or_else(|| name.strip_prefix("ansible.netcommon.")).unwrap_or(name);
+    let short = name.strip_prefix("ansible.builtin.").unwrap_or(name);
     KINDS.iter().find(|(known, _)| *known == short).map(|(_, kind)| *kind)
 }

@@ -40,6 +40,12 @@ impl Pipe {
         Pipe { source: Source::Channel { reading, closing: Some(closing), seen }, input: Some(input) }
     }
 
+    /// Something that a test plays.
+    #[cfg(test)]
+    pub(super) fn of_parts(pieces: mpsc::Receiver<Piece>, input: Input) -> Pipe {
+        Pipe { source: Source::Child(pieces), input: Some(input) }
+    }
+
     /// The child's three streams must be pipes.
     pub(super) fn of_child(mut child: Child) -> Pipe {
         let (pieces, receiver) = mpsc::channel(64);

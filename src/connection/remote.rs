@@ -14,11 +14,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::io::AsyncWriteExt as _;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 
 /// What the end of the standard error of a lost program is worth.
 const LAST_WORDS: usize = 4 << 10;
 const HELLO_WAIT: Duration = Duration::from_secs(30);
+/// The host program kills what it runs before it ends.
+const GOODBYE_WAIT: Duration = Duration::from_secs(3);
 /// Events that one request may have waiting; then the host waits.
 const EVENTS_MAX: usize = 256;
 
@@ -76,6 +78,8 @@ struct Line {
     state: Mutex<State>,
     /// Told when the channel is to be given up.
     stop: Arc<Notify>,
+    /// Whether the other end is gone.
+    ended: watch::Receiver<bool>,
 }
 
 #[derive(Debug, Default)]
@@ -88,7 +92,12 @@ struct State {
 #[derive(Debug)]
 enum Outgoing {
     Message(ToHost),
-    Body { hash: String, body: Body },
+    Body {
+        hash: String,
+        body: Body,
+    },
+    /// There will be no more.
+    End,
 }
 
 /// What the host says about one request.
@@ -114,8 +123,16 @@ impl Remote {
         let Some(input) = frames.pipe.take_input() else { return Err(no_program(name, &frames)) };
         let (writing, outgoing) = mpsc::unbounded_channel();
         let stop = Arc::new(Notify::new());
-        let line =
-            Line { name: name.to_owned(), host, writing, id: AtomicU64::new(1), state: Mutex::default(), stop: stop.clone() };
+        let (ending, ended) = watch::channel(false);
+        let line = Line {
+            name: name.to_owned(),
+            host,
+            writing,
+            id: AtomicU64::new(1),
+            state: Mutex::default(),
+            stop: stop.clone(),
+            ended,
+        };
         let line = Arc::new(line);
         let weak = Arc::downgrade(&line);
         let writer = tokio::spawn(write(input, outgoing, heartbeat, weak.clone()));
@@ -125,6 +142,7 @@ impl Remote {
             if let Some(line) = weak.upgrade() {
                 line.lose(reason);
             }
+            _ = ending.send(true);
         });
         Ok(Remote { line })
     }
@@ -160,8 +178,11 @@ impl Remote {
         self.line.state().lost.is_some()
     }
 
-    /// Gives the channel up; whatever is under way is lost.
-    pub fn abandon(&self) {
+    /// Lets the host program end; whatever is under way is lost, and the commands that it runs end with it.
+    pub async fn close(&self) {
+        _ = self.line.writing.send(Outgoing::End);
+        let mut ended = self.line.ended.clone();
+        _ = tokio::time::timeout(GOODBYE_WAIT, ended.wait_for(|is_ended| *is_ended)).await;
         self.line.lose("the connection was closed".to_owned());
         self.line.stop.notify_one();
     }
@@ -332,7 +353,7 @@ async fn write(
             Ok(Some(Outgoing::Message(message))) => write_message(&mut input, &message).await,
             Ok(Some(Outgoing::Body { hash, body })) => write_body(&mut input, hash, body).await,
             Err(_) => write_message(&mut input, &ToHost::Heartbeat).await,
-            Ok(None) => {
+            Ok(None | Some(Outgoing::End)) => {
                 _ = input.shutdown().await;
                 return;
             }
@@ -400,7 +421,7 @@ impl Frames {
     async fn next(&mut self) -> Result<Option<Frame>, Vec<u8>> {
         loop {
             if let Some(head) = self.buffer.first_chunk::<5>() {
-                let (size, kind) = wire::header(*head).map_err(|_| first(&self.buffer))?;
+                let Ok((size, kind)) = wire::header(*head) else { return Err(self.nonsense().await) };
                 if self.buffer.len() >= 5 + size {
                     let rest = self.buffer.split_off(5 + size);
                     let bytes = std::mem::replace(&mut self.buffer, rest).split_off(5);
@@ -421,6 +442,21 @@ impl Frames {
                 None => return Ok(None),
             }
         }
+    }
+
+    /// Enough of what is no frame to recognise it.
+    async fn nonsense(&mut self) -> Vec<u8> {
+        let more = async {
+            while self.buffer.len() < 200
+                && let Some(piece) = self.pipe.next().await
+            {
+                if let Piece::Out(bytes) = piece {
+                    self.buffer.extend(bytes);
+                }
+            }
+        };
+        _ = tokio::time::timeout(Duration::from_millis(200), more).await;
+        first(&self.buffer)
     }
 
     /// Why there is no more.
@@ -447,5 +483,210 @@ impl Frames {
             }
         }
         String::from_utf8_lossy(&self.buffer).into_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde::Serialize;
+    use tokio::io::{AsyncReadExt as _, DuplexStream};
+
+    /// A host that the test plays.
+    struct Stage {
+        pieces: mpsc::Sender<Piece>,
+        input: DuplexStream,
+    }
+
+    impl Stage {
+        async fn open(heartbeat: Duration) -> (Stage, Remote) {
+            let (pieces, receiver) = mpsc::channel(64);
+            let (near, far) = tokio::io::duplex(1 << 20);
+            let stage = Stage { pieces, input: far };
+            stage.say(&FromHost::Hello { user: "app".into(), uid: 5, home: "/app".into(), pid: 9 }).await;
+            let frames = Frames::new(Pipe::of_parts(receiver, Box::new(near)), Vec::new());
+            (stage, Remote::start("web1", frames, heartbeat).await.unwrap())
+        }
+
+        /// In pieces of three bytes: frames have no luck with packets.
+        async fn say(&self, message: &impl Serialize) {
+            self.print(&wire::encode(message).unwrap()).await;
+        }
+
+        async fn print(&self, bytes: &[u8]) {
+            for piece in bytes.chunks(bytes.len() / 20 + 3) {
+                _ = self.pieces.send(Piece::Out(piece.to_vec())).await;
+            }
+        }
+
+        async fn hear(&mut self) -> Frame {
+            let mut head = [0; 5];
+            self.input.read_exact(&mut head).await.unwrap();
+            let (size, kind) = wire::header(head).unwrap();
+            let mut bytes = vec![0; size];
+            self.input.read_exact(&mut bytes).await.unwrap();
+            wire::frame(kind, bytes)
+        }
+
+        async fn hear_message(&mut self) -> ToHost {
+            let Frame::Json(json) = self.hear().await else { panic!("a message") };
+            wire::decode(&json).unwrap()
+        }
+
+        async fn done(&self, id: u64) {
+            let values = [("id".into(), crate::value::Value::Int(i64::try_from(id).unwrap()))];
+            self.say(&FromHost::Done { id, reply: Reply::Ok { values: values.into_iter().collect() } }).await;
+        }
+    }
+
+    #[derive(Default)]
+    struct Store {
+        kept: Arc<Mutex<Vec<u8>>>,
+        body: Vec<u8>,
+        claimed: Option<u64>,
+    }
+
+    impl Blobs for Store {
+        fn open(&self, _: &str) -> io::Result<Body> {
+            let size = self.claimed.unwrap_or(self.body.len() as u64);
+            Ok(Body { size, reader: Box::new(io::Cursor::new(self.body.clone())) })
+        }
+
+        fn keep(&self, _: &str, _: u64) -> io::Result<Box<dyn Write + Send>> {
+            Ok(Box::new(Shared(self.kept.clone())))
+        }
+    }
+
+    struct Shared(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Shared {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn request(module: &str) -> Request {
+        Request { module: module.into(), ..Request::default() }
+    }
+
+    fn id_of(reply: &Reply) -> i64 {
+        let Reply::Ok { values } = reply else { panic!("ok") };
+        values.get("id").and_then(crate::value::Value::as_int).unwrap()
+    }
+
+    const LONG: Duration = Duration::from_secs(600);
+
+    #[tokio::test]
+    async fn requests_go_ahead_and_answers_find_theirs() {
+        let (mut stage, remote) = Stage::open(LONG).await;
+        assert_eq!((remote.host().user.as_str(), remote.host().uid), ("app", 5));
+        let (one, two) = (remote.post(request("a")).unwrap(), remote.post(request("b")).unwrap());
+        let mut ids = Vec::new();
+        for module in ["a", "b"] {
+            let ToHost::Run(request) = stage.hear_message().await else { panic!("a request") };
+            assert_eq!(request.module, module);
+            ids.push(request.id);
+        }
+        stage.say(&FromHost::Say { id: ids[0], line: "pulling".into() }).await;
+        stage.done(ids[0]).await;
+        stage.done(ids[1]).await;
+        let said = Mutex::new(Vec::new());
+        let store = Store::default();
+        let two = two.answer(&store, |_| ()).await.unwrap();
+        let one = one.answer(&store, |line| said.lock().unwrap().push(line.to_owned())).await.unwrap();
+        assert_eq!([id_of(&one), id_of(&two)].map(i64::unsigned_abs), *ids);
+        assert_eq!(*said.lock().unwrap(), ["pulling"]);
+    }
+
+    #[tokio::test]
+    async fn bodies_are_sent_when_needed_and_kept_when_they_come() {
+        let (mut stage, remote) = Stage::open(LONG).await;
+        let body: Vec<u8> = (0..100_000_u32).map(|number| number.to_le_bytes()[0]).collect();
+        let store = Store { body: body.clone(), ..Store::default() };
+        let play = async {
+            stage.hear_message().await;
+            stage.say(&FromHost::Need { id: 1, hashes: vec!["abc".into()] }).await;
+            let ToHost::Blob { hash, size } = stage.hear_message().await else { panic!("a body") };
+            assert_eq!((hash.as_str(), size), ("abc", 100_000));
+            let mut received = Vec::new();
+            while received.len() < 100_000 {
+                let Frame::Raw(bytes) = stage.hear().await else { panic!("bytes") };
+                assert!(bytes.len() <= wire::CHUNK);
+                received.extend(bytes);
+            }
+            stage.say(&FromHost::Blob { id: 1, hash: "def".into(), size: 50_000 }).await;
+            for chunk in received[..50_000].chunks(wire::CHUNK) {
+                stage.print(&wire::encode_raw(chunk).unwrap()).await;
+            }
+            stage.done(1).await;
+        };
+        let (reply, ()) = tokio::join!(remote.run(request("copy"), &store, |_| ()), play);
+        assert!(reply.is_ok(), "{reply:?}");
+        assert_eq!(*store.kept.lock().unwrap(), body[..50_000]);
+    }
+
+    #[tokio::test]
+    async fn a_file_that_shrinks_is_a_lost_channel_and_no_wrong_file() {
+        let (mut stage, remote) = Stage::open(LONG).await;
+        let store = Store { body: vec![1; 10], claimed: Some(20), ..Store::default() };
+        let play = async {
+            stage.hear_message().await;
+            stage.say(&FromHost::Need { id: 1, hashes: vec!["abc".into()] }).await;
+        };
+        let (reply, ()) = tokio::join!(remote.run(request("copy"), &store, |_| ()), play);
+        let Err(ConnectError::Lost { reason, .. }) = reply else { panic!("{reply:?}") };
+        assert!(reason.contains("became shorter"), "{reason}");
+        assert!(remote.is_lost());
+    }
+
+    #[tokio::test]
+    async fn nonsense_and_silence_are_never_an_answer() {
+        for (nonsense, part) in [
+            (&b"Segmentation fault"[..], "Segmentation"),
+            (&[0, 0, 0, 1, b'R', 7][..], "did not announce"),
+            (&[0, 0, 0, 2, b'J', b'{', b'}'][..], "does not make sense"),
+            (&[0, 0, 0, 9, b'J', b'{'][..], "ended with code 3: out of memory"),
+        ] {
+            let (mut stage, remote) = Stage::open(LONG).await;
+            let pending = remote.post(request("apt")).unwrap();
+            stage.hear_message().await;
+            stage.print(nonsense).await;
+            _ = stage.pieces.send(Piece::Err(b"out of memory\n".to_vec())).await;
+            _ = stage.pieces.send(Piece::Exit(3)).await;
+            drop(stage);
+            let failure = pending.answer(&Store::default(), |_| ()).await.unwrap_err();
+            let ConnectError::Lost { reason, doing, .. } = failure else { panic!("{failure:?}") };
+            assert!(reason.contains(part) && doing == "`apt`", "{reason}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_request_that_nobody_waits_for_stalls_nothing() {
+        let (mut stage, remote) = Stage::open(LONG).await;
+        drop(remote.post(request("a")).unwrap());
+        let pending = remote.post(request("b")).unwrap();
+        stage.hear_message().await;
+        stage.hear_message().await;
+        for _ in 0..2 * EVENTS_MAX {
+            stage.say(&FromHost::Say { id: 1, line: "x".into() }).await;
+        }
+        stage.done(2).await;
+        assert_eq!(id_of(&pending.answer(&Store::default(), |_| ()).await.unwrap()), 2);
+    }
+
+    #[tokio::test]
+    async fn an_idle_line_shows_that_it_lives_and_the_last_handle_ends_it() {
+        let (mut stage, remote) = Stage::open(Duration::from_millis(20)).await;
+        assert!(matches!(stage.hear_message().await, ToHost::Heartbeat));
+        assert!(matches!(stage.hear_message().await, ToHost::Heartbeat));
+        drop(remote);
+        let mut rest = Vec::new();
+        let ended = tokio::time::timeout(Duration::from_secs(5), stage.input.read_to_end(&mut rest)).await;
+        assert!(ended.is_ok());
     }
 }

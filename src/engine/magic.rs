@@ -3,7 +3,7 @@
 use super::{Run, plays::PlayRun};
 use crate::playbook::Task;
 use crate::value::{Map, Value};
-use std::sync::{Arc, PoisonError};
+use std::sync::PoisonError;
 
 /// Magic variables of one task on one host. `hostvars` and `vars` are made when they are used (see `frame`).
 pub(crate) fn magic(run: &Run, play: &PlayRun, host: &str, task: Option<&Task>) -> Map {
@@ -11,11 +11,8 @@ pub(crate) fn magic(run: &Run, play: &PlayRun, host: &str, task: Option<&Task>) 
     let mut set = |name: &str, value: Value| drop(map.insert(name.into(), value));
     set("inventory_hostname", host.into());
     set("inventory_hostname_short", host.split('.').next().unwrap_or(host).into());
-    {
-        let inventory = run.inventory.read().unwrap_or_else(PoisonError::into_inner);
-        set("group_names", inventory.group_names(host).into());
-        set("groups", inventory.groups_value());
-    }
+    set("group_names", group_names(run, host));
+    set("groups", groups(run));
     let names = |hosts: &[String]| -> Value { hosts.iter().map(Value::from).collect() };
     let alive = play.alive();
     set("ansible_play_hosts_all", names(&play.hosts));
@@ -58,7 +55,22 @@ fn version() -> Value {
     fields.into_iter().collect()
 }
 
-/// Shared by all tasks of a host in a play where nothing about the task matters.
-pub(crate) fn layer(run: &Run, play: &PlayRun, host: &str, task: Option<&Task>) -> Arc<Map> {
-    Arc::new(magic(run, play, host, task))
+/// Every group with its hosts. Made once, until the inventory changes.
+pub(crate) fn groups(run: &Run) -> Value {
+    let mut known = super::locked(&run.groups);
+    if let Some(groups) = known.as_ref() {
+        return groups.clone();
+    }
+    let inventory = run.inventory.read().unwrap_or_else(PoisonError::into_inner);
+    let hosts = |group: &str| inventory.hosts_of(group).into_iter().map(Value::from).collect::<Value>();
+    let groups: Value = inventory.groups.keys().map(|name| (name.as_str(), hosts(name))).collect();
+    *known = Some(groups.clone());
+    groups
+}
+
+fn group_names(run: &Run, host: &str) -> Value {
+    let inventory = run.inventory.read().unwrap_or_else(PoisonError::into_inner);
+    let mut names: Vec<&str> = inventory.groups_of(host).into_iter().map(|group| group.name.as_str()).collect();
+    names.sort_unstable();
+    names.into_iter().map(Value::from).collect()
 }

@@ -27,7 +27,7 @@ use crate::inventory::Inventory;
 use crate::playbook::{Play, Reader};
 use crate::value::{Map, Text, Value};
 use crate::vars::Store;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -119,6 +119,9 @@ pub(crate) struct Run {
     pub(crate) stats: Mutex<BTreeMap<String, Stats>>,
     /// Hosts that failed in an earlier play take no part in later ones.
     pub(crate) dead: Mutex<BTreeSet<String>>,
+    /// Variables of the inventory by host, made once.
+    pub(crate) layers: Mutex<HashMap<String, Vec<Arc<Map>>>>,
+    pub(crate) groups: Mutex<Option<Value>>,
     task_ids: AtomicU64,
 }
 
@@ -134,6 +137,8 @@ impl Run {
             reader: Mutex::new(reader),
             stats: Mutex::default(),
             dead: Mutex::default(),
+            layers: Mutex::default(),
+            groups: Mutex::default(),
             task_ids: AtomicU64::new(1),
         }
     }
@@ -162,7 +167,7 @@ pub async fn run(job: Job, emitter: Emitter, mut signals: mpsc::Receiver<Signal>
     let names = job.playbooks.iter().map(|playbook| playbook.path.display().to_string()).collect();
     let Options { check, diff, .. } = job.options;
     emitter.hide(&Value::map(job.options.extra.clone()));
-    job.inventory.each_secret(&mut |value| emitter.hide(value));
+    hide_secrets(&job.inventory, &emitter);
     emitter.emit(&Event::RunStarted { version: event::VERSION, playbooks: names, check, diff });
     let run = Arc::new(Run::new(job.options, job.sources, job.inventory, job.reader, job.settings, emitter));
     let mut ending = Ending::Done;
@@ -180,4 +185,10 @@ pub async fn run(job: Job, emitter: Emitter, mut signals: mpsc::Receiver<Signal>
     run.emitter.emit(&Event::Recap { hosts, seconds: started.elapsed().as_secs_f64() });
     run.connections.close().await;
     ending
+}
+
+/// What the inventory marks as secret is masked from the first event on.
+fn hide_secrets(inventory: &Inventory, emitter: &Emitter) {
+    let names = inventory.hosts.keys().map(String::as_str).chain([""]);
+    names.flat_map(|host| inventory.vars_of(host)).for_each(|layer| emitter.hide(&Value::map(layer.vars.clone())));
 }

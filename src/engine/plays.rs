@@ -150,8 +150,15 @@ fn prepare(run: &Run, play: Arc<Play>, playbook: &Path) -> Result<PlayRun, Box<D
     let dead = locked(&run.dead).clone();
     let span = prepared.play.context.keywords.get("hosts").map_or(Span::NOWHERE, |written| written.span);
     let inventory = run.inventory.read().unwrap_or_else(PoisonError::into_inner);
-    let mut hosts = inventory.select(&pattern, run.options.limit.as_deref(), span)?;
+    let selection = inventory.select_within(&pattern, span, run.options.limit.as_deref());
     drop(inventory);
+    let mut hosts = selection.hosts;
+    for diagnostic in selection.diagnostics {
+        if diagnostic.is_error() {
+            return Err(Box::new(diagnostic));
+        }
+        run.warn(diagnostic);
+    }
     hosts.retain(|host| !dead.contains(host));
     ordered(&mut hosts, prepared.keyword("order").map(|order| order.to_text().to_string()).as_deref());
     prepared.name = match prepared.keyword("name") {

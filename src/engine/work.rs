@@ -57,7 +57,7 @@ impl Work {
         }
         self.run.emitter.emit(&Event::HostStarted { host: self.host.clone(), task: self.id });
         let view = self.view();
-        let frame = Frame::new(&self.run, &self.play, &self.host, view);
+        let frame = Frame::new(&self.run, &self.play, &self.host, view).for_task(&self.task, &self.play);
         let no_log = self.says(&frame, "no_log");
         let tried = self.whole(&frame, no_log).await;
         let ended = self.conclude(&frame, &tried, no_log);
@@ -121,7 +121,7 @@ impl Work {
     }
 
     async fn each(&self, frame: &Frame<'_>, items: Vec<Value>, no_log: bool) -> Tried {
-        let control = self.task.own("loop_control").map(|written| frame.render_shallow(&written.value)).unwrap_or_default();
+        let control = self.task.own("loop_control").map(|written| written.value.as_map().cloned().unwrap_or_default()).unwrap_or_default();
         let word = |name: &str| control.get(name).map(|value| value.to_text().to_string());
         let loop_var = word("loop_var").unwrap_or_else(|| "item".to_owned());
         let pause = control.get("pause").and_then(Value::to_float).unwrap_or(0.0);
@@ -434,11 +434,15 @@ impl Work {
             }
             Effect::AddHost { name, groups, vars } => {
                 let mut inventory = self.run.inventory.write().unwrap_or_else(PoisonError::into_inner);
-                inventory.add_host(name, groups, vars);
+                inventory.change_host(name, groups, vars.clone());
+                drop(inventory);
+                self.run.forget_layers();
             }
             Effect::GroupBy { group, parents } => {
                 let mut inventory = self.run.inventory.write().unwrap_or_else(PoisonError::into_inner);
-                inventory.add_to_group(&self.host, group, parents);
+                inventory.change_group(group, parents, &self.host);
+                drop(inventory);
+                self.run.forget_layers();
             }
             Effect::Meta(meta) => return self.meta(*meta),
             Effect::IncludeTasks { .. } | Effect::IncludeRole { .. } | Effect::Stats { .. } => {}

@@ -5,13 +5,15 @@ use std::fs::File;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::process::Command;
 use tokio::time::{Instant, sleep};
 
 use super::failure::LabError;
-use super::process::{Call, on_path};
+use super::process::{Call, Pending, on_path};
 use super::state;
 use super::voice::Voice;
 
@@ -24,6 +26,8 @@ const INSTALL_MAX: Duration = Duration::from_secs(600);
 #[derive(Debug, Clone)]
 pub(crate) struct Engine {
     docker: PathBuf,
+    /// Calls under way, of all clones.
+    pending: Arc<AtomicUsize>,
 }
 
 /// What about an engine decides how containers boot on it.
@@ -40,7 +44,7 @@ impl Engine {
     pub(crate) async fn find() -> Result<Self, LabError> {
         check_local()?;
         let docker = on_path("docker").ok_or_else(|| no_engine("`docker` is not installed"))?;
-        let engine = Self { docker };
+        let engine = Self { docker, pending: Arc::default() };
         engine.ping().await?;
         Ok(engine)
     }
@@ -49,8 +53,8 @@ impl Engine {
     pub(crate) async fn find_or_install(voice: &Voice) -> Result<Self, LabError> {
         match Self::find().await {
             Ok(engine) => return Ok(engine),
-            Err(remote @ LabError::RemoteEngine { .. }) => return Err(remote),
-            Err(missing) => may_install(&missing)?,
+            Err(LabError::NoEngine { because }) => may_install(&because)?,
+            Err(other) => return Err(other),
         }
         if on_path("docker").is_none() || on_path("dockerd").is_none() {
             install("docker.io", voice).await?;
@@ -80,13 +84,18 @@ impl Engine {
         }
     }
 
+    /// Whether the engine is still busy with something that was asked of it, even if nobody waits for the answer any more.
+    pub(super) fn is_busy(&self) -> bool {
+        self.pending.load(Ordering::SeqCst) > 0
+    }
+
     pub(super) fn program(&self) -> &OsStr {
         self.docker.as_os_str()
     }
 
     /// One call of the docker command.
     pub(super) fn call<A: Into<OsString>>(&self, what: impl Into<String>, args: impl IntoIterator<Item = A>) -> Call {
-        Call::new(what, &self.docker).args(args)
+        Call::new(what, &self.docker).args(args).counted(Pending::one_of(&self.pending))
     }
 
     /// One quick call of the docker command, named after its first argument.
@@ -122,8 +131,11 @@ fn no_engine(because: impl Into<String>) -> LabError {
     LabError::NoEngine { because: because.into() }
 }
 
-/// Whether packages may be installed here: Debian or a relative of it, as root.
-fn may_install(missing: &LabError) -> Result<(), LabError> {
+/// Whether packages may be installed here: Debian or a relative of it, as root, with no other engine asked for.
+fn may_install(missing: &str) -> Result<(), LabError> {
+    if std::env::var_os("DOCKER_HOST").is_some_and(|host| !host.is_empty()) {
+        return Err(no_engine(format!("{missing}, and `DOCKER_HOST` asks for that one")));
+    }
     if !state::is_root() {
         return Err(no_engine(format!("{missing}, and installing it needs root")));
     }

@@ -4,6 +4,8 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
+use crate::diag::{Diagnostic, Explain};
+
 use super::machines::LabId;
 
 #[derive(Debug)]
@@ -82,7 +84,7 @@ pub(crate) enum LabError {
 
 impl LabError {
     /// The stable name of this kind of failure.
-    pub(crate) fn code(&self) -> &'static str {
+    fn code(&self) -> &'static str {
         match self {
             Self::NoEngine { .. } => "lab-no-engine",
             Self::RemoteEngine { .. } => "lab-remote-engine",
@@ -104,7 +106,7 @@ impl LabError {
     }
 
     /// What to do next, where that is known.
-    pub(crate) fn help(&self) -> Option<String> {
+    fn help(&self) -> Option<String> {
         match self {
             Self::NoEngine { .. } => {
                 Some("install Docker and start it, or run this as root on Debian, where it is installed".into())
@@ -119,7 +121,7 @@ impl LabError {
     }
 
     /// The end of what the failing program wrote.
-    pub(crate) fn tail(&self) -> Option<&str> {
+    pub(super) fn tail(&self) -> Option<&str> {
         match self {
             Self::Command { tail, .. } | Self::Late { tail, .. } if !tail.is_empty() => Some(tail),
             _ => None,
@@ -162,6 +164,29 @@ impl fmt::Display for LabError {
 
 impl std::error::Error for LabError {}
 
+impl Explain for LabError {
+    fn explain(&self) -> Diagnostic {
+        let found = Diagnostic::error(self.code(), self.to_string());
+        let found = self.tail().map(str::to_owned).into_iter().fold(found, Diagnostic::note);
+        self.help().into_iter().fold(found, Diagnostic::help)
+    }
+}
+
 fn listed(ids: &[LabId]) -> String {
     ids.iter().map(|id| format!("`{id}`")).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_diagnostic_has_the_tail_as_a_note_and_the_next_step_as_help() {
+        let failed = LabError::Command { what: "docker run".into(), status: Some(125), tail: "no space left".into() };
+        let found = failed.explain();
+        assert_eq!((found.code.as_str(), found.title.as_str()), ("lab-command", "docker run failed with exit code 125"));
+        assert_eq!((found.notes, found.help), (vec!["no space left".to_owned()], Vec::new()));
+        let which = LabError::WhichLab { running: vec!["a1".parse().unwrap(), "b2".parse().unwrap()] };
+        assert_eq!(which.explain().help, ["name one of `a1`, `b2`"]);
+    }
 }

@@ -214,14 +214,14 @@ impl Client {
             match sender.try_send_request(request).await {
                 Ok(answer) => {
                     let status = answer.status();
-                    answer.into_body().collect().await.map_err(reset)?;
+                    answer.into_body().collect().await.map_err(|error| reset(&error))?;
                     self.keep(sender).await;
                     return judged(status);
                 }
                 Err(mut refused) => match refused.take_message() {
                     // Closed while it was idle, and nothing of the request was written.
                     Some(unsent) if is_used => request = unsent,
-                    _ => return Err(reset(refused.into_error())),
+                    _ => return Err(reset(&refused.into_error())),
                 },
             }
         }
@@ -237,7 +237,7 @@ impl Client {
         let refused = |error: std::io::Error| (Loss::Connect, error.to_string());
         let stream = TcpStream::connect(&self.plan.address).await.map_err(refused)?;
         stream.set_nodelay(true).map_err(refused)?;
-        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(reset)?;
+        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|error| reset(&error))?;
         // Ends when the sender is dropped.
         tokio::spawn(connection);
         Ok((sender, false))
@@ -262,8 +262,8 @@ fn judged(status: StatusCode) -> Result<(), (Loss, String)> {
     }
 }
 
-fn reset(error: hyper::Error) -> (Loss, String) {
-    let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
+fn reset(error: &hyper::Error) -> (Loss, String) {
+    let cause = std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
     (Loss::Reset, format!("{error}{cause}"))
 }
 

@@ -35,8 +35,10 @@ pub(super) const STATS_PORT: u16 = 8404;
 
 /// How long a service may take to answer once its machine has booted.
 const SERVICE_MAX: Duration = Duration::from_secs(40);
-/// How often removing is tried, for an engine that is still busy with what it was told before.
-const DOWN_TRIES: usize = 20;
+/// How often removing is tried.
+const DOWN_TRIES: usize = 50;
+/// How long a call to the engine that nobody waits for is given to end; some take minutes, and leave nothing.
+const BUSY_TRIES: usize = 25;
 
 /// The name of one lab: a few letters and digits.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -151,13 +153,12 @@ impl Lab {
 
     /// Removes all that carries the lab's id: machines, volumes, networks, files. Needs nothing but the id, and may be repeated.
     pub(crate) async fn down(engine: &Engine, id: &LabId) -> Result<(), LabError> {
-        let mut clean_looks = 0;
         let mut left = Vec::new();
-        for _ in 0..DOWN_TRIES {
+        for look in 1..=DOWN_TRIES {
+            // Asked first: what was under way then may have made something that the look did not see.
+            let is_busy = engine.is_busy() && look < BUSY_TRIES;
             left = remove_labelled(engine, id).await?;
-            clean_looks = if left.is_empty() { clean_looks + 1 } else { 0 };
-            // Looked at twice: the engine may be about to finish something it was asked before.
-            if clean_looks == 2 {
+            if left.is_empty() && !is_busy {
                 return state::remove_dir(&dir_of(id)?);
             }
             sleep(Duration::from_millis(200)).await;

@@ -70,16 +70,16 @@ fn outputs(machines: &[Machine], spec: &Spec, secrets: &Secrets) -> Value {
         ("database_reader_password", &secrets.database_reader),
         ("redis_password", &secrets.redis),
     ];
-    let public = public.into_iter().map(|(name, value)| (name, output(value, false)));
-    let sensitive = sensitive.into_iter().map(|(name, secret)| (name, output(json!(secret), true)));
+    let public = public.into_iter().map(|(name, value)| (name, output(&value, false)));
+    let sensitive = sensitive.into_iter().map(|(name, secret)| (name, output(&json!(secret), true)));
     let mut all: Vec<(&str, Value)> = public.chain(sensitive).collect();
     all.sort_by_key(|(name, _)| *name);
     Value::Object(all.into_iter().map(|(name, output)| (name.to_owned(), output)).collect())
 }
 
 /// One output as Terraform prints it.
-fn output(value: Value, is_sensitive: bool) -> Value {
-    json!({ "sensitive": is_sensitive, "type": kind(&value), "value": value })
+fn output(value: &Value, is_sensitive: bool) -> Value {
+    json!({ "sensitive": is_sensitive, "type": kind(value), "value": value })
 }
 
 /// A value's type in Terraform's words.
@@ -126,8 +126,14 @@ fn variables(machines: &[Machine]) -> Value {
         "balancer_socket": ADMIN_SOCKET,
         "balancer_backend": BACKEND,
         "docker_registry_mirrors": [format!("http://{registry}")],
-        "docker_insecure_registries": [registry],
+        "docker_insecure_registries": insecure_registries(machines),
     })
+}
+
+/// How Docker is told that the lab's registry has no TLS: as it is usually said, then as BuildKit before Docker 23 reads it; the last wins there.
+pub(super) fn insecure_registries(machines: &[Machine]) -> [String; 2] {
+    let registry = registry(machines);
+    [registry.clone(), format!("http://{registry}")]
 }
 
 /// Where the lab's registry is: host:port.

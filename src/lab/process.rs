@@ -3,6 +3,8 @@
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
@@ -22,6 +24,23 @@ pub(super) struct Call {
     input: Vec<u8>,
     deadline: Duration,
     ends_with_us: bool,
+    pending: Option<Pending>,
+}
+
+/// A call that is under way, counted for as long as this lives.
+pub(super) struct Pending(Arc<AtomicUsize>);
+
+impl Pending {
+    pub(super) fn one_of(count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::SeqCst);
+        Self(count.clone())
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 impl Call {
@@ -34,6 +53,7 @@ impl Call {
             input: Vec::new(),
             deadline: Duration::from_secs(60),
             ends_with_us: false,
+            pending: None,
         }
     }
 
@@ -63,9 +83,25 @@ impl Call {
         self
     }
 
+    /// Counts the call for as long as it is under way.
+    pub(super) fn counted(mut self, pending: Pending) -> Self {
+        self.pending = Some(pending);
+        self
+    }
+
     /// Runs it; what it wrote to stdout. A failing exit is an error.
     pub(super) async fn run(self) -> Result<String, LabError> {
-        let Self { what, program, args, env, input, deadline, ends_with_us } = self;
+        if self.ends_with_us {
+            return self.execute().await;
+        }
+        // In a job of its own, so that it is brought to its end, and counted, even if the one who asked is gone.
+        let program = self.program.to_string_lossy().into_owned();
+        let lost = |error| Err(LabError::Start { program, source: std::io::Error::other(error) });
+        tokio::spawn(self.execute()).await.unwrap_or_else(lost)
+    }
+
+    async fn execute(self) -> Result<String, LabError> {
+        let Self { what, program, args, env, input, deadline, ends_with_us, pending: _pending } = self;
         let start = |source| LabError::Start { program: program.to_string_lossy().into_owned(), source };
         // A group of its own: Ctrl-C at the terminal must not cut a call to the engine in half.
         let mut child = Command::new(&program)

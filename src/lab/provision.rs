@@ -6,7 +6,7 @@ use tokio::task::JoinSet;
 use super::engine::Engine;
 use super::failure::LabError;
 use super::machines::{LOGIN_USER, Machine, Role, STATS_PORT, finished};
-use super::outputs::{ADMIN_SOCKET, ADMIN_USER, APP_PORT, BACKEND, Secrets, registry};
+use super::outputs::{ADMIN_SOCKET, ADMIN_USER, APP_PORT, BACKEND, Secrets, insecure_registries, registry};
 
 /// What the machines of a lab need to know of it.
 pub(super) struct Site {
@@ -53,7 +53,8 @@ fn file(path: &str, content: &str) -> String {
 /// machine's own, so that they go when it goes.
 fn web(site: &Site) -> String {
     let registry = registry(&site.machines);
-    let plain = json!({ "registry-mirrors": [format!("http://{registry}")], "insecure-registries": [registry] });
+    let insecure = insecure_registries(&site.machines);
+    let plain = json!({ "registry-mirrors": [format!("http://{registry}")], "insecure-registries": insecure });
     let mut nested = plain.clone();
     nested["cgroup-parent"] = json!("CGROUP/docker");
     format!(
@@ -142,6 +143,6 @@ mod tests {
     fn a_hosts_docker_is_pointed_at_the_labs_registry() {
         let script = web(&site());
         assert!(script.contains(r#""registry-mirrors":["http://192.0.2.9:5000"]"#));
-        assert!(script.contains(r#""insecure-registries":["192.0.2.9:5000"]"#));
+        assert!(script.contains(r#""insecure-registries":["192.0.2.9:5000","http://192.0.2.9:5000"]"#));
     }
 }

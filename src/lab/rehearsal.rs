@@ -4,6 +4,7 @@
 //! `roll` runs as a child process with ordinary arguments; nothing here knows how it works inside.
 
 use std::ffi::OsString;
+use std::fmt;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
@@ -57,7 +58,7 @@ pub(crate) struct Plan {
 
 impl Plan {
     /// The usual rehearsal of a playbook, with this very program.
-    pub(crate) fn new(playbook: PathBuf, lab_request_seconds_max: u32) -> Result<Self, LabError> {
+    pub(crate) fn new(playbook: PathBuf, request_seconds_max: u32) -> Result<Self, LabError> {
         let program = std::env::current_exe().map_err(LabError::file("/proc/self/exe"))?;
         let words = ["level", "noon", "radar", "roll", "stats", "lab"];
         let asked = words.iter().map(|word| format!("/palindrome?text={word}"));
@@ -69,7 +70,7 @@ impl Plan {
             paths: ["/".to_owned()].into_iter().chain(asked).collect(),
             slow_path: "/slow?seconds={}".into(),
             // A container gets ten seconds more to stop than the longest request takes; these are longer than half of that.
-            slow_seconds: f64::from(lab_request_seconds_max + 10) / 2.0 + 0.5,
+            slow_seconds: f64::from(request_seconds_max + 10) / 2.0 + 0.5,
             // Less patience than production has, for nobody waits here for anything rare.
             variables: vec!["bake=3s".into(), "healthy_deadline=20s".into()],
             break_variables: vec!["palindrome_break=health".into()],
@@ -120,8 +121,8 @@ pub(crate) enum Complaint {
     },
 }
 
-impl std::fmt::Display for Complaint {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for Complaint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let with = |exit: &Option<i32>| exit.map_or_else(|| "by a signal".to_owned(), |exit| format!("with exit code {exit}"));
         match self {
             Self::RequestsFailed { failed } => write!(f, "{failed} requests failed"),
@@ -159,6 +160,30 @@ pub(crate) struct Report {
 impl Report {
     pub(crate) fn is_passed(&self) -> bool {
         self.complaints.is_empty()
+    }
+}
+
+/// The figures, as plain lines.
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Tally { sent, failed, slow, losses, p50_ms, p99_ms, .. } = &self.requests;
+        let (resets, timeouts, connects) = (losses.resets, losses.timeouts, losses.connects);
+        writeln!(f, "requests   {sent} sent, {slow} of them slow; {failed} failed")?;
+        writeln!(
+            f,
+            "failures   {} 5xx, {} other answers, {resets} resets, {timeouts} timeouts, {connects} without a connection",
+            losses.server_errors, losses.unexpected
+        )?;
+        writeln!(f, "latency    p50 {p50_ms:.1} ms, p99 {p99_ms:.1} ms")?;
+        let fewest = self.fewest_live.map_or_else(|| "?".to_owned(), |fewest| fewest.to_string());
+        writeln!(f, "targets    never fewer than {fewest} of {} live", self.hosts)?;
+        for rollout in &self.rollouts {
+            let exit = rollout.exit.map_or_else(|| "a signal".to_owned(), |exit| format!("exit {exit}"));
+            let nodes: String = rollout.nodes.iter().map(|node| format!(", {} {:.1} s", node.name, node.seconds)).collect();
+            writeln!(f, "rollout    {:<12} {:>6.1} s, {exit}{nodes}", rollout.release, rollout.seconds)?;
+        }
+        writeln!(f, "in all     {:.1} s", self.seconds)?;
+        self.complaints.iter().try_for_each(|complaint| writeln!(f, "failed     {complaint}"))
     }
 }
 
@@ -365,6 +390,17 @@ mod tests {
     #[test]
     fn a_good_rehearsal_has_nothing_to_complain_about() {
         assert_eq!(complaint(|_| ()), []);
+    }
+
+    #[test]
+    fn the_figures_are_told_in_plain_lines() {
+        let mut report = good();
+        report.complaints = vec![Complaint::RequestsFailed { failed: 3 }];
+        let text = report.to_string();
+        assert!(text.contains("requests   100 sent, 0 of them slow; 0 failed\n"), "{text}");
+        assert!(text.contains("never fewer than 1 of 2 live\n"), "{text}");
+        assert!(text.contains("rollout    rehearsal-2    30.0 s, exit 0, web1 9.0 s, web2 9.0 s\n"), "{text}");
+        assert!(text.ends_with("failed     3 requests failed\n"), "{text}");
     }
 
     #[test]

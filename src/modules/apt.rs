@@ -9,7 +9,7 @@ mod lock;
 mod spec;
 
 use super::touch::Write;
-use super::{Act, Arg, Args, Change, Cmd, Content, Done, Failure, HttpRequest, Kind, Look, Module, Output, Plan, Rule};
+use super::{Act, Arg, Args, Change, Cmd, Content, Done, Failure, HttpRequest, Kind, Look, Module, Output, Plan, Rule, glob};
 use crate::value::{Map, Value};
 use dpkg::Dpkg;
 use spec::{Spec, Wanted};
@@ -189,7 +189,7 @@ impl Apt<'_> {
     fn must_update(&self, updated: i64) -> bool {
         let valid = self.args.int("cache_valid_time").unwrap_or(0);
         let is_asked = if self.args.has("update_cache") { self.args.bool("update_cache") } else { valid > 0 };
-        is_asked && (updated + valid) < self.look.now() as i64
+        is_asked && (valid <= 0 || updated + valid < self.look.now() as i64)
     }
 
     /// What is not as wanted, as far as dpkg's files can tell.
@@ -277,7 +277,7 @@ impl Apt<'_> {
             let known = self.ask("apt-cache", &["pkgnames"])?;
             names.extend(known.stdout_text().lines().map(str::to_owned));
         }
-        names.retain(|name| spec::matches(&spec.name, name));
+        names.retain(|name| glob::is_match(&spec.name, name));
         names.sort_unstable();
         names.dedup();
         if names.is_empty() && !is_removal {

@@ -28,7 +28,7 @@ pub(super) static MODULE: Module = Module {
         Arg::new("_blob", Kind::Str, "sha256 of the contents").hidden(),
         Arg::new("_blob_mode", Kind::Raw, "permissions of the source").hidden(),
         Arg::new("_checksum", Kind::Str, "sha1 of the contents").hidden(),
-        Arg::new("_basename", Kind::Str, "name of the source").hidden(),
+        Arg::new("_name", Kind::Str, "name of the source").hidden(),
         Arg::new("_files", Kind::RawList, "a directory: maps of path, kind, blob, mode, target").hidden(),
     ]],
     rules: &[Rule::OneOf(&["src", "content", "_blob", "_files"]), Rule::Exclusive(&["src", "content"])],
@@ -71,7 +71,7 @@ fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
         let content = Content::Blob(hash.to_owned());
         let mode = args.get("_blob_mode").cloned();
         let kind = ItemKind::File { sha256: hash.to_owned(), content };
-        let name = args.str("_basename").or(args.str("src")).map_or("", paths::base_name);
+        let name = args.str("_name").or(args.str("src")).map_or("", paths::base_name);
         return task.single(dest, name, Item { path: String::new(), kind, mode });
     }
     if !args.bool("remote_src") {

@@ -43,7 +43,9 @@ fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
     let found = look.stat(&dest, true).map_err(|error| Failure::io(format!("cannot read {dest}"), &error))?;
     let mut plan = Plan::default();
     plan.set("dest", dest.as_str()).set("url", url).set("elapsed", 0);
-    plan.set("_start", look.now());
+    if !look.is_check() {
+        plan.set("_start", look.now());
+    }
     let attrs = Attrs::wanted(args, look, found.as_ref(), false)?;
     if let Some(stat) = &found
         && is_settled(args, look, &dest, checksum.as_ref(), is_dir)?

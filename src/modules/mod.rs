@@ -8,27 +8,6 @@
 //! Nothing here opens a file or runs a program by itself: everything goes through `Look` and `Touch`, which `remote`
 //! implements on a real host and the tests implement on data. Start reading at [`Module`], then `stat.rs`.
 
-mod app;
-mod apt;
-mod authorized_key;
-mod command;
-mod copy;
-mod docker;
-mod fetch;
-mod file;
-mod get_url;
-mod group;
-mod ping;
-mod service;
-mod shell;
-mod slurp;
-mod stat;
-mod systemd;
-mod systemd_service;
-mod tempfile;
-mod uri;
-mod user;
-mod wait_for;
 pub mod args;
 pub mod attrs;
 pub mod clock;
@@ -38,9 +17,40 @@ pub mod expand;
 pub mod glob;
 pub mod look;
 pub mod paths;
+pub mod pattern;
 pub mod touch;
 pub mod words;
 
+mod app;
+mod apt;
+mod authorized_key;
+mod command;
+mod copy;
+mod dnf;
+mod docker;
+mod facts;
+mod fetch;
+mod file;
+mod get_url;
+mod git;
+mod group;
+mod lineinfile;
+mod package;
+mod ping;
+mod script;
+mod service;
+mod setup;
+mod shell;
+mod slurp;
+mod stat;
+mod systemd;
+mod systemd_service;
+mod tempfile;
+mod unarchive;
+mod uri;
+mod user;
+mod wait_for;
+mod yum;
 
 pub use args::{Arg, Args, Kind, Problem, Rule};
 pub use attrs::Attrs;
@@ -216,6 +226,7 @@ pub static MODULES: &[&Module] = &[
     &authorized_key::MODULE,
     &command::MODULE,
     &copy::MODULE,
+    &dnf::MODULE,
     &docker::container::MODULE,
     &docker::container_info::MODULE,
     &docker::host_info::MODULE,
@@ -227,16 +238,23 @@ pub static MODULES: &[&Module] = &[
     &fetch::MODULE,
     &file::MODULE,
     &get_url::MODULE,
+    &git::MODULE,
     &group::MODULE,
+    &lineinfile::MODULE,
+    &package::MODULE,
     &ping::MODULE,
+    &script::MODULE,
     &service::MODULE,
+    &setup::MODULE,
     &shell::MODULE,
     &slurp::MODULE,
     &stat::MODULE,
     &systemd::MODULE,
     &systemd_service::MODULE,
     &tempfile::MODULE,
+    &unarchive::MODULE,
     &uri::MODULE,
     &user::MODULE,
     &wait_for::MODULE,
+    &yum::MODULE,
 ];

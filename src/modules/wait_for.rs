@@ -1,8 +1,8 @@
 //! `wait_for`: a port, a file or a text in one of them, waited for with a voice.
 
+use super::pattern::{Flags, Pattern};
 use super::{Arg, Args, Cmd, Failure, Kind, Look, Module, Plan, Rule, finish_plainly};
 use crate::value::{Map, Value};
-use fancy_regex::Regex;
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -51,8 +51,16 @@ const TCP_STATES: [(&str, &str); 11] = [
     ("0A", "LISTEN"),
     ("0B", "CLOSING"),
 ];
-/// What a port has to say within `$3` seconds.
-const LISTEN: &str = r#"exec 3<>"/dev/tcp/$1/$2" || exit 1; IFS= read -r -d "" -t "$3" -n 65536 text <&3; printf %s "$text""#;
+/// What a port has to say: until it falls silent for a moment, it closes, or `$3` seconds are over.
+const LISTEN: &str = r#"exec 3<>"/dev/tcp/$1/$2" || exit 1
+end=$((SECONDS + $3)) text=
+while [ $SECONDS -lt $end ]; do
+  IFS= read -r -d "" -t 0.3 -n 65536 part <&3; rc=$?
+  text=$text$part
+  if [ $rc -ne 0 ] && [ $rc -le 128 ]; then break; fi
+  if [ -n "$text" ] && [ -z "$part" ]; then break; fi
+done
+printf %s "$text""#;
 
 /// What one task waits for.
 struct Wait<'a> {
@@ -60,7 +68,7 @@ struct Wait<'a> {
     host: &'a str,
     target: Target<'a>,
     state: &'a str,
-    search: Option<Regex>,
+    search: Option<Pattern>,
     connect: Duration,
     args: &'a Args,
 }
@@ -120,8 +128,8 @@ impl<'a> Wait<'a> {
             _ => {}
         }
         let search = args.str("search_regex").map(|text| {
-            Regex::new(&format!("(?m){text}"))
-                .map_err(|error| Failure::new(format!("search_regex `{text}` is not a regular expression: {error}")))
+            let flags = Flags { multi_line: true, ..Flags::default() };
+            Pattern::with(text, flags).map_err(|problem| Failure::new(format!("search_regex: {problem}")))
         });
         let host = args.str("host").unwrap_or("127.0.0.1");
         let connect = seconds(args, "connect_timeout").max(Duration::from_millis(100));
@@ -188,7 +196,7 @@ impl<'a> Wait<'a> {
             return Ok(Seen::No(error.to_string()));
         }
         let Some(search) = &self.search else { return Ok(yes()) };
-        let seconds = self.connect.as_secs().clamp(1, 3).to_string();
+        let seconds = self.connect.as_secs().max(1).to_string();
         let bash = self.look.which("bash").ok_or_else(|| Failure::new("search_regex on a port needs bash on the host"))?;
         let cmd = Cmd::new([&bash, "-c", LISTEN, "bash", self.host, &port.to_string(), &seconds])
             .timeout(self.connect * 2 + Duration::from_secs(5));
@@ -258,11 +266,10 @@ fn yes() -> Seen {
     Seen::Yes(Vec::new(), Map::new())
 }
 
-fn matched(search: &Regex, text: &str) -> Seen {
-    let Ok(Some(found)) = search.captures(text) else { return Seen::No("the text is not in it".to_owned()) };
-    let value = |group: Option<fancy_regex::Match<'_>>| group.map_or(Value::Null, |group| group.as_str().into());
-    let groups = (1..found.len()).map(|at| value(found.get(at))).collect();
-    let named = search.capture_names().flatten().map(|name| (name.into(), value(found.name(name)))).collect();
+fn matched(search: &Pattern, text: &str) -> Seen {
+    let Ok(Some(found)) = search.find(text) else { return Seen::No("the text is not in it".to_owned()) };
+    let groups = (1..=search.group_count()).map(|at| found.group(at).into()).collect();
+    let named = search.names().iter().map(|(name, at)| (name.as_str().into(), found.group(*at).into())).collect();
     Seen::Yes(groups, named)
 }
 

@@ -10,6 +10,7 @@ mod kv;
 mod program;
 mod reader;
 mod roles;
+mod rollout;
 mod section;
 pub mod task;
 
@@ -18,4 +19,5 @@ pub(crate) use section::WHOLE;
 pub use program::{BlockInfo, Part, Program, Step, StepKind};
 pub use roles::Parts;
 pub use reader::{DIAGNOSTICS_MAX, Reader, Render};
+pub use rollout::{BalancerSpec, Floor, OnFailure, ProbeSpec, RolloutSpec, SETTINGS};
 pub use task::{Action, ActionKind, Block, Context, Item, Play, Role, RoleUse, Task};

@@ -175,6 +175,9 @@ impl Reader {
                     .help("add `hosts:` with a host pattern, such as `hosts: all`"),
             );
         }
+        if let Some(rollout) = node.get("rollout") {
+            self.diagnostics.extend(super::rollout::check(rollout));
+        }
         let sections = ["pre_tasks", "roles", "tasks", "post_tasks", "handlers"];
         for section in sections {
             keywords.shift_remove(section);

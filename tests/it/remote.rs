@@ -1,0 +1,357 @@
+//! The host program itself, spoken to over its standard input and output, on real files in a temporary directory.
+
+use roll::value::{Map, Value};
+use roll::wire::{self, Frame, FromHost, Reply, Request, ToHost};
+use sha2::{Digest, Sha256};
+use std::io::Write;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
+use std::{fs, thread};
+
+/// A running host program.
+struct Remote {
+    child: Child,
+    input: Option<ChildStdin>,
+    output: ChildStdout,
+    /// File bodies that are sent when asked for.
+    bodies: Vec<Vec<u8>>,
+    lines: Vec<String>,
+    next: u64,
+    dir: tempfile::TempDir,
+}
+
+fn hash(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+impl Remote {
+    fn start() -> Remote {
+        let dir = tempfile::tempdir().unwrap();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_roll-remote"))
+            .env("TMPDIR", dir.path())
+            .env("PLANET", "Earth")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (input, output) = (child.stdin.take(), child.stdout.take().unwrap());
+        let mut remote = Remote { child, input, output, bodies: Vec::new(), lines: Vec::new(), next: 0, dir };
+        let FromHost::Hello { uid, .. } = remote.hear() else { panic!("hello comes first") };
+        assert_eq!(uid, fs::metadata("/proc/self").unwrap().uid());
+        remote
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.dir.path().join(name).to_string_lossy().into_owned()
+    }
+
+    fn say(&mut self, message: &ToHost) {
+        wire::write(self.input.as_mut().unwrap(), message).unwrap();
+    }
+
+    fn hear(&mut self) -> FromHost {
+        match wire::read(&mut self.output).unwrap() {
+            Some(Frame::Json(json)) => wire::decode(&json).unwrap(),
+            other => panic!("a message, not {other:?}"),
+        }
+    }
+
+    fn send(&mut self, module: &str, args: &str, change: impl FnOnce(&mut Request)) -> u64 {
+        self.next += 1;
+        let args = args.replace("DIR", &self.path(""));
+        let args = Value::from_json(&args).unwrap().as_map().unwrap().clone();
+        let mut request = Request { id: self.next, module: module.into(), args, ..Request::default() };
+        change(&mut request);
+        self.say(&ToHost::Run(request));
+        self.next
+    }
+
+    fn reply(&mut self) -> (u64, Reply) {
+        loop {
+            match self.hear() {
+                FromHost::Done { id, reply } => return (id, reply),
+                FromHost::Need { hashes, .. } => hashes.iter().for_each(|wanted| self.send_body(wanted)),
+                FromHost::Say { line, .. } => self.lines.push(line),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    fn send_body(&mut self, wanted: &str) {
+        let body = self.bodies.iter().find(|body| hash(body) == wanted).expect("a body that is wanted").clone();
+        self.say(&ToHost::Blob { hash: wanted.to_owned(), size: body.len() as u64 });
+        for piece in body.chunks(wire::CHUNK) {
+            self.input.as_mut().unwrap().write_all(&wire::encode_raw(piece).unwrap()).unwrap();
+        }
+    }
+
+    fn ok_with(&mut self, module: &str, args: &str, change: impl FnOnce(&mut Request)) -> Map {
+        let id = self.send(module, args, change);
+        match self.reply() {
+            (answered, Reply::Ok { values }) if answered == id => values,
+            other => panic!("{module} {args}: {other:?}"),
+        }
+    }
+
+    fn ok(&mut self, module: &str, args: &str) -> Map {
+        self.ok_with(module, args, |_| {})
+    }
+
+    fn failed(&mut self, module: &str, args: &str) -> Map {
+        self.send(module, args, |_| {});
+        match self.reply() {
+            (_, Reply::Failed { values }) => values,
+            other => panic!("{module} {args}: {other:?}"),
+        }
+    }
+
+    /// Closes the connection and waits for the end.
+    fn hang_up(mut self) -> Duration {
+        let start = Instant::now();
+        drop(self.input.take());
+        assert!(self.child.wait().unwrap().success());
+        start.elapsed()
+    }
+}
+
+fn text<'a>(values: &'a Map, key: &str) -> &'a str {
+    values.get(key).and_then(Value::as_str).unwrap_or_else(|| panic!("text `{key}` in {values:?}"))
+}
+
+fn changed(values: &Map) -> bool {
+    values["changed"].as_bool().unwrap()
+}
+
+#[test]
+fn a_copied_file_has_its_contents_mode_and_no_leftovers_beside_it() {
+    let mut remote = Remote::start();
+    remote.bodies.push(b"hello\n".to_vec());
+    let blob = hash(b"hello\n");
+    let args = format!(r#"{{"_blob":"{blob}","dest":"DIR/greeting","mode":"0640"}}"#);
+    let first = remote.ok("copy", &args);
+    assert!(changed(&first));
+    assert_eq!(text(&first, "checksum"), "f572d396fae9206628714fb2ce00f72e94f2258f");
+    assert_eq!((text(&first, "mode"), text(&first, "state")), ("0640", "file"));
+    let path = remote.path("greeting");
+    assert_eq!(fs::read_to_string(&path).unwrap(), "hello\n");
+    assert!(!changed(&remote.ok("copy", &args)));
+    assert_eq!(fs::read_dir(remote.dir.path()).unwrap().count(), 1, "a temporary file was left behind");
+
+    // What is replaced keeps its mode, and a copy where one is wanted.
+    fs::write(&path, "other").unwrap();
+    let values = remote.ok("copy", &format!(r#"{{"_blob":"{blob}","dest":"DIR/greeting","backup":true}}"#));
+    assert_eq!(fs::read_to_string(text(&values, "backup_file")).unwrap(), "other");
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o640);
+}
+
+#[test]
+fn a_file_that_does_not_validate_is_never_put_in_place() {
+    let mut remote = Remote::start();
+    remote.bodies.push(b"broken".to_vec());
+    let path = remote.path("sudoers");
+    fs::write(&path, "good").unwrap();
+    let args = format!(r#"{{"_blob":"{}","dest":"DIR/sudoers","validate":"grep -q good %s"}}"#, hash(b"broken"));
+    assert!(text(&remote.failed("copy", &args), "msg").starts_with("failed to validate"));
+    assert_eq!(fs::read_to_string(&path).unwrap(), "good");
+    assert_eq!(fs::read_dir(remote.dir.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn a_body_of_many_frames_arrives_whole() {
+    let mut remote = Remote::start();
+    let body: Vec<u8> = (0..6_000_000_u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    let blob = hash(&body);
+    remote.bodies.push(body.clone());
+    remote.ok("copy", &format!(r#"{{"_blob":"{blob}","dest":"DIR/big"}}"#));
+    assert!(fs::read(remote.path("big")).unwrap() == body);
+}
+
+#[test]
+fn check_mode_touches_nothing_and_shows_what_it_would_do() {
+    let mut remote = Remote::start();
+    remote.bodies.push(b"new\n".to_vec());
+    let path = remote.path("f");
+    fs::write(&path, "old\n").unwrap();
+    let args = format!(r#"{{"_blob":"{}","dest":"DIR/f"}}"#, hash(b"new\n"));
+    let values = remote.ok_with("copy", &args, |request| (request.check, request.diff) = (true, true));
+    assert!(changed(&values));
+    let diff = &values["diff"].as_list().unwrap()[0];
+    assert_eq!((diff.get("before").unwrap().as_str(), diff.get("after").unwrap().as_str()), (Some("old\n"), Some("new\n")));
+    assert_eq!(fs::read_to_string(&path).unwrap(), "old\n");
+}
+
+#[test]
+fn commands_answer_as_ansible_users_expect() {
+    let mut remote = Remote::start();
+    let values = remote.ok("command", r#"{"_raw_params":"echo $PLANET '$PLANET' \"a b\" $NOBODY_SET_THIS"}"#);
+    // Words are expanded after they were split, so quotes protect nothing: Ansible does the same.
+    assert_eq!(text(&values, "stdout"), "Earth Earth a b $NOBODY_SET_THIS");
+    assert_eq!(values["cmd"].as_list().unwrap().len(), 5);
+    assert!(text(&values, "delta").starts_with("0:00:00.") && changed(&values));
+    let values = remote.ok("shell", r#"{"_raw_params":"cat; echo err >&2; pwd","stdin":"in","chdir":"DIR"}"#);
+    assert_eq!(text(&values, "stderr"), "err");
+    assert!(text(&values, "stdout").starts_with("in\n/"));
+    let values = remote.failed("shell", r#"{"_raw_params":"echo out; exit 3"}"#);
+    assert_eq!((text(&values, "msg"), text(&values, "stdout"), &values["rc"]), ("non-zero return code", "out", &Value::from(3)));
+    assert_eq!(values["changed"], Value::Bool(true));
+    let values = remote.failed("command", r#"{"_raw_params":"no-such-program-here x"}"#);
+    assert_eq!(values["rc"], Value::from(2));
+    let values = remote.ok_with("command", r#"{"argv":["sh","-c","echo $PLANET"]}"#, |request| {
+        request.environment = vec![("PLANET".into(), "Mars".into())];
+    });
+    assert_eq!(text(&values, "stdout"), "Mars");
+}
+
+#[test]
+fn a_command_that_leaves_a_daemon_behind_does_not_hang() {
+    let mut remote = Remote::start();
+    let start = Instant::now();
+    let values = remote.ok("shell", r#"{"_raw_params":"sleep 30 & echo started"}"#);
+    assert_eq!(text(&values, "stdout"), "started");
+    assert!(start.elapsed() < Duration::from_secs(10));
+}
+
+#[test]
+fn a_command_over_its_time_is_killed_with_all_its_children() {
+    let mut remote = Remote::start();
+    let pid_file = remote.path("pid");
+    let args = r#"{"_raw_params":"sleep 60 & echo $! > DIR/pid; wait"}"#;
+    remote.send("shell", args, |request| request.timeout = Some(1));
+    let (_, Reply::Failed { values }) = remote.reply() else { panic!("a failure") };
+    assert!(text(&values, "msg").contains("killed"), "{values:?}");
+    assert_dies(&fs::read_to_string(pid_file).unwrap());
+}
+
+fn assert_dies(pid: &str) {
+    let status = format!("/proc/{}/stat", pid.trim());
+    let is_dead = || fs::read_to_string(&status).map_or(true, |stat| stat.contains(") Z "));
+    let end = Instant::now() + Duration::from_secs(10);
+    while !is_dead() {
+        assert!(Instant::now() < end, "process {pid} still runs");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn when_the_connection_ends_the_running_command_ends_too() {
+    let mut remote = Remote::start();
+    let pid_file = remote.path("pid");
+    let later = remote.path("later");
+    remote.send("shell", r#"{"_raw_params":"sleep 60 & echo $! > DIR/pid.tmp; mv DIR/pid.tmp DIR/pid; wait"}"#, |_| {});
+    remote.send("shell", r#"{"_raw_params":"touch DIR/later"}"#, |_| {});
+    let end = Instant::now() + Duration::from_secs(20);
+    while !fs::exists(&pid_file).unwrap() {
+        assert!(Instant::now() < end, "the command never began");
+        thread::sleep(Duration::from_millis(20));
+    }
+    let pid = fs::read_to_string(pid_file).unwrap();
+    assert!(remote.hang_up() < Duration::from_secs(10));
+    assert_dies(&pid);
+    assert!(!fs::exists(later).unwrap(), "the next request was begun although nobody was there");
+}
+
+#[test]
+fn requests_sent_ahead_stop_at_the_first_failure() {
+    let mut remote = Remote::start();
+    remote.send("ping", "{}", |_| {});
+    remote.send("command", r#"{"_raw_params":"false"}"#, |request| request.after_ok = true);
+    remote.send("shell", r#"{"_raw_params":"touch DIR/never"}"#, |request| request.after_ok = true);
+    remote.send("shell", r#"{"_raw_params":"touch DIR/never"}"#, |request| request.after_ok = true);
+    remote.send("ping", "{}", |_| {});
+    let replies: Vec<_> = (0..5).map(|_| remote.reply()).collect();
+    let kinds: Vec<_> = replies
+        .iter()
+        .map(|(id, reply)| match reply {
+            Reply::Ok { .. } => format!("{id} ok"),
+            Reply::Failed { .. } => format!("{id} failed"),
+            Reply::Skipped => format!("{id} skipped"),
+        })
+        .collect();
+    assert_eq!(kinds, ["1 ok", "2 failed", "3 skipped", "4 skipped", "5 ok"]);
+    assert!(!fs::exists(remote.path("never")).unwrap());
+}
+
+#[test]
+fn a_peer_that_talks_nonsense_ends_the_program() {
+    let mut remote = Remote::start();
+    remote.input.as_mut().unwrap().write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
+    assert!(remote.child.wait().unwrap().success());
+}
+
+#[test]
+fn wrong_arguments_are_all_named() {
+    let mut remote = Remote::start();
+    let msg = remote.failed("file", r#"{"state":"gone","colour":"red"}"#);
+    let msg = text(&msg, "msg");
+    for part in ["path", "state", "colour"] {
+        assert!(msg.contains(part), "{msg}");
+    }
+    assert!(text(&remote.failed("no_such_module", "{}"), "msg").contains("no_such_module"));
+}
+
+#[test]
+fn directories_links_and_times_are_as_asked_for() {
+    let mut remote = Remote::start();
+    assert!(changed(&remote.ok("file", r#"{"path":"DIR/a/b/c","state":"directory","mode":"0750"}"#)));
+    assert!(!changed(&remote.ok("file", r#"{"path":"DIR/a/b/c","state":"directory","mode":"u=rwx,g=rx,o="}"#)));
+    let mode = |path: &str| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
+    assert_eq!((mode(&remote.path("a")), mode(&remote.path("a/b/c"))), (0o750, 0o750));
+    let touch = r#"{"path":"DIR/a/f","state":"touch","modification_time":"200001020304.05","access_time":"preserve"}"#;
+    assert!(changed(&remote.ok("file", touch)));
+    assert!(!changed(&remote.ok("file", touch)));
+    assert!(changed(&remote.ok("file", r#"{"path":"DIR/l","src":"a/f","state":"link"}"#)));
+    assert!(!changed(&remote.ok("file", r#"{"path":"DIR/l","src":"a/f","state":"link"}"#)));
+    assert!(changed(&remote.ok("file", r#"{"path":"DIR/l","src":"a","state":"link"}"#)));
+    assert_eq!(fs::read_link(remote.path("l")).unwrap().to_str(), Some("a"));
+    assert!(changed(&remote.ok("file", r#"{"path":"DIR/h","src":"DIR/a/f","state":"hard"}"#)));
+    assert!(!changed(&remote.ok("file", r#"{"path":"DIR/h","src":"DIR/a/f","state":"hard"}"#)));
+    assert!(changed(&remote.ok("file", r#"{"path":"DIR/a","state":"directory","recurse":true,"mode":"o+rX"}"#)));
+    assert_eq!((mode(&remote.path("a/b")), mode(&remote.path("a/f"))), (0o755, 0o644));
+    assert!(changed(&remote.ok("file", r#"{"path":"DIR/a","state":"absent"}"#)));
+    assert!(!changed(&remote.ok("file", r#"{"path":"DIR/a","state":"absent"}"#)));
+}
+
+#[test]
+fn removing_a_directory_spares_what_its_links_point_to() {
+    let mut remote = Remote::start();
+    fs::create_dir_all(remote.path("keep/me")).unwrap();
+    fs::create_dir(remote.path("gone")).unwrap();
+    symlink(remote.path("keep"), remote.path("gone/link")).unwrap();
+    remote.ok("file", r#"{"path":"DIR/gone","state":"absent"}"#);
+    assert!(fs::exists(remote.path("keep/me")).unwrap() && !fs::exists(remote.path("gone")).unwrap());
+}
+
+#[test]
+fn a_tree_is_copied_on_the_host_and_then_is_as_wanted() {
+    let mut remote = Remote::start();
+    fs::create_dir_all(remote.path("src/sub")).unwrap();
+    fs::write(remote.path("src/sub/f"), "x").unwrap();
+    fs::write(remote.path("src/run"), "y").unwrap();
+    fs::set_permissions(remote.path("src/run"), fs::Permissions::from_mode(0o755)).unwrap();
+    let args = r#"{"src":"DIR/src","dest":"DIR/to","remote_src":true,"mode":"preserve"}"#;
+    assert!(changed(&remote.ok("copy", args)));
+    assert_eq!(fs::read_to_string(remote.path("to/src/sub/f")).unwrap(), "x");
+    assert_eq!(fs::metadata(remote.path("to/src/run")).unwrap().permissions().mode() & 0o777, 0o755);
+    assert!(!changed(&remote.ok("copy", args)));
+}
+
+#[test]
+fn a_file_is_fetched_only_where_its_contents_are_not_known() {
+    let mut remote = Remote::start();
+    fs::write(remote.path("log"), "line\n".repeat(20_000)).unwrap();
+    let wanted = fs::read(remote.path("log")).unwrap();
+    remote.send("_fetch", r#"{"src":"DIR/log"}"#, |_| {});
+    let FromHost::Blob { hash: sent, size, .. } = remote.hear() else { panic!("a body") };
+    let mut body = Vec::new();
+    while (body.len() as u64) < size {
+        let Some(Frame::Raw(piece)) = wire::read(&mut remote.output).unwrap() else { panic!("bytes") };
+        body.extend(piece);
+    }
+    assert!(body == wanted && sent == hash(&wanted));
+    let (_, Reply::Ok { values }) = remote.reply() else { panic!("an answer") };
+    assert!(!changed(&values));
+    remote.ok("_fetch", &format!(r#"{{"src":"DIR/log","_have":"{sent}"}}"#));
+    let values = remote.ok("_fetch", r#"{"src":"DIR/none","fail_on_missing":false}"#);
+    assert_eq!(values["found"], Value::Bool(false));
+}

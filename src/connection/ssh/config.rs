@@ -337,9 +337,9 @@ mod tests {
 
     #[test]
     fn negation_quotes_and_comments() {
-        let text = "# all\nHost *.example.com !db.example.com # not the database\n  IdentityFile \"~/my keys/id\"\n  IdentityFile ~/b\n";
-        let files: Vec<String> =
-            lookup(text, "web.example.com").each("identityfile").flat_map(|one| one.words.clone()).collect();
+        let text =
+            "# all\nHost *.example.com !db.example.com # not the database\n  IdentityFile \"~/my keys/id\"\n  IdentityFile ~/b\n";
+        let files: Vec<String> = lookup(text, "web.example.com").each("identityfile").flat_map(|one| one.words.clone()).collect();
         assert_eq!(files, ["~/my keys/id", "~/b"]);
         assert_eq!(lookup(text, "db.example.com").each("identityfile").count(), 0);
     }

@@ -52,7 +52,7 @@ struct Login<'a> {
 /// One key to offer.
 enum Offer {
     File { path: PathBuf, key: Arc<PrivateKey>, certificates: Vec<Certificate> },
-    Agent { identity: AgentIdentity, certificates: Vec<Certificate> },
+    Agent { identity: Box<AgentIdentity>, certificates: Vec<Certificate> },
 }
 
 impl Login<'_> {
@@ -144,7 +144,8 @@ impl Login<'_> {
         let standard: Vec<Offer> =
             standard.into_iter().filter_map(|key| self.offer(&key.path, false, &mut held, &extra)).collect();
         if !self.route.is_identities_only {
-            offers.extend(held.into_iter().map(|identity| Offer::Agent { identity, certificates: Vec::new() }));
+            offers
+                .extend(held.into_iter().map(|identity| Offer::Agent { identity: Box::new(identity), certificates: Vec::new() }));
         }
         offers.extend(standard);
         offers
@@ -156,7 +157,7 @@ impl Login<'_> {
         if let Some(at) = public.as_ref().and_then(|public| position(held, public)) {
             let identity = held.remove(at);
             let certificates = certificates_for(path, &identity.public_key(), extra);
-            return Some(Offer::Agent { identity, certificates });
+            return Some(Offer::Agent { identity: Box::new(identity), certificates });
         }
         let text = match std::fs::read(path) {
             Ok(text) => text,

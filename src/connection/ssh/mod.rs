@@ -43,11 +43,14 @@ impl std::fmt::Debug for Link {
     }
 }
 
+/// The connection to a jump host, once it stands; locked while it is made.
+type Hop = Arc<tokio::sync::Mutex<Option<Arc<Link>>>>;
+
 /// Makes connections; hosts behind the same jump host share the connection to it.
 #[derive(Debug)]
 pub(super) struct Dialer {
     config: Config,
-    hops: tokio::sync::Mutex<HashMap<Target, Arc<tokio::sync::Mutex<Option<Arc<Link>>>>>>,
+    hops: tokio::sync::Mutex<HashMap<Target, Hop>>,
     warnings: Mutex<Vec<Diagnostic>>,
 }
 
@@ -98,12 +101,16 @@ impl Dialer {
                 shake_hands(route, stream, None).await.map_err(|failure| blame_proxy(failure, route, command, &words))
             }
             Proxy::Jump(hop) => {
-                let wrap = |cause| ConnectError::Jump { host: route.title.clone(), hop: hop.name.clone(), cause: Box::new(cause) };
+                let wrap =
+                    |cause| ConnectError::Jump { host: route.title.clone(), hop: hop.name.clone(), cause: Box::new(cause) };
                 let link = Box::pin(self.hop(hop, settings, jumps)).await.map_err(wrap)?;
                 let port = u32::from(route.port);
                 let channel = link.session.channel_open_direct_tcpip(&route.host, port, "127.0.0.1", 0);
                 let channel = link.within(route.timeout, channel).await.map_err(|reason| {
-                    wrap(ConnectError::Channel { host: hop.name.clone(), reason: format!("no way to {}: {reason}", route.address()) })
+                    wrap(ConnectError::Channel {
+                        host: hop.name.clone(),
+                        reason: format!("no way to {}: {reason}", route.address()),
+                    })
                 })?;
                 shake_hands(route, channel.into_stream(), Some(link)).await
             }
@@ -204,7 +211,7 @@ fn client_config(route: &Route, known: &KnownHosts) -> russh::client::Config {
     let name = name_of(route);
     let mut preferred = russh::Preferred { key: Cow::Owned(known.preferred(&name)), ..russh::Preferred::DEFAULT };
     if known.has_authority(&name) {
-        preferred.host_key_certificates = russh::Preferred::DEFAULT.key;
+        preferred.host_key_certificates = preferred.key.clone();
     }
     russh::client::Config {
         preferred,
@@ -275,7 +282,7 @@ impl Client {
             (Verdict::Revoked { file, line, fingerprint }, _) => Err(ConnectError::RevokedKey { host, file, line, fingerprint }),
             (Verdict::Known, _) | (_, HostKeys::Off) => Ok(()),
             (Verdict::Changed { file, line, expected, got }, _) => {
-                Err(ConnectError::ChangedKey { host, name: route.host.clone(), file, line, expected, got })
+                Err(ConnectError::ChangedKey { host, file, line, expected, got })
             }
             (Verdict::Unknown { .. }, HostKeys::AcceptNew) => self.known.add(&name_of(route), &key).map_err(|error| {
                 let file = self.known.files().first().map(|file| file.display().to_string()).unwrap_or_default();

@@ -175,7 +175,12 @@ impl Reading<'_> {
             }));
         }
         let mut seen = Vec::new();
-        keys.retain(|key| !seen.contains(&key.path) && { seen.push(key.path.clone()); true });
+        keys.retain(|key| {
+            !seen.contains(&key.path) && {
+                seen.push(key.path.clone());
+                true
+            }
+        });
         Ok(keys)
     }
 
@@ -307,12 +312,7 @@ impl Reading<'_> {
     }
 
     fn wrong_at(&self, setting: &Setting, text: &str, reason: String) -> ConnectError {
-        ConnectError::Setting {
-            host: self.target.name.clone(),
-            origin: setting.origin.clone(),
-            setting: text.to_owned(),
-            reason,
-        }
+        ConnectError::Setting { host: self.target.name.clone(), origin: setting.origin.clone(), setting: text.to_owned(), reason }
     }
 }
 

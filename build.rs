@@ -1,0 +1,111 @@
+//! A release build of `roll` carries the host program: this builds the same package a second time, static and without the control
+//! side, for every machine type whose standard library is installed. All other builds carry nothing; `roll` then looks beside itself.
+//!
+//! Writes `embedded.rs`: a list of (machine type, name by content, gzipped program, size of the program).
+
+use std::error::Error;
+use std::fs;
+use std::path::PathBuf;
+
+/// What the host program is made of. Nothing else makes it be built again.
+const SOURCES: &[&str] =
+    &["build.rs", "Cargo.toml", "Cargo.lock", "src/value", "src/wire.rs", "src/modules", "src/remote", "src/remote_main.rs"];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    for source in SOURCES {
+        println!("cargo::rerun-if-changed={source}");
+    }
+    let out = PathBuf::from(variable("OUT_DIR")?);
+    // The second build is without `control` and ends here.
+    #[cfg(feature = "control")]
+    let rows = if variable("PROFILE")? == "release" { host::rows(&out)? } else { String::new() };
+    #[cfg(not(feature = "control"))]
+    let rows = "";
+    fs::write(out.join("embedded.rs"), format!("&[{rows}]\n"))?;
+    Ok(())
+}
+
+fn variable(name: &str) -> Result<String, String> {
+    println!("cargo::rerun-if-env-changed={name}");
+    std::env::var(name).map_err(|_| format!("cargo does not say `{name}`"))
+}
+
+#[cfg(feature = "control")]
+mod host {
+    use super::variable;
+    use flate2::{Compression, GzBuilder};
+    use std::error::Error;
+    use std::fs;
+    use std::hash::{DefaultHasher, Hash, Hasher};
+    use std::io::Write;
+    use std::path::{Path, PathBuf};
+    use std::process::Command;
+
+    const MACHINES: &[&str] = &["x86_64", "aarch64"];
+
+    pub(crate) fn rows(out: &Path) -> Result<String, Box<dyn Error>> {
+        let own = variable("CARGO_CFG_TARGET_ARCH")?;
+        let mut rows = String::new();
+        for machine in MACHINES {
+            let target = format!("{machine}-unknown-linux-gnu");
+            if !is_installed(&target)? || *machine != own && linker(machine).is_none() {
+                continue;
+            }
+            let program = build(&target, *machine != own, out)?;
+            rows.push_str(&row(machine, &program, out)?);
+        }
+        Ok(rows)
+    }
+
+    fn is_installed(target: &str) -> Result<bool, Box<dyn Error>> {
+        let asked = Command::new(variable("RUSTC")?).args(["--print", "sysroot"]).output()?;
+        let root = PathBuf::from(String::from_utf8(asked.stdout)?.trim());
+        Ok(root.join("lib/rustlib").join(target).join("lib").is_dir())
+    }
+
+    /// The cross linker, unless cargo has been told another one.
+    fn linker(machine: &str) -> Option<String> {
+        let key = format!("CARGO_TARGET_{}_UNKNOWN_LINUX_GNU_LINKER", machine.to_uppercase());
+        if let Ok(told) = variable(&key) {
+            return Some(told);
+        }
+        let name = format!("{machine}-linux-gnu-gcc");
+        let path = std::env::var_os("PATH")?;
+        std::env::split_paths(&path).any(|dir| dir.join(&name).is_file()).then_some(name)
+    }
+
+    fn build(target: &str, is_foreign: bool, out: &Path) -> Result<PathBuf, Box<dyn Error>> {
+        let directory = out.join("host");
+        let mut cargo = Command::new(variable("CARGO")?);
+        cargo
+            .args(["build", "--profile", "host", "--no-default-features", "--bin", "roll-remote", "--target", target])
+            .args(["--config", &format!("target.{target}.rustflags=[\"-C\",\"target-feature=+crt-static\"]")])
+            .arg("--target-dir")
+            .arg(&directory);
+        if is_foreign && let Some(linker) = target.split('-').next().and_then(linker) {
+            cargo.args(["--config", &format!("target.{target}.linker=\"{linker}\"")]);
+        }
+        // These would win over what is said above.
+        for name in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_BUILD_TARGET", "CARGO_BUILD_RUSTFLAGS"] {
+            cargo.env_remove(name);
+        }
+        if !cargo.status()?.success() {
+            return Err(format!("the host program cannot be built for {target}").into());
+        }
+        Ok(directory.join(target).join("host/roll-remote"))
+    }
+
+    /// One line of the list; the program is packed as `gzip -9` packs it, without a time.
+    fn row(machine: &str, program: &Path, out: &Path) -> Result<String, Box<dyn Error>> {
+        let bytes = fs::read(program)?;
+        let mut hasher = DefaultHasher::new();
+        bytes.hash(&mut hasher);
+        let mut packer = GzBuilder::new().mtime(0).write(Vec::new(), Compression::best());
+        packer.write_all(&bytes)?;
+        let packed = packer.finish()?;
+        let file = out.join(format!("roll-remote-{machine}.gz"));
+        fs::write(&file, packed)?;
+        let name = format!("roll-remote-{:016x}", hasher.finish());
+        Ok(format!("(\"{machine}\", \"{name}\", include_bytes!({file:?}).as_slice(), {}),", bytes.len()))
+    }
+}

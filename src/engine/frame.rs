@@ -1,0 +1,257 @@
+//! What templates see for one task on one host.
+
+use super::plays::PlayRun;
+use super::{Run, magic};
+use crate::actions::Problem;
+use crate::diag::{Diagnostic, Explain, Span};
+use crate::modules::{Args, Failure};
+use crate::playbook::{Context, Task};
+use crate::template::{self, FileOptions, Scope, TemplateError, World};
+use crate::value::{Map, Text, Value};
+use crate::vars::{Ground, HostStore, View};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError};
+
+/// A view with everything that rendering needs. Cheap to make.
+pub(crate) struct Frame<'a> {
+    run: &'a Run,
+    play: Option<&'a PlayRun>,
+    host: Option<String>,
+    view: View,
+    /// Directories that relative names are searched in, without their folder.
+    places: Vec<PathBuf>,
+}
+
+/// Names that no playbook has, for the call that stands for `with_KIND`.
+const TERMS: &str = "__roll_terms";
+const KIND: &str = "__roll_kind";
+
+/// The variables of a task on a host.
+pub(crate) fn view(run: &Run, play: &PlayRun, host: &str, task: &Task) -> View {
+    view_in(run, play, host, &task.context, Some(task))
+}
+
+fn view_in(run: &Run, play: &PlayRun, host: &str, context: &Context, task: Option<&Task>) -> View {
+    let ground = play.ground.read().unwrap_or_else(PoisonError::into_inner);
+    let store = run.store.read().unwrap_or_else(PoisonError::into_inner).host(host);
+    View::new(&ground, context, &store, Arc::new(magic::magic(run, play, host, task)), &run.inventory_layers(host))
+}
+
+impl<'a> Frame<'a> {
+    pub(crate) fn new(run: &'a Run, play: &'a PlayRun, host: &str, view: View) -> Frame<'a> {
+        Frame { run, play: Some(play), host: Some(host.to_owned()), view, places: vec![play.play.dir.clone()] }
+    }
+
+    /// For what a play says about itself, before it has hosts.
+    pub(crate) fn of_play(run: &'a Run, play: &'a PlayRun) -> Frame<'a> {
+        let ground = play.ground.read().unwrap_or_else(PoisonError::into_inner).clone();
+        Frame { play: Some(play), ..Frame::of_ground(run, &ground, &play.play.context) }
+    }
+
+    pub(crate) fn of_ground(run: &'a Run, ground: &Ground, context: &Context) -> Frame<'a> {
+        let magic = Map::from_iter([("groups".into(), magic::groups(run))]);
+        let everywhere = run.inventory_layers("");
+        let view = View::new(ground, context, &HostStore::default(), Arc::new(magic), &everywhere);
+        Frame { run, play: None, host: None, view, places: Vec::new() }
+    }
+
+    /// The same with stronger variables on top.
+    pub(crate) fn over(&self, top: Map) -> Frame<'a> {
+        Frame { run: self.run, play: self.play, host: self.host.clone(), view: self.view.over(top), places: self.places.clone() }
+    }
+
+    /// How the host that a task is delegated to is reached: its connection variables, not the task's host's.
+    pub(crate) fn of_delegate(&self, host: &str, play: &'a PlayRun, task: &Task) -> Frame<'a> {
+        Frame { run: self.run, play: Some(play), host: Some(host.to_owned()), view: view(self.run, play, host, task), places: self.places.clone() }
+    }
+
+    pub(crate) fn render(&self, value: &Value) -> Result<Value, Problem> {
+        template::finalize(value, self, self).map_err(|error| problem(&error))
+    }
+
+    /// `None` where the argument is to be left out (`omit`).
+    pub(crate) fn argument(&self, value: &Value) -> Result<Option<Value>, Problem> {
+        template::finalize_argument(value, self, self).map_err(|error| problem(&error))
+    }
+
+    pub(crate) fn expression(&self, text: &str) -> Result<Value, Problem> {
+        template::expression(text, Span::NOWHERE, self, self).map_err(|error| problem(&error))
+    }
+
+    /// The first condition that does not hold, if any. A list must hold as a whole.
+    pub(crate) fn conditions(&self, condition: &Value) -> Result<Option<Value>, Problem> {
+        let (text, span) = match condition {
+            Value::Null => return Ok(None),
+            Value::Bool(truth) => return Ok((!truth).then(|| condition.clone())),
+            Value::List(items) => {
+                for item in items.iter() {
+                    if let Some(failed) = self.conditions(item)? {
+                        return Ok(Some(failed));
+                    }
+                }
+                return Ok(None);
+            }
+            Value::Template(template) => (template.text.clone(), template.span),
+            other => (other.to_text().as_str().to_owned(), Span::NOWHERE),
+        };
+        let holds = template::condition(&text, span, self, self).map_err(|error| condition_problem(&error, &text))?;
+        Ok((!holds).then(|| Value::from(text)))
+    }
+
+    /// A connection variable, rendered.
+    pub(crate) fn text(&self, name: &str) -> Result<Option<Text>, Problem> {
+        let Some(value) = self.view.get(name) else { return Ok(None) };
+        let rendered = self.render(value)?;
+        Ok((!rendered.is_null()).then(|| rendered.to_text()))
+    }
+
+    /// The items of `with_KIND`.
+    pub(crate) fn with_items(&self, kind: &str, value: &Value) -> Result<Vec<Value>, Problem> {
+        let terms = match self.render(value)? {
+            Value::List(items) => Value::List(items),
+            other => Value::list(vec![other]),
+        };
+        let kind = kind.rsplit('.').next().unwrap_or(kind);
+        let frame = self.over(Map::from_iter([(TERMS.into(), terms), (KIND.into(), Value::from(kind))]));
+        match frame.expression(&format!("query({KIND}, *{TERMS})"))? {
+            Value::List(items) => Ok(items.to_vec()),
+            other => Ok(vec![other]),
+        }
+    }
+
+    pub(crate) fn render_file(&self, text: &str, path: &Path, options: &Args) -> Result<String, Problem> {
+        let source = self.run.sources.add(path.to_string_lossy().into_owned(), text.to_owned());
+        let options = file_options(source, path, options);
+        let top = Map::from_iter([
+            ("ansible_managed".into(), Value::from("Ansible managed")),
+            ("template_path".into(), path.to_string_lossy().into_owned().into()),
+            ("template_fullpath".into(), std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).to_string_lossy().into_owned().into()),
+            ("template_host".into(), Value::from("localhost")),
+        ]);
+        // What the user sets himself counts more than these.
+        let top = top.into_iter().filter(|(name, _)| name.as_str().is_none_or(|name| self.view.get(name).is_none())).collect();
+        let frame = self.over(top);
+        template::render_file(text, &options, &frame, &frame).map(|text| text.as_str().to_owned()).map_err(|error| problem(&error))
+    }
+
+    /// Whether no inventory names the host.
+    pub(crate) fn is_implicit(&self, host: &str) -> bool {
+        !self.run.inventory.read().unwrap_or_else(PoisonError::into_inner).hosts.contains_key(host)
+    }
+
+    /// Where a relative name of a task is searched: in the role, beside the task's file, beside the playbook; in `folder` first.
+    pub(crate) fn search(&self, folder: &str, task: &Task, play: &PlayRun) -> Vec<PathBuf> {
+        let mut bases: Vec<PathBuf> = task.context.chain().filter_map(|context| context.role.as_ref()).map(|role| role.path.clone()).collect();
+        bases.extend(task.file.parent().map(Path::to_owned));
+        bases.push(play.play.dir.clone());
+        let mut places: Vec<PathBuf> = Vec::new();
+        for base in bases {
+            for place in [base.join(folder), base.join("tasks"), base] {
+                if !places.contains(&place) && (place.ends_with(folder) || !place.ends_with("tasks") || folder == "tasks") {
+                    places.push(place);
+                }
+            }
+        }
+        places
+    }
+
+    /// The same frame, searching where this task searches.
+    #[must_use]
+    pub(crate) fn for_task(mut self, task: &Task, play: &PlayRun) -> Frame<'a> {
+        let mut places: Vec<PathBuf> = task.context.chain().filter_map(|context| context.role.as_ref()).map(|role| role.path.clone()).collect();
+        places.extend(task.file.parent().map(Path::to_owned));
+        places.push(play.play.dir.clone());
+        self.places = places;
+        self
+    }
+}
+
+fn file_options(source: u32, path: &Path, args: &Args) -> FileOptions {
+    let mut options = FileOptions { source, directory: path.parent().map(Path::to_owned), ..FileOptions::default() };
+    options.trim_blocks = args.get("trim_blocks").is_none() || args.bool("trim_blocks");
+    options.lstrip_blocks = args.bool("lstrip_blocks");
+    if let Some(newline) = args.str("newline_sequence") {
+        options.newline = newline.replace("\\r", "\r").replace("\\n", "\n");
+    }
+    let pair = |start: &str, end: &str, default: &(String, String)| {
+        (args.str(start).map_or_else(|| default.0.clone(), str::to_owned), args.str(end).map_or_else(|| default.1.clone(), str::to_owned))
+    };
+    options.block = pair("block_start_string", "block_end_string", &options.block);
+    options.variable = pair("variable_start_string", "variable_end_string", &options.variable);
+    options.comment = pair("comment_start_string", "comment_end_string", &options.comment);
+    options
+}
+
+fn problem(error: &TemplateError) -> Problem {
+    let diagnostic = error.explain();
+    Problem { failure: Failure::new(diagnostic.title.clone()), diagnostic: Some(Box::new(diagnostic)), is_unreachable: false }
+}
+
+fn condition_problem(error: &TemplateError, text: &str) -> Problem {
+    let diagnostic: Diagnostic = error.explain();
+    let msg = format!("The conditional check '{text}' failed. The error was: {}", diagnostic.title);
+    Problem { failure: Failure::new(msg), diagnostic: Some(Box::new(diagnostic)), is_unreachable: false }
+}
+
+impl Scope for Frame<'_> {
+    fn get(&self, name: &str) -> Option<Value> {
+        match name {
+            "vars" => Some(Value::map(self.view.flat())),
+            "ansible_search_path" => Some(self.places.iter().map(|place| Value::from(place.to_string_lossy().into_owned())).collect()),
+            _ => self.view.get(name).cloned(),
+        }
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.view.names()
+    }
+
+    fn of_host(&self, host: &str) -> Option<Box<dyn Scope + '_>> {
+        let play = self.play?;
+        let is_known = self.run.inventory.read().unwrap_or_else(PoisonError::into_inner).host(host).is_some();
+        is_known.then(|| {
+            let view = view_in(self.run, play, host, &play.play.context, None);
+            Box::new(Frame::new(self.run, play, host, view)) as Box<dyn Scope>
+        })
+    }
+
+    fn hosts(&self) -> Vec<String> {
+        self.run.inventory.read().unwrap_or_else(PoisonError::into_inner).hosts.keys().cloned().collect()
+    }
+}
+
+impl World for Frame<'_> {
+    fn search_paths(&self, folder: &str) -> Vec<PathBuf> {
+        self.places.iter().flat_map(|place| [place.join(folder), place.clone()]).collect()
+    }
+
+    fn hosts(&self, pattern: &str) -> Result<Vec<String>, String> {
+        let inventory = self.run.inventory.read().unwrap_or_else(PoisonError::into_inner);
+        let selection = inventory.select(pattern, Span::NOWHERE);
+        match selection.diagnostics.into_iter().find(Diagnostic::is_error) {
+            Some(diagnostic) => Err(diagnostic.title),
+            None => Ok(selection.hosts),
+        }
+    }
+}
+
+impl Run {
+    /// What the inventory says about a host, the strongest first. For no host: what holds for all.
+    pub(crate) fn inventory_layers(&self, host: &str) -> Vec<Arc<Map>> {
+        let known = super::locked(&self.layers).get(host).cloned();
+        if let Some(layers) = known {
+            return layers;
+        }
+        let inventory = self.inventory.read().unwrap_or_else(PoisonError::into_inner);
+        let layers: Vec<Arc<Map>> = inventory.vars_of(host).into_iter().rev().map(|layer| Arc::new(layer.vars.clone())).collect();
+        drop(inventory);
+        super::locked(&self.layers).insert(host.to_owned(), layers.clone());
+        layers
+    }
+
+    /// After the inventory changed.
+    pub(crate) fn forget_layers(&self) {
+        super::locked(&self.layers).clear();
+        *super::locked(&self.groups) = None;
+    }
+}

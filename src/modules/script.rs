@@ -1,0 +1,47 @@
+//! `_script`: the host's half of `script`. The script is there only while it runs.
+
+use super::command::{finish, plan_run};
+use super::touch::Write;
+use super::{Act, Arg, Args, Attrs, Change, Content, Done, Failure, Kind, Look, Module, Plan};
+use crate::value::{Map, Value};
+
+pub(super) static MODULE: Module = Module {
+    name: "_script",
+    collection: "ansible.builtin",
+    summary: "run a script that the control side sends",
+    args: &[&[
+        Arg::new("_blob", Kind::Str, "sha256 of the script").required().hidden(),
+        Arg::new("argv", Kind::List, "its arguments"),
+        Arg::new("chdir", Kind::Path, "change to this directory first"),
+        Arg::new("creates", Kind::Path, "do nothing if this file or glob exists"),
+        Arg::new("removes", Kind::Path, "do nothing unless this file or glob exists"),
+        Arg::new("executable", Kind::Str, "what runs it"),
+    ]],
+    rules: &[],
+    free_form: None,
+    plan,
+    finish: finish_script,
+};
+
+fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
+    let hash = args.required("_blob")?;
+    let dir = look.env("TMPDIR").unwrap_or_else(|| "/tmp".to_owned());
+    let path = format!("{dir}/roll-script-{}-{}", &hash[..hash.len().min(12)], (look.now() * 1e6) as u64);
+    let mut argv: Vec<String> = args.str("executable").map(|program| super::words::split(program).map_err(Failure::new)).transpose()?.unwrap_or_default();
+    argv.push(path.clone());
+    argv.extend(args.list("argv"));
+    let mut plan = plan_run(args, look, argv, Value::Null)?;
+    plan.values.shift_remove("cmd");
+    if plan.changes.is_empty() {
+        return Ok(plan);
+    }
+    let attrs = Attrs { mode: Some(0o700), ..Attrs::default() };
+    let write = Write { attrs, ..Write::new(&path, Content::Blob(hash.to_owned())) };
+    plan.changes.insert(0, Change::step(&path, Act::Write(write)));
+    plan.push(Change::step(&path, Act::Remove { path: path.clone() }));
+    Ok(plan)
+}
+
+fn finish_script(args: &Args, values: Map, done: &[Done], look: &dyn Look) -> Result<Map, Failure> {
+    finish(args, values, done.get(1..2).unwrap_or_default(), look)
+}

@@ -1,0 +1,289 @@
+//! The `rollout:` keyword of a play: its settings, checked as written and read once rendered.
+
+use crate::diag::{Diagnostic, closest};
+use crate::value::{Map, Value};
+use crate::yaml::Node;
+use std::time::Duration;
+
+/// A rollout's settings, rendered.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RolloutSpec {
+    /// The application: also the name of its container.
+    pub app: String,
+    /// What this run puts in place.
+    pub release: String,
+    pub balancer: BalancerSpec,
+    pub floor: Floor,
+    /// May this host be deployed to now?
+    pub ready: Option<ProbeSpec>,
+    pub healthy: Option<ProbeSpec>,
+    /// How long a host must be without traffic before its container is stopped.
+    pub quiet: Duration,
+    /// How long to wait for that at most.
+    pub drain_max: Duration,
+    /// Between SIGTERM and SIGKILL for the old container.
+    pub stop_grace: Duration,
+    /// How long a batch is watched before the next one.
+    pub bake: Duration,
+    pub on_failure: OnFailure,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct BalancerSpec {
+    pub kind: String,
+    /// The application's port on the hosts.
+    pub port: u16,
+    /// Everything that was said about it, for its driver.
+    pub options: Map,
+}
+
+/// The fewest healthy targets at any time.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Floor {
+    AllButBatch,
+    Count(u32),
+    Percentage(f64),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProbeSpec {
+    pub url: String,
+    /// Successes in a row.
+    pub passes: u32,
+    pub deadline: Duration,
+    pub interval: Duration,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnFailure {
+    Revert,
+    Halt,
+}
+
+/// One setting: name, whether it must be there, settings inside, help.
+#[derive(Debug)]
+pub struct Setting {
+    pub name: &'static str,
+    pub required: bool,
+    pub inner: &'static [Setting],
+    pub help: &'static str,
+}
+
+const fn setting(name: &'static str, help: &'static str) -> Setting {
+    Setting { name, required: false, inner: &[], help }
+}
+
+const PROBE: &[Setting] = &[
+    Setting { required: true, ..setting("url", "asked by the host itself, with GET") },
+    setting("passes", "successes in a row (ready: 1, healthy: 3)"),
+    setting("deadline", "how long to try, such as 60s (ready: 5m, healthy: 60s)"),
+    setting("interval", "between tries (default: 1s)"),
+];
+
+/// What may stand below `rollout:`.
+pub static SETTINGS: &[Setting] = &[
+    Setting { required: true, ..setting("app", "the application, which is also the name of its container") },
+    Setting { required: true, ..setting("release", "what this run puts in place: a commit, a tag, a digest") },
+    Setting {
+        required: true,
+        inner: &[
+            Setting { required: true, ..setting("kind", "alb, haproxy or none") },
+            setting("port", "the application's port on the hosts") ,
+            setting("target_group", "alb: ARN of the target group"),
+            setting("host", "haproxy: the host that runs it, by its name in the inventory"),
+            setting("socket", "haproxy: path of its admin socket there"),
+            setting("backend", "haproxy: name of the backend"),
+        ],
+        ..setting("balancer", "what stands in front of the hosts")
+    },
+    setting("floor", "fewest healthy targets at any time: all-but-batch (default), a number or a percentage"),
+    Setting { inner: PROBE, ..setting("ready", "may this host be deployed to now? 2xx yes, 503 not yet, anything else no") },
+    Setting { inner: PROBE, ..setting("healthy", "does the new container work?") },
+    Setting {
+        inner: &[
+            setting("quiet", "seconds without a connection that prove that traffic has stopped (default: 3s)"),
+            setting("deadline", "how long to wait for that (default: 5m)"),
+        ],
+        ..setting("drain", "how traffic is seen to stop")
+    },
+    setting("stop_grace", "how long the old container may take to stop (default: 40s)"),
+    setting("bake", "how long a batch is watched before the next one (default: none)"),
+    setting("on_failure", "revert (default) or halt"),
+];
+
+/// What is wrong with a `rollout:` as it is written.
+pub(super) fn check(node: &Node) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    check_settings(node, SETTINGS, "rollout", &mut found);
+    found
+}
+
+fn check_settings(node: &Node, settings: &'static [Setting], of: &str, found: &mut Vec<Diagnostic>) {
+    let Some(entries) = node.as_map() else {
+        if !matches!(node.to_value(), Value::Template(_)) {
+            found.push(Diagnostic::error("mistyped-keyword", format!("`{of}` takes a mapping")).at(node.span, "not a mapping"));
+        }
+        return;
+    };
+    for (key, value) in entries {
+        let name = key.as_str().unwrap_or_default();
+        match settings.iter().find(|setting| setting.name == name) {
+            Some(setting) if !setting.inner.is_empty() => check_settings(value, setting.inner, name, found),
+            Some(_) => {}
+            None => {
+                let mut diagnostic = Diagnostic::error("unknown-setting", format!("`{of}` has no setting `{name}`")).at(key.span, "not a setting here");
+                if let Some(near) = closest(name, settings.iter().map(|setting| setting.name)) {
+                    diagnostic = diagnostic.patch(key.span, near, "a setting with a similar name exists");
+                }
+                found.push(diagnostic);
+            }
+        }
+    }
+    for setting in settings.iter().filter(|setting| setting.required && node.get(setting.name).is_none()) {
+        let span = entries.first().map_or(node.span, |(key, _)| key.span);
+        found.push(
+            Diagnostic::error("missing-setting", format!("`{of}` needs `{}`", setting.name))
+                .at(span, format!("`{}` is missing", setting.name))
+                .help(format!("`{}`: {}", setting.name, setting.help)),
+        );
+    }
+}
+
+impl RolloutSpec {
+    /// From the rendered value; the error says what is wrong with which setting.
+    pub fn read(value: &Value) -> Result<RolloutSpec, String> {
+        let map = value.as_map().ok_or("`rollout` takes a mapping")?;
+        let ready = map.get("ready").map(|probe| ProbeSpec::read("ready", probe, 1, 300.0)).transpose()?.flatten();
+        let healthy = map.get("healthy").map(|probe| ProbeSpec::read("healthy", probe, 3, 60.0)).transpose()?.flatten();
+        let drain = map.get("drain").and_then(Value::as_map).cloned().unwrap_or_default();
+        Ok(RolloutSpec {
+            app: name(map, "app")?,
+            release: name(map, "release")?,
+            balancer: BalancerSpec::read(map.get("balancer"))?,
+            floor: Floor::read(map.get("floor"))?,
+            ready,
+            healthy,
+            quiet: duration(&drain, "quiet", 3.0)?,
+            drain_max: duration(&drain, "deadline", 300.0)?,
+            stop_grace: duration(map, "stop_grace", 40.0)?,
+            bake: duration(map, "bake", 0.0)?,
+            on_failure: match map.get("on_failure").map(Value::to_text).as_deref() {
+                None | Some("revert" | "") => OnFailure::Revert,
+                Some("halt") => OnFailure::Halt,
+                Some(other) => return Err(format!("`on_failure` is revert or halt, not `{other}`")),
+            },
+        })
+    }
+}
+
+/// Names end up in names of containers and files.
+fn name(map: &Map, key: &str) -> Result<String, String> {
+    let text = map.get(key).map(Value::to_text).unwrap_or_default();
+    let is_name = !text.is_empty() && text.chars().all(|letter| letter.is_ascii_alphanumeric() || "_.-".contains(letter));
+    if is_name { Ok(text.to_string()) } else { Err(format!("`{key}` is made of letters, digits, `_`, `.` and `-`, not `{text}`")) }
+}
+
+impl BalancerSpec {
+    fn read(value: Option<&Value>) -> Result<BalancerSpec, String> {
+        let map = value.and_then(Value::as_map).ok_or("`balancer` takes a mapping")?;
+        let kind = map.get("kind").map(Value::to_text).unwrap_or_default().to_string();
+        let port = map.get("port").and_then(Value::to_int).unwrap_or(0);
+        let port = u16::try_from(port).map_err(|_| format!("`balancer.port` is a port, not `{port}`"))?;
+        let options = map.iter().filter(|(_, value)| !value.is_null()).map(|(key, value)| (key.clone(), value.clone())).collect();
+        Ok(BalancerSpec { kind, port, options })
+    }
+}
+
+impl Floor {
+    fn read(value: Option<&Value>) -> Result<Floor, String> {
+        let text = value.map(Value::to_text).unwrap_or_default();
+        let text = text.trim();
+        if text.is_empty() || text == "all-but-batch" {
+            return Ok(Floor::AllButBatch);
+        }
+        let percentage = text.strip_suffix('%').and_then(|number| number.trim().parse::<f64>().ok()).filter(|number| (0.0..=100.0).contains(number));
+        percentage
+            .map(Floor::Percentage)
+            .or_else(|| text.parse().ok().map(Floor::Count))
+            .ok_or_else(|| format!("`floor` is all-but-batch, a number or a percentage, not `{text}`"))
+    }
+
+    /// Targets, for this many hosts and the batch that is out.
+    pub fn count(self, hosts: usize, batch: usize) -> usize {
+        match self {
+            Floor::AllButBatch => hosts.saturating_sub(batch),
+            Floor::Count(count) => count as usize,
+            // Half a target does not serve.
+            Floor::Percentage(percentage) => (hosts as f64 * percentage / 100.0).ceil() as usize,
+        }
+    }
+}
+
+impl ProbeSpec {
+    fn read(of: &str, value: &Value, passes: u32, deadline: f64) -> Result<Option<ProbeSpec>, String> {
+        if value.is_null() {
+            return Ok(None);
+        }
+        let map = value.as_map().ok_or_else(|| format!("`{of}` takes a mapping"))?;
+        let url = map.get("url").map(Value::to_text).unwrap_or_default().to_string();
+        if !url.starts_with("http://") && !url.starts_with("https://") {
+            return Err(format!("`{of}.url` is a URL, not `{url}`"));
+        }
+        let passes = match map.get("passes") {
+            None => passes,
+            Some(value) => value.to_int().and_then(|number| u32::try_from(number).ok()).filter(|number| *number > 0).ok_or_else(|| format!("`{of}.passes` is a number from 1"))?,
+        };
+        Ok(Some(ProbeSpec { url, passes, deadline: duration(map, "deadline", deadline)?, interval: duration(map, "interval", 1.0)? }))
+    }
+}
+
+/// `30s`, `500ms`, `2m`, `1h`, or seconds.
+fn duration(map: &Map, key: &str, default: f64) -> Result<Duration, String> {
+    let Some(value) = map.get(key).filter(|value| !value.is_null()) else { return Ok(Duration::from_secs_f64(default)) };
+    let text = value.to_text();
+    let text = text.trim();
+    let (number, unit) = text.split_at(text.find(|letter: char| letter.is_alphabetic()).unwrap_or(text.len()));
+    let scale = match unit {
+        "" | "s" => 1.0,
+        "ms" => 0.001,
+        "m" => 60.0,
+        "h" => 3600.0,
+        _ => 0.0,
+    };
+    let seconds = number.trim().parse::<f64>().ok().map(|number| number * scale).filter(|seconds| scale > 0.0 && (0.0..=86_400.0).contains(seconds));
+    seconds.map(Duration::from_secs_f64).ok_or_else(|| format!("`{key}` is a time such as 30s or 2m, not `{text}`"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(json: &str) -> Result<RolloutSpec, String> {
+        RolloutSpec::read(&Value::from_json(json).unwrap())
+    }
+
+    #[test]
+    fn a_small_rollout_has_sensible_defaults() {
+        let spec = read(r#"{"app":"shop","release":"7f3a","balancer":{"kind":"none"},"healthy":{"url":"http://x/up"}}"#).unwrap();
+        assert_eq!((spec.floor, spec.on_failure, spec.bake), (Floor::AllButBatch, OnFailure::Revert, Duration::ZERO));
+        let healthy = spec.healthy.unwrap();
+        assert_eq!((healthy.passes, healthy.deadline.as_secs(), spec.ready), (3, 60, None));
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_named() {
+        let with = |more: &str| read(&format!(r#"{{"app":"shop","release":"1","balancer":{{"kind":"none"}}{more}}}"#)).unwrap_err();
+        assert!(with(r#","floor":"most""#).contains("not `most`"));
+        assert!(with(r#","bake":"soon""#).contains("not `soon`"));
+        assert!(with(r#","ready":{"url":"/ready"}"#).contains("`ready.url`"));
+        assert!(with(r#","on_failure":"cry""#).contains("not `cry`"));
+        assert!(read(r#"{"app":"a b","release":"1","balancer":{}}"#).unwrap_err().contains("not `a b`"));
+    }
+
+    #[test]
+    fn floors_count_targets() {
+        assert_eq!(Floor::AllButBatch.count(3, 1), 2);
+        assert_eq!(Floor::Percentage(75.0).count(3, 1), 3);
+        assert_eq!(Floor::Count(1).count(3, 2), 1);
+    }
+}

@@ -1,0 +1,121 @@
+//! Inventories as files: what stands in them, and which hosts, groups and variables come of it.
+//!
+//! A case is a folder under `tests/cases/inventory/SOURCE/`: `spec` has what follows `-i`, one a line, `expected.json` the result in the
+//! form of `ansible-inventory --list`. Those of `ini`, `yaml`, `list`, `directory`, `script` and `beside` were written by Ansible.
+
+use roll::diag::Sources;
+use roll::inventory::{Inventory, load};
+use roll::value::{Map, Value};
+use std::path::{Path, PathBuf};
+
+fn cases(source: &str) -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/inventory").join(source);
+    let mut found: Vec<PathBuf> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    found.sort();
+    assert!(!found.is_empty(), "{}", folder.display());
+    found
+}
+
+/// What follows `-i`, seen from the folder of the case.
+fn specs(case: &Path) -> Vec<String> {
+    let text = std::fs::read_to_string(case.join("spec")).unwrap();
+    let in_folder = |line: &str| {
+        let path = case.join(line);
+        if path.exists() { path.display().to_string() } else { line.to_owned() }
+    };
+    text.lines().map(in_folder).collect()
+}
+
+fn read(case: &Path) -> Inventory {
+    let sources = Sources::default();
+    let mut inventory = load(&sources, &specs(case)).unwrap_or_else(|diagnostics| panic!("{}: {diagnostics:#?}", case.display()));
+    if let Ok(folder) = std::fs::read_to_string(case.join("playbook_dir")) {
+        inventory.read_beside_playbook(&sources, &case.join(folder.trim())).unwrap();
+    }
+    inventory
+}
+
+fn check(source: &str) {
+    for case in cases(source) {
+        let found = listed(&read(&case));
+        let path = case.join("expected.json");
+        if std::env::var_os("ROLL_WRITE_CASES").is_some() {
+            std::fs::write(&path, format!("{found:#}\n")).unwrap();
+        }
+        let expected: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+        assert!(found == expected, "{}\nfound {found:#}\nexpected {expected:#}", case.display());
+    }
+}
+
+/// The inventory in the form of `ansible-inventory --list`.
+fn listed(inventory: &Inventory) -> serde_json::Value {
+    let mut out = serde_json::Map::new();
+    let mut host_vars = serde_json::Map::new();
+    for host in inventory.hosts.keys() {
+        let vars = vars(inventory, host);
+        if !vars.is_empty() {
+            host_vars.insert(host.clone(), serde_json::to_value(Value::map(vars)).unwrap());
+        }
+    }
+    out.insert("_meta".to_owned(), serde_json::json!({ "hostvars": host_vars }));
+    for group in inventory.groups.values() {
+        let mut entry = serde_json::Map::new();
+        if !group.hosts.is_empty() && group.name != "all" {
+            entry.insert("hosts".to_owned(), group.hosts.iter().cloned().collect());
+        }
+        if !group.children.is_empty() {
+            entry.insert("children".to_owned(), group.children.iter().cloned().collect());
+        }
+        if !entry.is_empty() {
+            out.insert(group.name.clone(), entry.into());
+        }
+    }
+    out.into()
+}
+
+/// All layers on top of each other.
+fn vars(inventory: &Inventory, host: &str) -> Map {
+    let mut vars = Map::new();
+    let layers = inventory.vars_of(host);
+    assert!(layers.is_sorted_by_key(|layer| layer.level));
+    layers.iter().for_each(|layer| vars.extend(layer.vars.clone()));
+    vars.retain(|name, _| !matches!(name.as_str(), Some("inventory_file" | "inventory_dir")));
+    vars
+}
+
+#[test]
+fn ini_is_read_as_ansible_reads_it() {
+    check("ini");
+}
+
+#[test]
+fn yaml_is_read_as_ansible_reads_it() {
+    check("yaml");
+}
+
+#[test]
+fn lists_of_hosts_are_read_as_ansible_reads_them() {
+    check("list");
+}
+
+#[test]
+fn directories_hold_sources_of_all_kinds() {
+    check("directory");
+}
+
+#[test]
+fn scripts_answer_with_json() {
+    check("script");
+}
+
+#[test]
+fn variables_beside_inventory_and_playbook_have_their_place() {
+    check("beside");
+}
+
+#[test]
+fn every_source_of_cases_is_checked() {
+    let checked = ["beside", "directory", "ini", "list", "script", "terraform", "yaml"];
+    let names: Vec<String> = cases("").iter().map(|path| path.file_name().unwrap().to_string_lossy().into_owned()).collect();
+    assert_eq!(names, checked);
+}
