@@ -29,6 +29,8 @@ pub mod vars;
 // Floor 4: decisions.
 #[cfg(feature = "control")]
 pub mod strategy;
+#[cfg(feature = "control")]
+pub mod rollout;
 
 // Floor 5: hands.
 #[cfg(feature = "control")]

@@ -3,5 +3,7 @@
 mod remote;
 mod inventory;
 mod connection;
+#[path = "../model/mod.rs"]
+mod model;
 mod terraform;
 mod template;

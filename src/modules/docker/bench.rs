@@ -159,6 +159,10 @@ impl Look for Daemon {
         0
     }
 
+    fn gids(&self) -> Vec<u32> {
+        vec![0]
+    }
+
     fn space(&self, _: &str) -> io::Result<Space> {
         Ok(Space::default())
     }
