@@ -47,3 +47,5 @@ pub mod engine;
 // Floor 7: the door.
 #[cfg(feature = "control")]
 pub mod lab;
+#[cfg(feature = "control")]
+pub mod cli;

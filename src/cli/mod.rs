@@ -31,6 +31,7 @@ use std::process::ExitCode;
 
 /// Everything from argv to the exit code.
 pub fn main() -> ExitCode {
+    own_up();
     let words: Vec<std::ffi::OsString> = std::env::args_os().collect();
     if words.len() < 2 {
         terminal::complain(&Invocation::command().render_help().to_string());
@@ -40,6 +41,17 @@ pub fn main() -> ExitCode {
         Ok(invocation) => dispatch(invocation).into(),
         Err(error) => shown(&error).into(),
     }
+}
+
+/// A panic is a bug, and says so with an exit code of its own.
+fn own_up() {
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        before(info);
+        terminal::complain("this is a bug of `roll`; what it was doing on the hosts may be half done\n");
+        #[expect(clippy::exit, reason = "no caller is left that could hand the code on")]
+        std::process::exit(Exit::Bug.code().into());
+    }));
 }
 
 fn dispatch(invocation: Invocation) -> Exit {

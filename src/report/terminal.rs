@@ -24,6 +24,8 @@ const STARS_MIN: usize = 3;
 #[derive(Clone, Debug, Default)]
 pub struct Style {
     pub paint: Paint,
+    /// For standard error.
+    pub error_paint: Paint,
     pub verbosity: u8,
     /// Standard output is a terminal of this size.
     pub window: Option<Window>,
@@ -266,13 +268,13 @@ impl Page {
             return;
         }
         self.explained.push(found.clone());
-        let text = diagnostic::render(std::slice::from_ref(found), &self.style.sources, self.style.paint.color);
+        let text = diagnostic::render(std::slice::from_ref(found), &self.style.sources, self.style.error_paint.color);
         self.screen.err(text.trim_end_matches('\n'));
     }
 
     fn interrupted(&mut self, again: bool) {
         let text = if again { "interrupted again: stopping at once" } else { "interrupted: what has begun is finished, then it stops; once more stops at once" };
-        let text = self.style.paint.ink(Ink::Warning, text);
+        let text = self.style.error_paint.ink(Ink::Warning, text);
         self.screen.err(&text);
     }
 
