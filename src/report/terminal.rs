@@ -3,6 +3,7 @@
 use super::delta;
 use super::diagnostic;
 use super::paint::{Ink, Paint, width};
+use super::repr::label;
 use super::result::Shown;
 use super::rollout::Board;
 use super::screen::{Screen, Streams, Window};
@@ -192,14 +193,14 @@ impl Page {
         self.tasks.get(&id).map(|task| task.module.clone()).unwrap_or_default()
     }
 
-    fn item(&mut self, host: &str, id: u64, label: &Value, outcome: Outcome, result: &Map) {
+    fn item(&mut self, host: &str, id: u64, item: &Value, outcome: Outcome, result: &Map) {
         self.under(id);
         self.hosts.entry(host.to_owned()).or_default().has_items = true;
         self.show_diffs(host);
         let module = self.module(id);
         let shown = Shown { module: &module, result, verbosity: self.style.verbosity };
         let name = named(host, result);
-        let item = format!("(item={})", label.to_text().as_str());
+        let item = format!("(item={})", label(item));
         let (ink, line) = match outcome {
             Outcome::Ok => (Ink::Ok, format!("ok: [{name}] => {item}{}", shown.tail())),
             Outcome::Changed => (Ink::Changed, format!("changed: [{name}] => {item}{}", shown.tail())),
@@ -256,7 +257,7 @@ impl Page {
         self.screen.say(host, line, Instant::now());
         let is_prompt = self.banner.is_some_and(|id| self.module(id) == "pause");
         if is_prompt {
-            self.screen.out(line);
+            self.screen.err(line);
         } else if self.style.verbosity > 2 {
             self.screen.err(&format!("<{host}> {line}"));
         }
