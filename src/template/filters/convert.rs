@@ -4,7 +4,6 @@ use super::{Filter, filter};
 use crate::template::calls::{Call, whole};
 use crate::template::failure::{Problem, Res, fault};
 use crate::template::runtime::Val;
-use crate::value::Value;
 
 pub(super) const FILTERS: &[Filter] = &[
     filter("default", &["default_value", "boolean"], "another value where there is none", default).or(&["d"]).taking_undefined(),
@@ -41,14 +40,12 @@ fn type_debug(call: &mut Call<'_, '_>) -> Res<Val> {
 }
 
 fn bool(call: &mut Call<'_, '_>) -> Res<Val> {
-    Ok(match &call.input {
-        Val::None => Val::None,
-        Val::Bool(_) => call.input.clone(),
-        other => {
-            let value = other.to_value().unwrap_or(Value::Null);
-            Val::Bool(value.to_bool().unwrap_or(false))
-        }
-    })
+    let truth = match &call.input {
+        Val::Bool(truth) => *truth,
+        Val::Str(text) => matches!(text.to_lowercase().as_str(), "yes" | "on" | "1" | "true"),
+        other => other.as_float() == Some(1.0),
+    };
+    Ok(Val::Bool(truth))
 }
 
 fn int(call: &mut Call<'_, '_>) -> Res<Val> {

@@ -1,8 +1,10 @@
 //! Lookups: what `lookup(…)`, `query(…)` and `with_*` ask for; one row each.
 
-mod lists;
-mod files;
 mod environment;
+mod files;
+mod lists;
+
+pub(crate) use files::glob;
 
 use super::calls::{Call, unknown};
 use super::evaluate::Eval;
@@ -91,7 +93,7 @@ fn answer(call: &mut Call<'_, '_>, wants_list: bool) -> Res<Val> {
     }
     let mut answers = answers;
     match answers.len() {
-        0 => Ok(Val::from("")),
+        0 => Ok(Val::list(answers)),
         1 => Ok(answers.remove(0)),
         _ if answers.iter().all(|answer| matches!(answer, Val::Str(_))) => {
             let is_secret = answers.iter().any(Val::is_secret);
