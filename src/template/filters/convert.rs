@@ -2,7 +2,7 @@
 
 use super::{Filter, filter};
 use crate::template::calls::{Call, whole};
-use crate::template::failure::{Problem, Res, fault};
+use crate::template::failure::{Problem, Res};
 use crate::template::runtime::Val;
 
 pub(super) const FILTERS: &[Filter] = &[
@@ -27,7 +27,7 @@ fn default(call: &mut Call<'_, '_>) -> Res<Val> {
 fn mandatory(call: &mut Call<'_, '_>) -> Res<Val> {
     let Val::Undefined(error) = &call.input else { return Ok(call.input.clone()) };
     match call.given(0) {
-        Some(message) => Err(fault(Problem::Hint { hint: message.to_text().as_str().to_owned() })),
+        Some(message) => Err(message.to_text().as_str().into()),
         None => match &error.problem {
             Problem::Undefined { name, .. } => Err(format!("Mandatory variable '{name}' not defined.").into()),
             _ => Err("Mandatory variable not defined.".into()),

@@ -14,7 +14,7 @@ mod text;
 mod times;
 mod yaml_out;
 
-pub(crate) use chance::{random_below, random_text};
+pub(crate) use chance::random_below;
 pub(crate) use lists::sort_values;
 pub(crate) use times::zone_offset;
 
