@@ -27,7 +27,7 @@ pub(crate) fn compare(call: &mut Call<'_, '_>) -> Res<bool> {
         "semver" | "semantic" => semantic(&left, &right)?,
         "pep440" => pep440(&left)?.cmp(&pep440(&right)?),
         other => {
-            return Err(format!("Invalid version type ({other}). Must be one of loose, strict, semver, semantic, pep440").into());
+            return Err(format!("Invalid version type ({other}). Must be one of 'loose', 'strict', 'semver', 'semantic', 'pep440'").into());
         }
     };
     match operator.as_str() {

@@ -3,9 +3,8 @@
 
 use super::{Filter, filter};
 use crate::template::calls::{Call, whole};
-use crate::template::failure::{Problem, Res};
+use crate::template::failure::Res;
 use crate::template::runtime::Val;
-use crate::template::syntax::tree::Spot;
 use sha2::{Digest, Sha512};
 use std::hash::{BuildHasher, Hasher};
 
@@ -170,8 +169,7 @@ fn random(call: &mut Call<'_, '_>) -> Res<Val> {
     }
     let items = call.items().map_err(|_| "random can only be used on sequences and integers")?;
     if items.is_empty() {
-        let hint = "No random item, sequence was empty.".to_owned();
-        return Ok(call.eval.undefined(Problem::Hint { hint }, Spot::default()));
+        return Err("Cannot choose from an empty sequence".into());
     }
     let chosen = twister.below(u64::try_from(items.len()).unwrap_or(1));
     let index = usize::try_from(chosen).unwrap_or(0);

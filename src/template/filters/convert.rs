@@ -107,7 +107,8 @@ fn ternary(call: &mut Call<'_, '_>) -> Res<Val> {
     }
     let input = call.input.clone();
     let truth = call.eval.truth(&input)?;
-    call.needed(usize::from(!truth), if truth { "true_val" } else { "false_val" })
+    let (first, second) = (call.needed(0, "true_val")?, call.needed(1, "false_val")?);
+    Ok(if truth { first } else { second })
 }
 
 fn attr(call: &mut Call<'_, '_>) -> Res<Val> {

@@ -29,7 +29,7 @@ pub(super) const FILTERS: &[Filter] = &[
     }),
     filter("from_yaml", &[], "the value of a YAML text", from_yaml),
     filter("from_yaml_all", &[], "the values of all documents of a YAML text", from_yaml_all),
-    filter("b64encode", &["encoding"], "base64", |call| Ok(Val::from(Base64::encode_string(call.text()?.as_bytes())))),
+    filter("b64encode", &["encoding"], "base64", b64encode),
     filter("b64decode", &["encoding"], "the text that base64 stands for", b64decode),
     filter("hash", &["hashtype"], "a checksum", |call| {
         let kind = call.text_arg(0, "sha1");
@@ -227,12 +227,42 @@ fn from_yaml_all(call: &mut Call<'_, '_>) -> Res<Val> {
     }
 }
 
+/// Text in the encoding that was asked for; Windows wants UTF-16.
+fn b64encode(call: &mut Call<'_, '_>) -> Res<Val> {
+    let text = call.text()?;
+    let bytes = match encoding(call)? {
+        TextEncoding::Utf8 => text.as_bytes().to_vec(),
+        TextEncoding::Utf16 => text.encode_utf16().flat_map(u16::to_le_bytes).collect(),
+    };
+    Ok(Val::from(Base64::encode_string(&bytes)))
+}
+
+enum TextEncoding {
+    Utf8,
+    Utf16,
+}
+
+fn encoding(call: &Call<'_, '_>) -> Res<TextEncoding> {
+    match call.text_arg(0, "utf-8").to_lowercase().as_str() {
+        "utf-8" | "utf8" | "ascii" | "us-ascii" => Ok(TextEncoding::Utf8),
+        "utf-16-le" | "utf-16le" | "utf_16_le" => Ok(TextEncoding::Utf16),
+        other => Err(format!("unknown encoding: {other}").into()),
+    }
+}
+
 fn b64decode(call: &mut Call<'_, '_>) -> Res<Val> {
     let text = call.text()?;
     let digits: String = text.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '/')).collect();
     let padded = format!("{digits}{}", "=".repeat((4 - digits.len() % 4) % 4));
     let bytes = Base64::decode_vec(&padded).map_err(|_| "this is no base64")?;
-    String::from_utf8(bytes).map(Val::from).map_err(|_| "what it stands for is not UTF-8 text".into())
+    let text = match encoding(call)? {
+        TextEncoding::Utf8 => String::from_utf8(bytes).map_err(|_| "what it stands for is not UTF-8 text")?,
+        TextEncoding::Utf16 => {
+            let units: Vec<u16> = bytes.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect();
+            String::from_utf16(&units).map_err(|_| "what it stands for is not UTF-16 text")?
+        }
+    };
+    Ok(Val::from(text))
 }
 
 fn hex(bytes: &[u8]) -> String {

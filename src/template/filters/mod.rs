@@ -14,8 +14,9 @@ mod text;
 mod times;
 mod yaml_out;
 
-pub(crate) use chance::random_below;
+pub(crate) use chance::{random_below, random_text};
 pub(crate) use lists::sort_values;
+pub(crate) use passwords::hashed;
 pub(crate) use times::zone_offset;
 
 use super::calls::{Args, Call, bind, named, unknown};

@@ -29,12 +29,18 @@ fn password_hash(call: &mut Call<'_, '_>) -> Res<Val> {
         return Err(format!("a salt cannot hold {bad:?}").into());
     }
     let rounds = call.given(3).cloned();
-    let hashed = match kind.as_str() {
-        "sha512" | "sha512_crypt" => sha_crypt::<Sha512>(&password, &salt, self::rounds(rounds.as_ref(), 656_000)?, "6", &ORDER_512),
-        "sha256" | "sha256_crypt" => sha_crypt::<Sha256>(&password, &salt, self::rounds(rounds.as_ref(), 535_000)?, "5", &ORDER_256),
-        other => return Err(format!("`{other}` is not supported; sha512 and sha256 are").into()),
-    };
-    Ok(Val::text_of(hashed, true))
+    let rounds = self::rounds(rounds.as_ref(), 0)?;
+    Ok(Val::text_of(hashed(&password, &kind, &salt, rounds)?, true))
+}
+
+/// A password in the form that `kind` names; with 0 rounds, as many as passlib takes.
+pub(crate) fn hashed(password: &str, kind: &str, salt: &str, rounds: u64) -> Result<String, String> {
+    let or = |default: u64| if rounds == 0 { default } else { rounds };
+    match kind {
+        "sha512" | "sha512_crypt" => Ok(sha_crypt::<Sha512>(password, salt, or(656_000), "6", &ORDER_512)),
+        "sha256" | "sha256_crypt" => Ok(sha_crypt::<Sha256>(password, salt, or(535_000), "5", &ORDER_256)),
+        other => Err(format!("`{other}` is not supported; sha512 and sha256 are")),
+    }
 }
 
 /// The order in which bytes of the digest are written, three at a time; 255 stands for none.

@@ -229,6 +229,9 @@ fn strip_tags(text: &str) -> String {
 
 fn split(call: &mut Call<'_, '_>) -> Res<Val> {
     let text = call.text()?;
+    if let Some(other) = call.given(0).filter(|separator| separator.as_str().is_none()) {
+        return Err(format!("must be str or None, not {}", other.kind()).into());
+    }
     let separator = call.given(0).map(Val::to_text);
     if separator.as_ref().is_some_and(|separator| separator.is_empty()) {
         return Err("empty separator".into());

@@ -50,9 +50,9 @@ pub(crate) fn yaml_text(value: &Value, layout: &Layout) -> String {
             writer.write_indent();
         }
     }
-    let is_plain = writer.node(value, Place::Root);
+    writer.node(value, Place::Root);
     writer.write_indent();
-    if layout.ends_explicitly || is_plain {
+    if layout.ends_explicitly {
         writer.indicator("...", true, false, false);
         writer.write_indent();
     }
@@ -134,8 +134,7 @@ impl Writer<'_> {
         }
     }
 
-    /// Writes one value; the answer is whether the text ends with a scalar that nothing closes.
-    fn node(&mut self, value: &Value, place: Place) -> bool {
+    fn node(&mut self, value: &Value, place: Place) {
         match value {
             Value::List(items) if self.flow_level > 0 || self.is_flow(value) => self.flow_list(items),
             Value::List(items) => {
@@ -152,9 +151,8 @@ impl Writer<'_> {
                 let entries = self.sorted(entries);
                 if self.flow_level > 0 || self.is_flow(value) { self.flow_map(&entries) } else { self.block_map(&entries) }
             }
-            scalar => return self.scalar(&scalar_text(scalar), matches!(scalar, Value::String(_) | Value::Template(_)), place),
+            scalar => self.scalar(&scalar_text(scalar), matches!(scalar, Value::String(_) | Value::Template(_)), place),
         }
-        false
     }
 
     fn sorted<'v>(&self, entries: &'v crate::value::Map) -> Vec<(&'v Key, &'v Value)> {
@@ -242,7 +240,7 @@ impl Writer<'_> {
         }
     }
 
-    fn scalar(&mut self, text: &str, is_text: bool, place: Place) -> bool {
+    fn scalar(&mut self, text: &str, is_text: bool, place: Place) {
         let analysis = Analysis::of(text, self.layout.is_unicode);
         let is_key = place == Place::SimpleKey;
         let chars: Vec<char> = text.chars().collect();
@@ -256,7 +254,6 @@ impl Writer<'_> {
             Quotes::Double => self.double_quoted(&chars, !is_key),
         }
         self.indent = before;
-        style == Quotes::None && place == Place::Root
     }
 
     fn style(&self, text: &str, is_text: bool, analysis: &Analysis, is_key: bool) -> Quotes {
@@ -513,7 +510,6 @@ fn is_unprintable(c: char, is_unicode: bool) -> bool {
         return false;
     }
     let is_letter = c == '\u{85}'
-        || (('\u{a0}'..='\u{d7ff}').contains(&c) || ('\u{e000}'..='\u{fffd}').contains(&c) || ('\u{10000}'..'\u{10ffff}').contains(&c))
-            && c != '\u{feff}';
+        || (('\u{a0}'..='\u{d7ff}').contains(&c) || ('\u{e000}'..='\u{fffd}').contains(&c)) && c != '\u{feff}';
     !is_letter || !is_unicode
 }

@@ -3,6 +3,8 @@
 mod environment;
 mod files;
 mod lists;
+mod passwords;
+mod records;
 
 pub(crate) use files::glob;
 
@@ -33,8 +35,8 @@ const fn row(name: &'static str, doc: &'static str, run: fn(&mut Asked<'_, '_>) 
     Lookup { name, doc, run }
 }
 
-fn tables() -> [&'static [Lookup]; 3] {
-    [environment::LOOKUPS, files::LOOKUPS, lists::LOOKUPS]
+fn tables() -> [&'static [Lookup]; 5] {
+    [environment::LOOKUPS, files::LOOKUPS, lists::LOOKUPS, passwords::LOOKUPS, records::LOOKUPS]
 }
 
 pub(crate) fn find(name: &str) -> Option<&'static Lookup> {

@@ -58,10 +58,14 @@ pub(super) fn template_tokens(text: &str, style: &Style) -> Result<Vec<Lexed>, S
 /// Tokens of a bare expression.
 pub(super) fn expression_tokens(text: &str, style: &Style) -> Result<Vec<Lexed>, SyntaxError> {
     let mut lexer = Lexer { text, position: 0, style, tokens: Vec::new() };
+    let mut open = Vec::new();
     while lexer.skip_space() {
-        lexer.token(&mut Vec::new())?;
+        lexer.token(&mut open)?;
     }
-    Ok(lexer.finish())
+    match open.last() {
+        Some((_, bracket_at)) => lexer.fail(*bracket_at, "this bracket is never closed"),
+        None => Ok(lexer.finish()),
+    }
 }
 
 impl<'t> Lexer<'t> {
