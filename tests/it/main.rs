@@ -1,5 +1,7 @@
 //! What a user sees, tested from outside: one binary, one file a topic.
 
+mod fake_host;
+mod modules;
 mod remote;
 mod inventory;
 mod connection;
