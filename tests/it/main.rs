@@ -3,4 +3,5 @@
 mod remote;
 mod inventory;
 mod connection;
+mod modules;
 mod terraform;
