@@ -18,6 +18,8 @@ pub mod event;
 #[cfg(feature = "control")]
 pub mod yaml;
 #[cfg(feature = "control")]
+pub mod template;
+#[cfg(feature = "control")]
 pub mod inventory;
 #[cfg(feature = "control")]
 pub mod playbook;
@@ -27,6 +29,8 @@ pub mod vars;
 // Floor 4: decisions.
 #[cfg(feature = "control")]
 pub mod strategy;
+#[cfg(feature = "control")]
+pub mod rollout;
 
 // Floor 5: hands.
 #[cfg(feature = "control")]
@@ -35,6 +39,10 @@ pub mod actions;
 pub mod connection;
 #[cfg(feature = "control")]
 pub mod report;
+
+// Floor 6: the driver.
+#[cfg(feature = "control")]
+pub mod engine;
 
 // Floor 7: the door.
 #[cfg(feature = "control")]

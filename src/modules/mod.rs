@@ -28,6 +28,7 @@ mod command;
 mod copy;
 mod dnf;
 mod docker;
+mod facts;
 mod fetch;
 mod file;
 mod get_url;
@@ -38,6 +39,7 @@ mod package;
 mod ping;
 mod script;
 mod service;
+mod setup;
 mod shell;
 mod slurp;
 mod stat;
@@ -243,6 +245,7 @@ pub static MODULES: &[&Module] = &[
     &ping::MODULE,
     &script::MODULE,
     &service::MODULE,
+    &setup::MODULE,
     &shell::MODULE,
     &slurp::MODULE,
     &stat::MODULE,

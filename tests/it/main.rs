@@ -3,5 +3,8 @@
 mod remote;
 mod inventory;
 mod connection;
+#[path = "../model/mod.rs"]
+mod model;
 mod modules;
 mod terraform;
+mod template;

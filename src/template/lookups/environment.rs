@@ -1,0 +1,101 @@
+//! Lookups of variables, settings and this machine.
+
+use super::{Asked, Lookup, row};
+use crate::template::failure::{Problem, Res, fault};
+use crate::template::runtime::{Val, from_value};
+
+pub(super) const LOOKUPS: &[Lookup] = &[
+    row("env", "an environment variable of this machine", env),
+    row("vars", "a variable by a name that is put together", vars),
+    row("varnames", "the names of variables that a pattern matches", varnames),
+    row("config", "a setting", config),
+    row("pipe", "what a command on this machine prints", pipe),
+    row("lines", "the lines that a command on this machine prints", lines),
+    row("inventory_hostnames", "the hosts that a pattern selects", hostnames),
+    row("url", "what a web server answers", url),
+];
+
+fn env(asked: &mut Asked<'_, '_>) -> Res<Vec<Val>> {
+    let default = asked.option("default").cloned();
+    let names = asked.texts()?;
+    let value = |name: &String| {
+        let name = name.split_whitespace().next().unwrap_or("");
+        match (asked.eval.world.environment(name), &default) {
+            (Some(value), _) => Ok(Val::from(value)),
+            (None, Some(default)) => Ok(default.clone()),
+            (None, None) => Ok(Val::from("")),
+        }
+    };
+    names.iter().map(value).collect()
+}
+
+fn vars(asked: &mut Asked<'_, '_>) -> Res<Vec<Val>> {
+    let default = asked.option("default").cloned();
+    let names = asked.texts()?;
+    let mut values = Vec::new();
+    for name in names {
+        values.push(match (asked.eval.variable(&name)?, &default) {
+            (Some(value), _) => value,
+            (None, Some(default)) => default.clone(),
+            (None, None) => {
+                let known = asked.eval.scope.names();
+                let closest = crate::diag::closest(&name, known.iter().map(String::as_str)).map(str::to_owned);
+                return Err(fault(Problem::Undefined { name, closest }));
+            }
+        });
+    }
+    Ok(values)
+}
+
+fn varnames(asked: &mut Asked<'_, '_>) -> Res<Vec<Val>> {
+    let mut known = asked.eval.scope.names();
+    known.sort();
+    let mut found = Vec::new();
+    for pattern in asked.texts()? {
+        let regex = crate::template::filters::regex::compile(&pattern, false, false)?;
+        for name in &known {
+            if regex.is_match(name).map_err(|error| crate::template::filters::regex::failed(&error))? {
+                found.push(Val::from(name.as_str()));
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn config(asked: &mut Asked<'_, '_>) -> Res<Vec<Val>> {
+    let names = asked.texts()?;
+    names
+        .iter()
+        .map(|name| match asked.eval.world.setting(name) {
+            Some(value) => Ok(from_value(&value)),
+            None => Err(format!("Unable to find setting {name}").into()),
+        })
+        .collect()
+}
+
+fn pipe(asked: &mut Asked<'_, '_>) -> Res<Vec<Val>> {
+    let commands = asked.texts()?;
+    let output = |command: &String| {
+        let output = asked.eval.world.run(command)?;
+        Ok(Val::from(String::from_utf8_lossy(&output).trim_end().to_owned()))
+    };
+    commands.iter().map(output).collect()
+}
+
+fn lines(asked: &mut Asked<'_, '_>) -> Res<Vec<Val>> {
+    let mut lines = Vec::new();
+    for command in asked.texts()? {
+        let output = asked.eval.world.run(&command)?;
+        lines.extend(String::from_utf8_lossy(&output).lines().map(Val::from));
+    }
+    Ok(lines)
+}
+
+fn hostnames(asked: &mut Asked<'_, '_>) -> Res<Vec<Val>> {
+    let patterns = asked.texts()?.join(",");
+    Ok(asked.eval.world.hosts(&patterns)?.into_iter().map(Val::from).collect())
+}
+
+fn url(_asked: &mut Asked<'_, '_>) -> Res<Vec<Val>> {
+    Err("the url lookup is not there yet; the `uri` module with `delegate_to: localhost` does the same".into())
+}
