@@ -132,7 +132,10 @@ fn connection_kind(args: &RunArgs, config: &Config, found: &mut Vec<Diagnostic>)
     let kind = args.connection.connection.clone().or_else(|| config.text("connection").map(str::to_owned))?;
     if connection::kind(&kind).is_none() {
         let known: Vec<&str> = connection::KINDS.iter().map(|(name, _)| *name).collect();
-        found.push(Diagnostic::error("unknown-connection", format!("there is no connection `{kind}`")).help(format!("known are {}", known.join(", "))));
+        found.push(
+            Diagnostic::error("unknown-connection", format!("there is no connection `{kind}`"))
+                .help(format!("known are {}", known.join(", "))),
+        );
     }
     Some(kind)
 }
@@ -192,7 +195,8 @@ fn with_playbook(inventory: Inventory, sources: &Sources, args: &RunArgs, found:
 fn check_limit(inventory: &Inventory, args: &RunArgs, found: &mut Vec<Diagnostic>) {
     let Some(limit) = limit(&args.limit).filter(|_| !inventory.hosts.is_empty()) else { return };
     let selection = inventory.select_within("all", Span::NOWHERE, Some(&limit));
-    let is_empty = selection.hosts.is_empty() && inventory.select_within("localhost", Span::NOWHERE, Some(&limit)).hosts.is_empty();
+    let is_empty =
+        selection.hosts.is_empty() && inventory.select_within("localhost", Span::NOWHERE, Some(&limit)).hosts.is_empty();
     if is_empty {
         let near = selection.diagnostics.iter().find_map(|found| found.help.first()).cloned();
         let diagnostic = Diagnostic::error("empty-limit", format!("`--limit {limit}` leaves no host"));

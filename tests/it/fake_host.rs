@@ -109,8 +109,23 @@ impl World {
 
     fn entry(&mut self, kind: &str) -> Entry {
         self.inodes += 1;
-        let mode = if kind == "directory" { 0o755 } else if kind == "link" { 0o777 } else { 0o644 };
-        Entry { kind: kind.into(), content: Vec::new(), target: String::new(), mode, uid: self.uid, gid: 0, mtime: self.now, inode: self.inodes }
+        let mode = if kind == "directory" {
+            0o755
+        } else if kind == "link" {
+            0o777
+        } else {
+            0o644
+        };
+        Entry {
+            kind: kind.into(),
+            content: Vec::new(),
+            target: String::new(),
+            mode,
+            uid: self.uid,
+            gid: 0,
+            mtime: self.now,
+            inode: self.inodes,
+        }
     }
 
     /// A text is a file; null removes; a mapping says more.
@@ -122,12 +137,15 @@ impl World {
         self.parents(path);
         let mut entry = match said {
             Value::Map(_) => {
-                let kind = text(said, "kind").unwrap_or_else(|| if said.get("link").is_some() { "link".into() } else { "file".into() });
+                let kind =
+                    text(said, "kind").unwrap_or_else(|| if said.get("link").is_some() { "link".into() } else { "file".into() });
                 self.entry(&kind)
             }
             _ => self.entry("file"),
         };
-        entry.content = text(said, "content").unwrap_or_else(|| if said.as_map().is_some() { String::new() } else { line_of(said) }).into_bytes();
+        entry.content = text(said, "content")
+            .unwrap_or_else(|| if said.as_map().is_some() { String::new() } else { line_of(said) })
+            .into_bytes();
         entry.target = text(said, "link").unwrap_or_default();
         entry.mode = said.get("mode").map_or(entry.mode, mode_of);
         entry.uid = number(said, "uid").unwrap_or(entry.uid);
@@ -174,7 +192,9 @@ impl World {
         let mut path = clean(path);
         for _ in 0..20 {
             let ends = path.match_indices('/').map(|(at, _)| at).filter(|at| *at > 0).chain([path.len()]);
-            let link = ends.map(|end| path[..end].to_owned()).find(|head| self.files.get(head).is_some_and(|entry| entry.kind == "link"));
+            let link = ends
+                .map(|end| path[..end].to_owned())
+                .find(|head| self.files.get(head).is_some_and(|entry| entry.kind == "link"));
             let Some(head) = link else { break };
             let target = &self.files[&head].target;
             let dir = head.rsplit_once('/').map_or("", |(dir, _)| dir);
@@ -232,7 +252,10 @@ impl FakeHost {
     pub fn new(said: &Value) -> FakeHost {
         let mut world = World { now: 1_700_000_000.0, ..World::default() };
         world.parents("/etc/passwd");
-        for (path, content) in [("/etc/passwd", "root:x:0:0:root:/root:/bin/bash\nweb:x:33:33:web:/var/www:/bin/sh\n"), ("/etc/group", "root:x:0:\nweb:x:33:\n")] {
+        for (path, content) in [
+            ("/etc/passwd", "root:x:0:0:root:/root:/bin/bash\nweb:x:33:33:web:/var/www:/bin/sh\n"),
+            ("/etc/group", "root:x:0:\nweb:x:33:\n"),
+        ] {
             world.file(path, &Value::from(content));
         }
         world.env.insert("HOME".into(), "/root".into());
@@ -333,7 +356,11 @@ impl Look for FakeHost {
             return Err(io::ErrorKind::NotFound.into());
         }
         let prefix = if dir == "/" { dir } else { format!("{dir}/") };
-        let names = world.files.keys().filter_map(|path| path.strip_prefix(&prefix)).filter(|name| !name.is_empty() && !name.contains('/'));
+        let names = world
+            .files
+            .keys()
+            .filter_map(|path| path.strip_prefix(&prefix))
+            .filter(|name| !name.is_empty() && !name.contains('/'));
         Ok(names.map(str::to_owned).collect())
     }
 
@@ -503,7 +530,13 @@ impl FakeHost {
 
     fn asked(&self, request: &HttpRequest, accept: &[u16]) -> Result<Done, Failure> {
         let key = format!("{} {}", request.method, request.url);
-        let script = self.world.borrow().http.get(&key).cloned().ok_or_else(|| Failure::new(format!("the case has no answer to `{key}`")))?;
+        let script = self
+            .world
+            .borrow()
+            .http
+            .get(&key)
+            .cloned()
+            .ok_or_else(|| Failure::new(format!("the case has no answer to `{key}`")))?;
         let reply = reply_of(&script, &request.url);
         let mut values = Map::new();
         values.insert("status".into(), u32::from(reply.status).into());
@@ -520,10 +553,18 @@ impl FakeHost {
 
     fn downloaded(&self, request: &HttpRequest, write: &Write) -> Result<Done, Failure> {
         let key = format!("{} {}", request.method, request.url);
-        let script = self.world.borrow().http.get(&key).cloned().ok_or_else(|| Failure::new(format!("the case has no answer to `{key}`")))?;
+        let script = self
+            .world
+            .borrow()
+            .http
+            .get(&key)
+            .cloned()
+            .ok_or_else(|| Failure::new(format!("the case has no answer to `{key}`")))?;
         let reply = reply_of(&script, &request.url);
         if reply.status >= 400 {
-            return Err(Failure::new(format!("Request failed: HTTP Error {}", reply.status)).with("status_code", u32::from(reply.status)));
+            return Err(
+                Failure::new(format!("Request failed: HTTP Error {}", reply.status)).with("status_code", u32::from(reply.status))
+            );
         }
         let is_same = self.content(&write.path).is_some_and(|old| old == reply.text());
         let mut done = if is_same { Done::default() } else { self.write(write, reply.body.clone())? };
