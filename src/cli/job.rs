@@ -111,7 +111,7 @@ fn options(args: &RunArgs, config: &Config, extra: Map, found: &mut Vec<Diagnost
         verbosity,
         extra,
         remote_user: connection.user.clone().or_else(|| config.text("remote_user").map(str::to_owned)),
-        key_file: connection.private_key.clone().map(home_expanded).or_else(|| config.path("private_key_file")),
+        key_file: connection.private_key.as_deref().map(home_expanded).or_else(|| config.path("private_key_file")),
         become_it: args.escalation.become_it || config.is("become"),
         become_user: args.escalation.become_user.clone().or_else(|| config.text("become_user").map(str::to_owned)),
         become_method: args.escalation.become_method.clone().or_else(|| config.text("become_method").map(str::to_owned)),
@@ -169,8 +169,8 @@ fn tags(given: &[String], config: &Config, setting: &str) -> Vec<String> {
     if words.is_empty() { config.texts(setting) } else { words }
 }
 
-fn home_expanded(path: PathBuf) -> PathBuf {
-    path.to_str().map_or_else(|| path.clone(), |text| expanded(text, std::env::home_dir().as_deref()))
+fn home_expanded(path: &Path) -> PathBuf {
+    path.to_str().map_or_else(|| path.to_owned(), |text| expanded(text, std::env::home_dir().as_deref()))
 }
 
 fn roles_path(config: &Config) -> Vec<PathBuf> {

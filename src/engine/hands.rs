@@ -107,7 +107,7 @@ fn environment(work: &Work, frame: &Frame<'_>) -> Result<Vec<(String, String)>, 
         for map in maps {
             match map {
                 Value::Map(map) => {
-                    all.extend(map.iter().map(|(key, value)| (key.to_string(), value.to_text().as_str().to_owned())))
+                    all.extend(map.iter().map(|(key, value)| (key.to_string(), value.to_text().as_str().to_owned())));
                 }
                 Value::Null => {}
                 other if other.to_text().is_empty() => {}

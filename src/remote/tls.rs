@@ -73,7 +73,7 @@ fn curl(host: &Host, request: &HttpRequest, head: &[u8], idle: Duration) -> Resu
     } else {
         command.arg("--suppress-connect-headers");
     }
-    talk(host, command, Said { first: config.as_bytes(), then: &[], is_all: true }, idle, body)
+    talk(host, command, &Said { first: config.as_bytes(), then: &[], is_all: true }, idle, body)
 }
 
 fn openssl(host: &Host, request: &HttpRequest, target: &Target, head: &[u8], idle: Duration) -> Result<Box<dyn Read>, Failure> {
@@ -88,7 +88,7 @@ fn openssl(host: &Host, request: &HttpRequest, target: &Target, head: &[u8], idl
     if let Some(path) = &request.ca_path {
         command.args(["-CAfile", path]);
     }
-    talk(host, command, Said { first: head, then: &request.body, is_all: false }, idle, None)
+    talk(host, command, &Said { first: head, then: &request.body, is_all: false }, idle, None)
 }
 
 /// What a program is told.
@@ -99,7 +99,7 @@ struct Said<'a> {
     is_all: bool,
 }
 
-fn talk(host: &Host, mut command: Command, said: Said<'_>, idle: Duration, body: Option<Body>) -> Result<Box<dyn Read>, Failure> {
+fn talk(host: &Host, mut command: Command, said: &Said<'_>, idle: Duration, body: Option<Body>) -> Result<Box<dyn Read>, Failure> {
     command.envs(host.env.iter().map(|(name, value)| (name, value)));
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
     let mut child = command.spawn().map_err(|error| Failure::io("cannot run a program for https", &error))?;
