@@ -38,6 +38,8 @@ pub mod actions;
 #[cfg(feature = "control")]
 pub mod connection;
 #[cfg(feature = "control")]
+pub mod balancer;
+#[cfg(feature = "control")]
 pub mod report;
 
 // Floor 6: the driver.
@@ -47,3 +49,5 @@ pub mod engine;
 // Floor 7: the door.
 #[cfg(feature = "control")]
 pub mod lab;
+#[cfg(feature = "control")]
+pub mod cli;

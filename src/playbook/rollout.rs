@@ -28,13 +28,13 @@ pub struct RolloutSpec {
     pub on_failure: OnFailure,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct BalancerSpec {
     pub kind: String,
     /// The application's port on the hosts.
     pub port: u16,
-    /// What the driver needs, by name (`host`, `socket`, `backend`, `target_group`).
-    pub settings: Vec<(String, String)>,
+    /// Everything that was said about it, for its driver.
+    pub options: Map,
 }
 
 /// The fewest healthy targets at any time.
@@ -189,13 +189,8 @@ impl BalancerSpec {
         let kind = map.get("kind").map(Value::to_text).unwrap_or_default().to_string();
         let port = map.get("port").and_then(Value::to_int).unwrap_or(0);
         let port = u16::try_from(port).map_err(|_| format!("`balancer.port` is a port, not `{port}`"))?;
-        let settings = map.iter().filter(|(key, value)| !value.is_null() && !matches!(key.as_str(), Some("kind" | "port")));
-        let settings = settings.map(|(key, value)| (key.to_string(), value.to_text().as_str().to_owned())).collect();
-        Ok(BalancerSpec { kind, port, settings })
-    }
-
-    pub fn get(&self, name: &str) -> Option<&str> {
-        self.settings.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+        let options = map.iter().filter(|(_, value)| !value.is_null()).map(|(key, value)| (key.clone(), value.clone())).collect();
+        Ok(BalancerSpec { kind, port, options })
     }
 }
 

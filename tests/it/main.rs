@@ -8,5 +8,6 @@ mod inventory;
 mod connection;
 #[path = "../model/mod.rs"]
 mod model;
+mod balancer;
 mod terraform;
 mod template;
