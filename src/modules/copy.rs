@@ -80,7 +80,7 @@ fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
     if !args.bool("remote_src") {
         return Err(Failure::new("the control side has not sent the contents"));
     }
-    task.copy_on_host(dest)
+    task.plan_on_host(dest)
 }
 
 /// One entry of `_files`.
@@ -111,7 +111,7 @@ impl Task<'_> {
         matches!(self.look.stat(path, true), Ok(Some(found)) if found.kind == "directory")
     }
 
-    fn copy_on_host(mut self, dest: &str) -> Result<Plan, Failure> {
+    fn plan_on_host(mut self, dest: &str) -> Result<Plan, Failure> {
         let src = self.args.required("src")?;
         let Some(found) = self.stat(src, true)? else {
             return Err(Failure::new(format!("Source {src} not found")));

@@ -10,15 +10,15 @@ use std::io;
 use std::time::Duration;
 
 #[derive(Clone, Debug, PartialEq)]
-pub struct Entry {
-    pub kind: String,
-    pub content: Vec<u8>,
-    pub target: String,
-    pub mode: u32,
-    pub uid: u32,
-    pub gid: u32,
-    pub mtime: f64,
-    pub inode: u64,
+pub(crate) struct Entry {
+    pub(crate) kind: String,
+    pub(crate) content: Vec<u8>,
+    pub(crate) target: String,
+    pub(crate) mode: u32,
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+    pub(crate) mtime: f64,
+    pub(crate) inode: u64,
 }
 
 /// A program's or a server's scripted answer, and how the host is afterwards.
@@ -42,15 +42,15 @@ struct World {
 }
 
 #[derive(Debug)]
-pub struct FakeHost {
+pub(crate) struct FakeHost {
     world: RefCell<World>,
-    pub check: bool,
-    pub diff: bool,
+    pub(crate) check: bool,
+    pub(crate) diff: bool,
     /// Lines for people who wait.
-    pub said: RefCell<Vec<String>>,
+    pub(crate) said: RefCell<Vec<String>>,
 }
 
-pub fn hash(bytes: &[u8]) -> String {
+pub(crate) fn hash(bytes: &[u8]) -> String {
     sha2::Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
@@ -249,7 +249,7 @@ fn reply_of(script: &Script, url: &str) -> HttpReply {
 }
 
 impl FakeHost {
-    pub fn new(said: &Value) -> FakeHost {
+    pub(crate) fn new(said: &Value) -> FakeHost {
         let mut world = World { now: 1_700_000_000.0, ..World::default() };
         world.parents("/etc/passwd");
         for (path, content) in [
@@ -266,12 +266,12 @@ impl FakeHost {
         FakeHost { world: RefCell::new(world), check: false, diff: false, said: RefCell::default() }
     }
 
-    pub fn content(&self, path: &str) -> Option<String> {
+    pub(crate) fn content(&self, path: &str) -> Option<String> {
         let world = self.world.borrow();
         world.found(path, true).map(|entry| String::from_utf8_lossy(&entry.content).into_owned())
     }
 
-    pub fn entry(&self, path: &str) -> Option<Entry> {
+    pub(crate) fn entry(&self, path: &str) -> Option<Entry> {
         self.world.borrow().found(path, false).cloned()
     }
 
