@@ -28,10 +28,15 @@ fn open(options: &Map, tools: Tools) -> Result<Box<dyn Balancer>, BalancerError>
 }
 
 /// One backend of an HAProxy.
-#[derive(Debug)]
 pub struct HaProxy {
     backend: String,
     socket: Arc<dyn Socket>,
+}
+
+impl std::fmt::Debug for HaProxy {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("HaProxy").field("backend", &self.backend).finish_non_exhaustive()
+    }
 }
 
 impl HaProxy {
