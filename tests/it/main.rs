@@ -6,5 +6,6 @@ mod connection;
 #[path = "../model/mod.rs"]
 mod model;
 mod balancer;
+mod docker;
 mod terraform;
 mod template;
