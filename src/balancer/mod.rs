@@ -108,8 +108,11 @@ pub struct Driver {
     pub kind: &'static str,
     pub summary: &'static str,
     pub options: &'static [Setting],
-    pub open: fn(&Map, Tools) -> Result<Box<dyn Balancer>, BalancerError>,
+    pub open: Open,
 }
+
+/// Options checked, defaults filled in.
+pub type Open = fn(&Map, Tools) -> Result<Box<dyn Balancer>, BalancerError>;
 
 /// One option of a driver.
 #[derive(Clone, Copy, Debug)]
