@@ -11,5 +11,8 @@ mod modules;
 mod order;
 mod remote;
 mod system_modules;
+mod balancer;
+mod docker;
+mod terraform;
 mod template;
 mod terraform;
