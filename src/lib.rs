@@ -38,6 +38,8 @@ pub mod actions;
 #[cfg(feature = "control")]
 pub mod connection;
 #[cfg(feature = "control")]
+pub mod balancer;
+#[cfg(feature = "control")]
 pub mod report;
 
 // Floor 6: the driver.

@@ -5,6 +5,7 @@ mod inventory;
 mod connection;
 #[path = "../model/mod.rs"]
 mod model;
+mod balancer;
 mod modules;
 mod terraform;
 mod template;

@@ -135,14 +135,15 @@ fn run(module: &Module, given: &Map, fake: &Fake, is_check: bool) -> Result<(Vec
         lines.extend(plan.changes.iter().map(|change| line(&change.act)));
         diff.extend(plan.changes.iter().filter_map(difference));
         values = plan.values.clone();
-        changed |= plan.changed.unwrap_or(!plan.changes.is_empty());
         if let Some(reason) = plan.skipped {
             values.insert("skipped".into(), reason.into());
         }
         if is_check {
+            changed = plan.changed.unwrap_or(!plan.changes.is_empty());
             break;
         }
         let dones = plan.changes.iter().map(|change| fake.perform(&change.act)).collect::<Result<Vec<Done>, Failure>>()?;
+        changed |= plan.changed.unwrap_or_else(|| dones.iter().any(|done| done.changed.unwrap_or(true)));
         done.extend(dones);
         if !plan.again || plan.changes.is_empty() {
             break;

@@ -30,7 +30,12 @@ impl Front {
             Arc::new(AdminSocket { run: run.clone(), play: play.clone(), host, socket }) as Arc<dyn Socket>
         });
         let tools = Tools { socket, targets: play.hosts.clone() };
-        let balancer = balancer::open(&spec.balancer.options, tools).map_err(|error| Box::new(error.explain().at(span, "in this rollout")))?;
+        // A playbook that serves several kinds says everything; misspelt settings were found before the run.
+        let mut options = spec.balancer.options.clone();
+        if let Some(driver) = balancer::find(&spec.balancer.kind) {
+            options.retain(|name, _| name.as_str() == Some("kind") || driver.options.iter().any(|option| Some(option.name) == name.as_str()));
+        }
+        let balancer = balancer::open(&options, tools).map_err(|error| Box::new(error.explain().at(span, "in this rollout")))?;
         Ok(Front { balancer })
     }
 
@@ -86,6 +91,12 @@ struct AdminSocket {
     play: Arc<PlayRun>,
     host: String,
     socket: String,
+}
+
+impl std::fmt::Debug for AdminSocket {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "{} on {}", self.socket, self.host)
+    }
 }
 
 impl Socket for AdminSocket {

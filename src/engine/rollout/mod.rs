@@ -197,17 +197,16 @@ impl Driver {
             // Interrupts are the core's business: a stage that was begun is finished.
             let (_keep, mut never) = mpsc::channel(1);
             let end = stage.drive(&mut never).await;
-            for (ask, host) in asks.into_iter().zip(hosts) {
-                let answer = match (end.failed.contains(&host), end.unreachable.contains(&host)) {
-                    (true, _) => Answer::Failed,
-                    (_, true) => Answer::Lost,
-                    (false, false) => Answer::Ok,
-                };
-                if answer != Answer::Ok {
-                    steps.note_failed_tasks(ask).await;
-                }
-                let _ = inputs.send(Input::Answered(ask, answer));
+            let answer = |host: &String| match (end.failed.contains(host), end.unreachable.contains(host)) {
+                (true, _) => Answer::Failed,
+                (_, true) => Answer::Lost,
+                (false, false) => Answer::Ok,
+            };
+            let answers: Vec<(Ask, Answer)> = asks.into_iter().zip(hosts.iter().map(answer)).collect();
+            for (ask, _) in answers.iter().filter(|(_, answer)| *answer != Answer::Ok) {
+                steps.explain_tasks(*ask).await;
             }
+            answers.into_iter().for_each(|(ask, answer)| drop(inputs.send(Input::Answered(ask, answer))));
         });
     }
 

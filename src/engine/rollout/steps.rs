@@ -275,10 +275,11 @@ impl Steps {
         locked(&self.notes).insert(host, text);
     }
 
-    /// A failed task has been shown already; the container's last words have not.
-    pub(super) async fn note_failed_tasks(&self, ask: Ask) {
-        let problem = Problem::new(format!("a task failed on `{}`", self.name(ask.host)));
-        self.fail(ask, &problem).await;
+    /// A failed task has been shown already; what is true now, and the container's last words, have not.
+    pub(super) async fn explain_tasks(&self, ask: Ask) {
+        if ask.step != Step::Prepare {
+            self.fail(ask, &Problem::new(format!("a task failed on `{}`", self.name(ask.host)))).await;
+        }
     }
 
     /// Tells people, with the last probe's answer and the container's last lines.

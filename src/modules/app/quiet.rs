@@ -6,8 +6,8 @@
 //! What counts as traffic, for connections to the app's port from any peer that is not in `ignore` (the container's own
 //! loopback is always ignored: that is its own health check):
 //! - **open**: one that is established, or half-closed by its peer, for longer than `probe_max` seconds. A request that takes its time
-//!   is such a connection; so is an idle keep-alive connection, which cannot be told from one by looking at it. A balancer that has been
-//!   told to drain closes those by itself, or the app's own keep-alive limit does: they cost seconds, never a request.
+//!   is such a connection; so is an idle keep-alive connection, which cannot be told from one by looking at it. HAProxy closes those
+//!   when the server goes from `drain` to `maint`; elsewhere the app's own keep-alive limit does: they cost seconds, never a request.
 //! - **new**: more accepted connections within the quiet time than probes explain: one for each `probe_every` seconds and prober, and
 //!   one more for the edge of the window; likewise for the container's own health check, whose interval Docker knows.
 //!
