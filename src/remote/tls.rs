@@ -14,7 +14,13 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 /// Sends a request (its `head`, then its body) and answers with what the server says, byte for byte.
-pub(super) fn open(host: &Host, request: &HttpRequest, target: &Target, head: &[u8], idle: Duration) -> Result<Box<dyn Read>, Failure> {
+pub(super) fn open(
+    host: &Host,
+    request: &HttpRequest,
+    target: &Target,
+    head: &[u8],
+    idle: Duration,
+) -> Result<Box<dyn Read>, Failure> {
     if host.which("curl").is_some() {
         return curl(host, request, head, idle);
     }

@@ -1,11 +1,14 @@
 //! What a user sees, tested from outside: one binary, one file a topic.
 
-mod remote;
-mod inventory;
+mod balancer;
 mod connection;
+mod fake_host;
+mod inventory;
 #[path = "../model/mod.rs"]
 mod model;
-mod balancer;
 mod modules;
-mod terraform;
+mod order;
+mod remote;
+mod system_modules;
 mod template;
+mod terraform;
