@@ -105,12 +105,12 @@ impl Fake {
             Act::Http { request, .. } => return self.http(request).map(|reply| done(&reply)),
             Act::Download { request, write, .. } => {
                 let reply = self.http(request)?;
-                let content = Content::Bytes(reply.body.clone());
-                self.write(&Write { content, ..(**write).clone() });
-                return Ok(Done {
-                    values: Map::from_iter([("status_code".into(), 200.into()), ("msg".into(), "OK".into())]),
-                    changed: None,
-                });
+                let status = ("status_code".into(), u32::from(reply.status).into());
+                let is_new = reply.status == 200 && self.read(&write.path).ok().as_ref() != Some(&reply.body);
+                if is_new {
+                    self.write(&Write { content: Content::Bytes(reply.body), ..(**write).clone() });
+                }
+                return Ok(Done { values: Map::from_iter([status]), changed: Some(is_new) });
             }
             Act::Note => {}
             other => panic!("a case cannot perform {other:?} yet"),
