@@ -49,3 +49,5 @@ pub mod engine;
 // Floor 7: the door.
 #[cfg(feature = "control")]
 pub mod lab;
+#[cfg(feature = "control")]
+pub mod cli;

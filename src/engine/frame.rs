@@ -79,20 +79,21 @@ impl<'a> Frame<'a> {
     }
 
     /// The first condition that does not hold, if any. A list must hold as a whole.
-    pub(crate) fn conditions(&self, condition: &Value) -> Result<Option<Value>, Problem> {
+    /// `written` is where it stands, for what carries no place itself.
+    pub(crate) fn conditions(&self, condition: &Value, written: Span) -> Result<Option<Value>, Problem> {
         let (text, span) = match condition {
             Value::Null => return Ok(None),
             Value::Bool(truth) => return Ok((!truth).then(|| condition.clone())),
             Value::List(items) => {
                 for item in items.iter() {
-                    if let Some(failed) = self.conditions(item)? {
+                    if let Some(failed) = self.conditions(item, Span::NOWHERE)? {
                         return Ok(Some(failed));
                     }
                 }
                 return Ok(None);
             }
             Value::Template(template) => (template.text.clone(), template.span),
-            other => (other.to_text().as_str().to_owned(), Span::NOWHERE),
+            other => (other.to_text().as_str().to_owned(), written),
         };
         let holds = template::condition(&text, span, self, self).map_err(|error| condition_problem(&error, &text))?;
         Ok((!holds).then(|| Value::from(text)))

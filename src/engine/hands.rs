@@ -127,7 +127,7 @@ impl Hands for TaskHands<'_> {
     }
 
     fn condition(&self, condition: &Value) -> Result<bool, Problem> {
-        self.frame.conditions(condition).map(|failed| failed.is_none())
+        self.frame.conditions(condition, self.work.task.span).map(|failed| failed.is_none())
     }
 
     fn template(&self, text: &str, path: &Path, options: &Args) -> Result<String, Problem> {

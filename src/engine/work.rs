@@ -148,7 +148,7 @@ impl Work {
             self.show_item(&verdict, if no_log { Value::from("(censored due to no_log)") } else { label }, no_log);
             all.notify |= tried.notify;
             all.effects.extend(tried.effects);
-            let is_broken = control.get("break_when").is_some_and(|condition| inner.conditions(condition).is_ok_and(|holds| holds.is_none()));
+            let is_broken = control.get("break_when").is_some_and(|condition| inner.conditions(condition, Span::NOWHERE).is_ok_and(|holds| holds.is_none()));
             let is_lost = verdict.is_unreachable;
             verdicts.push(verdict);
             if is_broken || is_lost {
@@ -175,7 +175,7 @@ impl Work {
     /// `None` when the task may run.
     fn holds(&self, frame: &Frame<'_>) -> Result<Option<Verdict>, Problem> {
         for written in self.task.context.gathered("when") {
-            if let Some(condition) = frame.conditions(&written.value)? {
+            if let Some(condition) = frame.conditions(&written.value, written.span)? {
                 return Ok(Some(Verdict::skipped("Conditional result was False", Some(condition))));
             }
         }
@@ -203,7 +203,7 @@ impl Work {
                 tried.verdict.set("attempts", attempt);
             }
             let is_met = match until {
-                Some(until) => self.after(frame, &tried.verdict).conditions(&until.value).map(|holds| holds.is_none()),
+                Some(until) => self.after(frame, &tried.verdict).conditions(&until.value, until.span).map(|holds| holds.is_none()),
                 None => Ok(!tried.verdict.is("failed")),
             };
             let is_met = match is_met {
@@ -276,11 +276,11 @@ impl Work {
             return Ok(());
         }
         if let Some(written) = self.task.own("changed_when") {
-            let holds = self.after(frame, verdict).conditions(&written.value)?.is_none();
+            let holds = self.after(frame, verdict).conditions(&written.value, written.span)?.is_none();
             verdict.set("changed", holds);
         }
         if let Some(written) = self.task.own("failed_when") {
-            let holds = self.after(frame, verdict).conditions(&written.value)?.is_none();
+            let holds = self.after(frame, verdict).conditions(&written.value, written.span)?.is_none();
             verdict.set("failed_when_result", holds);
             verdict.set("failed", holds);
         }

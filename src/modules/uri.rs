@@ -400,7 +400,7 @@ mod tests {
     #[test]
     fn a_file_is_named_after_the_last_part_of_the_path() {
         assert_eq!(file_name("https://host/a/b.tar.gz?x=1"), "b.tar.gz");
-        assert_eq!(file_name("https://host"), "host");
+        assert_eq!(file_name("https://host"), "index.html");
         assert_eq!(file_name("https://host/"), "index.html");
         assert_eq!(file_name("https://host/.."), "index.html");
     }

@@ -13,6 +13,7 @@ mod github;
 mod json;
 mod junit;
 mod paint;
+mod repr;
 mod result;
 mod rollout;
 mod screen;

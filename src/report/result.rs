@@ -37,7 +37,7 @@ impl Shown<'_> {
     fn is_message(&self) -> bool {
         match self.result.get("_ansible_verbose_always").and_then(Value::to_bool) {
             Some(always) => always,
-            None => matches!(self.module, "debug" | "assert") && !self.result.contains_key("skipped") && !self.result.contains_key("censored"),
+            None => self.module == "assert" && (self.result.contains_key("assertion") || self.result.get("failed").and_then(Value::to_bool) == Some(false)),
         }
     }
 
@@ -135,8 +135,9 @@ mod tests {
 
     #[test]
     fn a_message_is_always_shown() {
-        let result = r#"{"msg": {"b": 1, "a": []}, "item": 1, "ansible_loop_var": "item", "changed": false}"#;
+        let result = r#"{"_ansible_verbose_always": true, "msg": {"b": 1, "a": []}, "item": 1, "ansible_loop_var": "item", "changed": false}"#;
         assert_eq!(tail("debug", result, 0), " => {\n    \"msg\": {\n        \"a\": [],\n        \"b\": 1\n    }\n}");
         assert_eq!(tail("assert", r#"{"msg": "x", "_ansible_verbose_always": false}"#, 0), "");
+        assert_eq!(tail("debug", r#"{"msg": "x is undefined"}"#, 0), "");
     }
 }

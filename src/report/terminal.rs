@@ -3,6 +3,7 @@
 use super::delta;
 use super::diagnostic;
 use super::paint::{Ink, Paint, width};
+use super::repr::label;
 use super::result::Shown;
 use super::rollout::Board;
 use super::screen::{Screen, Streams, Window};
@@ -24,6 +25,8 @@ const STARS_MIN: usize = 3;
 #[derive(Clone, Debug, Default)]
 pub struct Style {
     pub paint: Paint,
+    /// For standard error.
+    pub error_paint: Paint,
     pub verbosity: u8,
     /// Standard output is a terminal of this size.
     pub window: Option<Window>,
@@ -190,14 +193,14 @@ impl Page {
         self.tasks.get(&id).map(|task| task.module.clone()).unwrap_or_default()
     }
 
-    fn item(&mut self, host: &str, id: u64, label: &Value, outcome: Outcome, result: &Map) {
+    fn item(&mut self, host: &str, id: u64, item: &Value, outcome: Outcome, result: &Map) {
         self.under(id);
         self.hosts.entry(host.to_owned()).or_default().has_items = true;
         self.show_diffs(host);
         let module = self.module(id);
         let shown = Shown { module: &module, result, verbosity: self.style.verbosity };
         let name = named(host, result);
-        let item = format!("(item={})", label.to_text().as_str());
+        let item = format!("(item={})", label(item));
         let (ink, line) = match outcome {
             Outcome::Ok => (Ink::Ok, format!("ok: [{name}] => {item}{}", shown.tail())),
             Outcome::Changed => (Ink::Changed, format!("changed: [{name}] => {item}{}", shown.tail())),
@@ -254,7 +257,7 @@ impl Page {
         self.screen.say(host, line, Instant::now());
         let is_prompt = self.banner.is_some_and(|id| self.module(id) == "pause");
         if is_prompt {
-            self.screen.out(line);
+            self.screen.err(line);
         } else if self.style.verbosity > 2 {
             self.screen.err(&format!("<{host}> {line}"));
         }
@@ -266,13 +269,13 @@ impl Page {
             return;
         }
         self.explained.push(found.clone());
-        let text = diagnostic::render(std::slice::from_ref(found), &self.style.sources, self.style.paint.color);
+        let text = diagnostic::render(std::slice::from_ref(found), &self.style.sources, self.style.error_paint.color);
         self.screen.err(text.trim_end_matches('\n'));
     }
 
     fn interrupted(&mut self, again: bool) {
         let text = if again { "interrupted again: stopping at once" } else { "interrupted: what has begun is finished, then it stops; once more stops at once" };
-        let text = self.style.paint.ink(Ink::Warning, text);
+        let text = self.style.error_paint.ink(Ink::Warning, text);
         self.screen.err(&text);
     }
 

@@ -27,6 +27,12 @@ impl Eval<'_> {
                 None => None,
             },
             Val::Object(object) => self.object_attribute(object, name, at)?,
+            // The pairs of `groupby` have names.
+            Val::Tuple(pair) if pair.len() == 2 && matches!(pair[1], Val::List(_)) => match &**name {
+                "grouper" => pair.first().cloned(),
+                "list" => pair.get(1).cloned(),
+                _ => None,
+            },
             Val::Int(_) if &**name == "real" => Some(of.clone()),
             _ => None,
         };

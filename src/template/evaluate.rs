@@ -167,7 +167,7 @@ impl<'e> Eval<'e> {
     }
 
     fn render(&mut self, template: &Arc<Template>, label: &str) -> Res<Val> {
-        if let Some(start) = self.rendering.iter().position(|(_, other)| Arc::ptr_eq(other, template) || **other == **template) {
+        if let Some(start) = self.rendering.iter().position(|(_, other)| is_same(other, template)) {
             let mut cycle: Vec<String> = self.rendering[start..].iter().map(|(name, _)| name.clone()).collect();
             cycle.push(label.to_owned());
             return Err(self.in_place(fault(Problem::Recursion { cycle }), template));
@@ -363,6 +363,10 @@ impl<'e> Eval<'e> {
         }
         settled.to_value().map_err(|kind| fault(Problem::Unstorable { kind: kind.to_owned() }))
     }
+}
+
+fn is_same(one: &Arc<Template>, other: &Arc<Template>) -> bool {
+    Arc::ptr_eq(one, other) || (!one.span.is_nowhere() && one == other)
 }
 
 fn within(mut error: TemplateError, label: &str, span: Span) -> TemplateError {

@@ -82,10 +82,9 @@ fn combine(call: &mut Call<'_, '_>) -> Res<Val> {
 fn flatten(call: &mut Call<'_, '_>, value: &Val, dicts: &mut Vec<Dict>) -> Res<()> {
     match value {
         Val::Dict(dict) => dicts.push(dict.clone()),
+        Val::None => {}
         Val::List(_) | Val::Tuple(_) => {
-            let items = call.eval.elements(value)?;
-            call.eval.deeper(|_| Ok(()))?;
-            for item in items {
+            for item in call.eval.elements(value)? {
                 flatten(call, &item, dicts)?;
             }
         }

@@ -88,11 +88,13 @@ pub(super) fn folded(value: &Val, is_sensitive: bool) -> Val {
 
 /// Sorts by the first of each pair; stable, also in reverse. The first failing comparison is the error.
 pub(super) fn sort_by_key(pairs: &mut [(Val, Val)], is_reversed: bool) -> Res<()> {
+    // Python asks first whether an item is smaller than the one before it, so that is the comparison its error names.
+    for pair in pairs.windows(2) {
+        order(&pair[1].0, &pair[0].0, "<")?;
+    }
     let mut problem = None;
-    // Python sorts a reversed list and reverses it, which keeps equal items in order; and it asks whether the later is smaller.
     pairs.sort_by(|(left, _), (right, _)| {
-        let result = order(right, left, "<").map(|order| order.map(Ordering::reverse));
-        let found = result.unwrap_or_else(|reason| {
+        let found = order(left, right, "<").unwrap_or_else(|reason| {
             problem.get_or_insert(reason);
             None
         });

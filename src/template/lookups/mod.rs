@@ -1,8 +1,12 @@
 //! Lookups: what `lookup(…)`, `query(…)` and `with_*` ask for; one row each.
 
-mod lists;
-mod files;
 mod environment;
+mod files;
+mod lists;
+mod passwords;
+mod records;
+
+pub(crate) use files::glob;
 
 use super::calls::{Call, unknown};
 use super::evaluate::Eval;
@@ -31,8 +35,8 @@ const fn row(name: &'static str, doc: &'static str, run: fn(&mut Asked<'_, '_>) 
     Lookup { name, doc, run }
 }
 
-fn tables() -> [&'static [Lookup]; 3] {
-    [environment::LOOKUPS, files::LOOKUPS, lists::LOOKUPS]
+fn tables() -> [&'static [Lookup]; 5] {
+    [environment::LOOKUPS, files::LOOKUPS, lists::LOOKUPS, passwords::LOOKUPS, records::LOOKUPS]
 }
 
 pub(crate) fn find(name: &str) -> Option<&'static Lookup> {
@@ -91,7 +95,7 @@ fn answer(call: &mut Call<'_, '_>, wants_list: bool) -> Res<Val> {
     }
     let mut answers = answers;
     match answers.len() {
-        0 => Ok(Val::from("")),
+        0 => Ok(Val::list(answers)),
         1 => Ok(answers.remove(0)),
         _ if answers.iter().all(|answer| matches!(answer, Val::Str(_))) => {
             let is_secret = answers.iter().any(Val::is_secret);

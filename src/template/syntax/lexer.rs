@@ -62,8 +62,8 @@ pub(super) fn expression_tokens(text: &str, style: &Style) -> Result<Vec<Lexed>,
     while lexer.skip_space() {
         lexer.token(&mut open)?;
     }
-    match open.first() {
-        Some((closes, start)) => lexer.fail(*start, format!("'{closes}' is missing")),
+    match open.last() {
+        Some((_, bracket_at)) => lexer.fail(*bracket_at, "this bracket is never closed"),
         None => Ok(lexer.finish()),
     }
 }
