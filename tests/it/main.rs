@@ -3,6 +3,7 @@
 
 mod balancer;
 mod connection;
+mod docker;
 mod fake_host;
 mod inventory;
 #[path = "../model/mod.rs"]
