@@ -103,8 +103,4 @@ impl Output {
         }
     }
 
-    pub(crate) fn into_text(mut self) -> TextBuilder {
-        self.flush();
-        self.builder
-    }
 }
