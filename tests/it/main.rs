@@ -12,8 +12,5 @@ mod modules;
 mod order;
 mod remote;
 mod system_modules;
-mod balancer;
-mod docker;
-mod terraform;
 mod template;
 mod terraform;

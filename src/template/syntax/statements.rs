@@ -189,13 +189,14 @@ impl Parser {
         if self.blocks.iter().any(|block| block.name == name) {
             return self.fail(format!("block '{name}' defined twice"));
         }
-        let scoped = self.skip_name("scoped");
+        // Blocks here always see the variables around them.
+        self.skip_name("scoped");
         let required = self.skip_name("required");
         let body = self.closed_body("block", &["endblock"])?;
         self.take();
         self.skip_name(&name);
         self.end_of_block()?;
-        let block = Arc::new(Block { name, scoped, required, body });
+        let block = Arc::new(Block { name, required, body });
         self.blocks.push(block.clone());
         Ok(StmtKind::Block(block))
     }
