@@ -306,3 +306,30 @@ fn with_loops_ask_lookups() {
     assert_eq!(items("sequence", r#""start=1 end=2""#), r#"["1","2"]"#);
     assert_eq!(items("first_found", r#"["{{ nope }}.yml", "/"]"#), r#"["/"]"#);
 }
+
+/// Cut off, doubled and stirred texts: errors are fine, panics are not.
+#[test]
+fn no_text_makes_it_panic() {
+    let scope = vars(r#"{"l": [1, 2], "d": {"a": 1}, "s": "aé☃", "n": 5}"#);
+    let mut tried = 0_u32;
+    for name in ["language.yaml", "undefined_and_operators.yaml", "plugins.yaml", "more_plugins.yaml"] {
+        let document = load(&cases().join(name));
+        for case in document.get("cases").and_then(Value::as_list).unwrap() {
+            let Some(text) = case.get("template").and_then(Value::as_str).filter(|text| !text.contains("lookup") && !text.contains("query"))
+            else {
+                continue;
+            };
+            let boundaries: Vec<usize> = text.char_indices().map(|(offset, _)| offset).collect();
+            for (index, offset) in boundaries.iter().enumerate().filter(|(index, _)| index % 4 == 1) {
+                let (head, tail) = text.split_at(*offset);
+                let stirred = ["é", "{", "}", "'", "\\", "-", "(", "|", "%}", "{{", "[", "9"][index % 12];
+                for text in [format!("{head} }}}}"), format!("{head}{stirred}{tail}"), format!("{tail}{head}")] {
+                    let _ = evaluate(&template(&text), &scope, &Here);
+                    let _ = condition(&text, Span::NOWHERE, &scope, &Here);
+                    tried += 1;
+                }
+            }
+        }
+    }
+    assert!(tried > 5_000, "only {tried}");
+}
