@@ -29,6 +29,8 @@ pub mod vars;
 // Floor 4: decisions.
 #[cfg(feature = "control")]
 pub mod strategy;
+#[cfg(feature = "control")]
+pub mod rollout;
 
 // Floor 5: hands.
 #[cfg(feature = "control")]
@@ -36,8 +38,16 @@ pub mod actions;
 #[cfg(feature = "control")]
 pub mod connection;
 #[cfg(feature = "control")]
+pub mod balancer;
+#[cfg(feature = "control")]
 pub mod report;
+
+// Floor 6: the driver.
+#[cfg(feature = "control")]
+pub mod engine;
 
 // Floor 7: the door.
 #[cfg(feature = "control")]
 pub mod lab;
+#[cfg(feature = "control")]
+pub mod cli;

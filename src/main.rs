@@ -1,1 +1,7 @@
-fn main() {}
+//! `roll`: see `cli`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    roll::cli::main()
+}

@@ -2,12 +2,14 @@
 
 use super::ConnectError;
 use super::pipe::Pipe;
+use std::path::Path;
 use std::process::Stdio;
 use tokio::process::Command;
 
 /// Runs a command line with `/bin/sh`.
-pub(super) fn exec(host: &str, line: &str) -> Result<Pipe, ConnectError> {
+pub(super) fn exec(host: &str, line: &str, home: Option<&Path>) -> Result<Pipe, ConnectError> {
     let child = Command::new("/bin/sh")
+        .envs(home.map(|home| ("HOME", home)))
         .arg("-c")
         .arg(line)
         .stdin(Stdio::piped())

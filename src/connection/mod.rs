@@ -36,6 +36,6 @@ pub static KINDS: &[(&str, Kind)] =
 
 /// The kind for a name as a playbook or an inventory writes it: `ssh`, `ansible.builtin.local`.
 pub fn kind(name: &str) -> Option<Kind> {
-    let short = name.strip_prefix("ansible.builtin.").or_else(|| name.strip_prefix("ansible.netcommon.")).unwrap_or(name);
+    let short = name.strip_prefix("ansible.builtin.").unwrap_or(name);
     KINDS.iter().find(|(known, _)| *known == short).map(|(_, kind)| *kind)
 }

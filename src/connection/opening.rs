@@ -29,13 +29,15 @@ pub(super) struct Opening<'a> {
     out: Vec<u8>,
     err: Vec<u8>,
     code: Option<i32>,
+    /// Whether questions come on standard output too.
+    is_terminal: bool,
 }
 
 impl<'a> Opening<'a> {
     pub(super) fn new(host: &'a str, wanted: Option<&'a Become>) -> Opening<'a> {
-        let token: String = random::<16>().iter().map(|byte| format!("{byte:02x}")).collect();
-        let escalation = wanted.map(|wanted| (Escalation::new(wanted, &token), wanted));
-        Opening { host, token, escalation, out: Vec::new(), err: Vec::new(), code: None }
+        // On a terminal the question comes where the answer does: they must differ.
+        let escalation = wanted.map(|wanted| (Escalation::new(wanted, &token()), wanted));
+        Opening { host, token: token(), escalation, out: Vec::new(), err: Vec::new(), code: None, is_terminal: false }
     }
 
     /// The command line that ends in the host program.
@@ -83,7 +85,8 @@ impl<'a> Opening<'a> {
     }
 
     /// Goes through the password dialogue of a command line; answers with what the command printed so far.
-    pub(super) async fn run_command(mut self, pipe: &mut Pipe) -> Result<Vec<u8>, ConnectError> {
+    pub(super) async fn run_command(mut self, pipe: &mut Pipe, is_terminal: bool) -> Result<Vec<u8>, ConnectError> {
+        self.is_terminal = is_terminal;
         if self.escalation.is_some() {
             self.word(pipe).await?;
         }
@@ -136,8 +139,15 @@ impl<'a> Opening<'a> {
         };
         let piece = tokio::time::timeout(SILENCE_MAX, pipe.next()).await.map_err(late)?;
         match piece {
-            Some(Piece::Out(bytes)) => self.out.extend(bytes),
+            Some(Piece::Out(bytes)) => {
+                self.out.extend(&bytes);
+                if self.is_terminal && self.word_range().is_none() {
+                    self.hear(pipe, &bytes).await?;
+                }
+            }
             Some(Piece::Err(bytes)) => {
+                self.err.extend(&bytes);
+                self.err.drain(..self.err.len().saturating_sub(NOISE_MAX));
                 self.hear(pipe, &bytes).await?;
             }
             Some(Piece::Exit(code)) => self.code = Some(code),
@@ -148,8 +158,6 @@ impl<'a> Opening<'a> {
     }
 
     async fn hear(&mut self, pipe: &mut Pipe, bytes: &[u8]) -> Result<(), ConnectError> {
-        self.err.extend(bytes);
-        self.err.drain(..self.err.len().saturating_sub(NOISE_MAX));
         let Some((escalation, _)) = &mut self.escalation else { return Ok(()) };
         match escalation.hear(&String::from_utf8_lossy(bytes)) {
             Answer::Nothing => Ok(()),
@@ -223,6 +231,10 @@ async fn type_line(input: &mut Input, text: &str) -> std::io::Result<()> {
     input.flush().await
 }
 
+fn token() -> String {
+    random::<16>().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// Bytes that nobody can guess.
 pub(super) fn random<const N: usize>() -> [u8; N] {
     use russh::keys::ssh_key::rand_core::Rng as _;
@@ -289,7 +301,7 @@ mod tests {
     async fn open(home: &Path, before: &str, programs: &Programs) -> Result<String, ConnectError> {
         let opening = Opening::new("web", None);
         let line = format!("export HOME={}; unset XDG_CACHE_HOME; {before} {}", home.display(), opening.program_line(programs));
-        let frames = opening.run(super::super::local::exec("web", &line)?, programs).await?;
+        let frames = opening.run(super::super::local::exec("web", &line, None)?, programs).await?;
         Ok(frames.rest_as_text().await)
     }
 
@@ -319,6 +331,31 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_packed_program_is_unpacked_by_the_host() {
+        let home = tempfile::tempdir().unwrap();
+        let programs = stand_in(home.path()).packed();
+        let said = open(home.path(), "", &programs).await.unwrap();
+        assert!(said.starts_with("started "), "{said}");
+    }
+
+    #[tokio::test]
+    async fn a_host_without_gzip_says_so() {
+        let home = tempfile::tempdir().unwrap();
+        let programs = stand_in(home.path()).packed();
+        let tools = home.path().join("tools");
+        std::fs::create_dir(&tools).unwrap();
+        for tool in ["uname", "id", "mkdir", "chmod", "rm", "head", "wc", "mv"] {
+            std::os::unix::fs::symlink(Path::new("/bin").join(tool), tools.join(tool)).unwrap();
+        }
+        let before = format!("export PATH={};", tools.display());
+        let failure = open(home.path(), &before, &programs).await.unwrap_err();
+        let ConnectError::CannotRun { reason, .. } = failure else { panic!("{failure:?}") };
+        assert!(reason.contains("gzip") && reason.contains("not found"), "{reason}");
+        let left = std::fs::read_dir(home.path().join(".cache/roll")).unwrap().count();
+        assert_eq!(left, 0, "half a program was left behind");
+    }
+
+    #[tokio::test]
     async fn any_login_shell_and_any_sh_will_do() {
         let home = tempfile::tempdir().unwrap();
         let programs = stand_in(home.path());
@@ -339,7 +376,7 @@ mod tests {
                     (false, false) => continue,
                 }
                 let line = format!("export HOME={}; unset XDG_CACHE_HOME; {line}", home.path().display());
-                let frames = opening.run(super::super::local::exec("web", &line).unwrap(), &programs).await;
+                let frames = opening.run(super::super::local::exec("web", &line, None).unwrap(), &programs).await;
                 let said = frames.unwrap_or_else(|failure| panic!("{shell}: {failure:?}")).rest_as_text().await;
                 assert!(said.contains("/.cache/roll/"), "{shell}: {said}");
                 std::fs::remove_dir_all(home.path().join(".cache")).unwrap();

@@ -130,7 +130,7 @@ impl Connections {
         let opening = Opening::new(&target.name, wanted);
         let line = opening.command_line(command);
         let mut pipe = self.exec_line(target, &slot, &line, is_terminal).await?;
-        let stdout = opening.run_command(&mut pipe).await?;
+        let stdout = opening.run_command(&mut pipe, is_terminal).await?;
         collect(&target.name, pipe, stdout, stdin).await
     }
 
@@ -163,7 +163,7 @@ impl Connections {
 
     async fn exec_line(&self, target: &Target, slot: &Slot, line: &str, is_terminal: bool) -> Result<Pipe, ConnectError> {
         if target.kind == Kind::Local {
-            return local::exec(&target.name, line);
+            return local::exec(&target.name, line, self.settings.home.as_deref());
         }
         let link = self.link(target, slot).await?;
         match link.exec(line, is_terminal, self.settings.channel_wait).await {
@@ -191,7 +191,7 @@ impl Slot {
     async fn close(&self) {
         for place in self.remotes.lock().await.values() {
             if let Some(remote) = place.lock().await.take() {
-                remote.abandon();
+                remote.close().await;
             }
         }
         if let Some(link) = self.link.lock().await.take() {

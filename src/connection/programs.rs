@@ -27,6 +27,9 @@ pub(super) struct Program {
 /// Machine types and their other names.
 pub(super) const MACHINES: &[(&str, &[&str])] = &[("x86_64", &["amd64"]), ("aarch64", &["arm64"])];
 
+/// Machine type, name, gzipped program and its size; empty except in release builds.
+static EMBEDDED: &[(&str, &str, &[u8], u64)] = include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
+
 impl Programs {
     /// What is embedded, then `roll-remote` (this machine's type) and `roll-remote-<machine>` beside the executable.
     /// `ROLL_REMOTE` names another file for this machine's type.
@@ -54,6 +57,18 @@ impl Programs {
         Programs { all: Arc::new(program.into_iter().collect()) }
     }
 
+    /// The same as a release build carries them.
+    #[cfg(test)]
+    pub(super) fn packed(&self) -> Programs {
+        use std::io::Write as _;
+        let pack = |program: &Program| {
+            let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+            packer.write_all(&program.bytes).unwrap();
+            Program { bytes: packer.finish().unwrap().into(), is_packed: true, ..program.clone() }
+        };
+        Programs { all: Arc::new(self.all.iter().map(pack).collect()) }
+    }
+
     pub(super) fn each(&self) -> impl Iterator<Item = &Program> {
         self.all.iter()
     }
@@ -66,8 +81,9 @@ impl Programs {
 }
 
 impl Program {
-    fn embedded(_machine: &'static str) -> Option<Program> {
-        None
+    fn embedded(machine: &'static str) -> Option<Program> {
+        let (_, name, packed, size) = EMBEDDED.iter().find(|(known, ..)| *known == machine)?;
+        Some(Program { machine, name: (*name).to_owned(), bytes: Cow::Borrowed(packed), is_packed: true, size: *size })
     }
 
     fn read(machine: &'static str, file: &Path) -> Option<Program> {

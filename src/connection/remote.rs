@@ -14,11 +14,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::io::AsyncWriteExt as _;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 
 /// What the end of the standard error of a lost program is worth.
 const LAST_WORDS: usize = 4 << 10;
 const HELLO_WAIT: Duration = Duration::from_secs(30);
+/// The host program kills what it runs before it ends.
+const GOODBYE_WAIT: Duration = Duration::from_secs(3);
 /// Events that one request may have waiting; then the host waits.
 const EVENTS_MAX: usize = 256;
 
@@ -76,6 +78,8 @@ struct Line {
     state: Mutex<State>,
     /// Told when the channel is to be given up.
     stop: Arc<Notify>,
+    /// Whether the other end is gone.
+    ended: watch::Receiver<bool>,
 }
 
 #[derive(Debug, Default)]
@@ -88,7 +92,12 @@ struct State {
 #[derive(Debug)]
 enum Outgoing {
     Message(ToHost),
-    Body { hash: String, body: Body },
+    Body {
+        hash: String,
+        body: Body,
+    },
+    /// There will be no more.
+    End,
 }
 
 /// What the host says about one request.
@@ -114,8 +123,16 @@ impl Remote {
         let Some(input) = frames.pipe.take_input() else { return Err(no_program(name, &frames)) };
         let (writing, outgoing) = mpsc::unbounded_channel();
         let stop = Arc::new(Notify::new());
-        let line =
-            Line { name: name.to_owned(), host, writing, id: AtomicU64::new(1), state: Mutex::default(), stop: stop.clone() };
+        let (ending, ended) = watch::channel(false);
+        let line = Line {
+            name: name.to_owned(),
+            host,
+            writing,
+            id: AtomicU64::new(1),
+            state: Mutex::default(),
+            stop: stop.clone(),
+            ended,
+        };
         let line = Arc::new(line);
         let weak = Arc::downgrade(&line);
         let writer = tokio::spawn(write(input, outgoing, heartbeat, weak.clone()));
@@ -125,6 +142,7 @@ impl Remote {
             if let Some(line) = weak.upgrade() {
                 line.lose(reason);
             }
+            _ = ending.send(true);
         });
         Ok(Remote { line })
     }
@@ -160,8 +178,11 @@ impl Remote {
         self.line.state().lost.is_some()
     }
 
-    /// Gives the channel up; whatever is under way is lost.
-    pub fn abandon(&self) {
+    /// Lets the host program end; whatever is under way is lost, and the commands that it runs end with it.
+    pub async fn close(&self) {
+        _ = self.line.writing.send(Outgoing::End);
+        let mut ended = self.line.ended.clone();
+        _ = tokio::time::timeout(GOODBYE_WAIT, ended.wait_for(|is_ended| *is_ended)).await;
         self.line.lose("the connection was closed".to_owned());
         self.line.stop.notify_one();
     }
@@ -332,7 +353,7 @@ async fn write(
             Ok(Some(Outgoing::Message(message))) => write_message(&mut input, &message).await,
             Ok(Some(Outgoing::Body { hash, body })) => write_body(&mut input, hash, body).await,
             Err(_) => write_message(&mut input, &ToHost::Heartbeat).await,
-            Ok(None) => {
+            Ok(None | Some(Outgoing::End)) => {
                 _ = input.shutdown().await;
                 return;
             }

@@ -72,7 +72,7 @@ enum Wanted {
 fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
     let git = Git::new(args, look)?;
     let mut plan = Plan::default();
-    if !args.has("dest") {
+    if !args.has("dest") || !git.is_cloned() && !args.bool("clone") {
         return git.only_ask(plan);
     }
     if !git.is_cloned() {
@@ -144,7 +144,7 @@ impl<'a> Git<'a> {
         if self.is_bare() { inside("config") && inside("HEAD") } else { inside(".git") }
     }
 
-    /// `dest` may be left out to ask for the remote's commit.
+    /// With `clone: false` and no working copy, only the remote's commit is asked for. Ansible calls that a change.
     fn only_ask(&self, mut plan: Plan) -> Result<Plan, Failure> {
         let wanted = self.resolve(&self.refs()?)?;
         plan.set("before", Value::Null).set("after", wanted.commit()).set("changed", true);
@@ -152,10 +152,6 @@ impl<'a> Git<'a> {
     }
 
     fn clone_plan(&self, plan: &mut Plan) -> Result<(), Failure> {
-        if !self.args.bool("clone") {
-            plan.set("after", Value::Null);
-            return Ok(());
-        }
         let is_taken = self.look.list(&self.dest).is_ok_and(|names| !names.is_empty());
         if is_taken {
             return Err(Failure::new(format!(
@@ -182,7 +178,7 @@ impl<'a> Git<'a> {
                 plan.changes.extend(self.missing_commit(&wanted));
                 plan.push(self.step(&self.checkout_words(&wanted)));
             }
-            self.finish_checkout(plan, true);
+            self.finish_checkout(plan);
         }
         Ok(())
     }
@@ -228,9 +224,9 @@ impl<'a> Git<'a> {
         }
         let url = self.ask_here(&["config", "--get", &format!("remote.{}.url", self.remote())])?.stdout_text();
         let is_moved = url.trim() != self.repo();
+        plan.set("remote_url_changed", is_moved);
         if is_moved {
             plan.push(self.set_url(url.trim()));
-            plan.set("remote_url_changed", true);
         }
         if is_modified {
             plan.push(self.step(&["reset", "--hard", "HEAD", "--"].map(str::to_owned)));
@@ -269,7 +265,7 @@ impl<'a> Git<'a> {
         }
         if !self.is_bare() {
             plan.push(self.step(&self.checkout_words(wanted)));
-            self.finish_checkout(plan, self.has_submodules());
+            self.finish_checkout(plan);
         }
         Ok(())
     }
@@ -324,12 +320,12 @@ impl<'a> Git<'a> {
         }
     }
 
-    /// Signature, then submodules.
-    fn finish_checkout(&self, plan: &mut Plan, has_submodules: bool) {
+    /// Signature, then submodules: whether there are any is only known afterwards, and without any this does nothing.
+    fn finish_checkout(&self, plan: &mut Plan) {
         if self.args.bool("verify_commit") {
             plan.push(self.step(&["verify-commit", "--raw", "HEAD"].map(str::to_owned)));
         }
-        if self.args.bool("recursive") && has_submodules {
+        if self.args.bool("recursive") {
             plan.push(self.step(&["submodule", "sync", "--recursive"].map(str::to_owned)));
             plan.push(self.step(&self.submodule_words()));
         }
@@ -383,7 +379,7 @@ impl<'a> Git<'a> {
     }
 
     fn set_url(&self, before: &str) -> Change {
-        let shown = |url: &str| Map::from_iter([("remote_url".into(), Value::from(url))]);
+        let shown = |url: &str| Map::from_iter([("remote_url".into(), Value::from(public(url)))]);
         let argv = if before.is_empty() { ["remote", "add"] } else { ["remote", "set-url"] };
         let argv: Vec<String> = argv.into_iter().chain([self.remote(), self.repo()]).map(str::to_owned).collect();
         Change::new(&self.dest, shown(before), shown(self.repo()), Act::Run(self.command_in(Some(&self.dest), &argv)))
@@ -412,11 +408,12 @@ impl<'a> Git<'a> {
 
     /// Everything that the remote has.
     fn refs(&self) -> Result<Refs, Failure> {
-        let repo = self.repo();
-        let argv: Vec<String> = ["ls-remote", "--symref", repo].map(str::to_owned).to_vec();
+        let argv: Vec<String> = ["ls-remote", "--symref", self.repo()].map(str::to_owned).to_vec();
         let output = self.look.run(&self.command_in(None, &argv).timeout(ASK))?;
         if !output.is_success() {
-            return Err(Failure::of_command(format!("Failed to list what {repo} has"), &output));
+            let stderr = output.stderr_text().replace(self.repo(), &public(self.repo()));
+            let output = Output { stderr: stderr.into_bytes(), ..output };
+            return Err(Failure::of_command(format!("Failed to list what {} has", public(self.repo())), &output));
         }
         Ok(Refs::parse(&output.stdout_text()))
     }
@@ -425,7 +422,7 @@ impl<'a> Git<'a> {
         let version = self.version();
         let unknown = || {
             let near = refs.closest(version).map(|name| format!("; did you mean `{name}`?")).unwrap_or_default();
-            Failure::new(format!("{} has no branch and no tag `{version}`{near}", self.repo()))
+            Failure::new(format!("{} has no branch and no tag `{version}`{near}", public(self.repo())))
         };
         refs.find(version).or_else(|| is_commit(version).then(|| Wanted::Commit(version.to_owned()))).ok_or_else(unknown)
     }
@@ -488,6 +485,16 @@ impl Wanted {
     }
 }
 
+/// An address without the password in it.
+fn public(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    match authority.rsplit_once('@').map(|(login, host)| (login.split(':').next().unwrap_or_default(), host)) {
+        Some((user, host)) => format!("{scheme}://{user}@{host}{path}"),
+        None => url.to_owned(),
+    }
+}
+
 /// A full commit id; anything shorter may be the name of a branch.
 fn is_commit(version: &str) -> bool {
     matches!(version.len(), 40 | 64) && version.bytes().all(|byte| byte.is_ascii_hexdigit())
@@ -499,4 +506,24 @@ fn umask_of(umask: &Value) -> Result<u32, Failure> {
         other => u32::from_str_radix(other.to_text().trim_start_matches("0o"), 8).ok(),
     };
     read.filter(|umask| *umask <= 0o777).ok_or_else(|| Failure::new("umask must be an octal integer"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_in_an_address_is_not_shown() {
+        assert_eq!(public("https://me:secret@git.host/a/b"), "https://me@git.host/a/b");
+        assert_eq!(public("git@host:a/b"), "git@host:a/b");
+        assert_eq!(public("https://host/a@b:c"), "https://host/a@b:c");
+    }
+
+    #[test]
+    fn only_a_full_commit_id_is_a_commit() {
+        assert!(is_commit("3966f1b0b0da2cc1e1f59e52f669814d333ebd3f"));
+        assert!(!is_commit("3966f1b"));
+        assert_eq!(umask_of(&Value::from("022")).ok(), Some(0o022));
+        assert!(umask_of(&Value::from("rwx")).is_err());
+    }
 }

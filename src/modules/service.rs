@@ -61,8 +61,8 @@ fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
     }
 }
 
-fn finish(_: &Args, values: Map, _: &[Done], _: &dyn Look) -> Result<Map, Failure> {
-    Ok(values)
+fn finish(args: &Args, values: Map, done: &[Done], look: &dyn Look) -> Result<Map, Failure> {
+    systemd::finish(args, values, done, look)
 }
 
 fn script(args: &Args, look: &dyn Look, kind: Init) -> Result<Plan, Failure> {

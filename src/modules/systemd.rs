@@ -3,7 +3,7 @@
 //! One `systemctl show` tells everything a plan needs; only for init scripts must systemd be asked twice. The order of
 //! changes is: read unit files again, unmask, enable or disable, mask, then start or stop.
 
-use super::{Arg, Args, Change, Cmd, Done, Failure, Kind, Look, Module, Plan};
+use super::{Act, Arg, Args, Change, Cmd, Done, Failure, Kind, Look, Module, Plan};
 use crate::value::{Map, Value};
 use std::time::Duration;
 
@@ -99,9 +99,20 @@ pub(super) fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
     Ok(plan)
 }
 
-/// Output of systemctl is no return value of Ansible's.
-pub(super) fn finish(_: &Args, values: Map, _: &[Done], _: &dyn Look) -> Result<Map, Failure> {
-    Ok(values)
+/// Output of systemctl is no return value of Ansible's. Where a unit did not start, its own last words say why.
+pub(super) fn finish(args: &Args, values: Map, done: &[Done], look: &dyn Look) -> Result<Map, Failure> {
+    let is_bad = |one: &&Done| one.values.get("rc").and_then(Value::as_int).is_some_and(|rc| rc != 0);
+    let Some(bad) = done.iter().find(is_bad) else { return Ok(values) };
+    let name = args.str("name").unwrap_or_default();
+    let text = |key: &str| bad.values.get(key).map(Value::to_text).unwrap_or_default();
+    let mut msg =
+        format!("Unable to bring service {name} to state {}: {}", args.str("state").unwrap_or_default(), text("stderr").trim());
+    let status = Systemctl::find(args, look)?.command(["status", "--no-pager", "--full", "--lines=10", "--", name]).timeout(ASK);
+    if let Ok(output) = look.run(&status) {
+        msg.push('\n');
+        msg.push_str(output.stdout_text().trim_end());
+    }
+    Err(Failure { msg, values: bad.values.clone() })
 }
 
 impl Systemctl {
@@ -240,7 +251,12 @@ impl<'a> Unit<'a> {
         };
         let after = if state == "stopped" { "stopped" } else { "started" };
         if let Some(command) = command {
-            plan.push(self.change("state", if is_running { "started" } else { "stopped" }, state, &[command]));
+            let mut change = self.change("state", if is_running { "started" } else { "stopped" }, state, &[command]);
+            if let Act::Run(cmd) = &mut change.act {
+                // `finish` has more to say about a failure.
+                cmd.any_status = true;
+            }
+            plan.push(change);
         }
         plan.set("state", after);
     }
@@ -248,7 +264,7 @@ impl<'a> Unit<'a> {
     fn change(&self, property: &str, before: impl Into<Value>, after: impl Into<Value>, words: &[&str]) -> Change {
         let shown = |value: Value| Map::from_iter([(property.into(), value)]);
         let cmd = self.systemctl.command(words.iter().copied().chain([self.name.as_str()]));
-        Change::new(&self.name, shown(before.into()), shown(after.into()), super::Act::Run(cmd))
+        Change::new(&self.name, shown(before.into()), shown(after.into()), Act::Run(cmd))
     }
 }
 

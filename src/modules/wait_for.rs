@@ -1,7 +1,7 @@
 //! `wait_for`: a port, a file or a text in one of them, waited for with a voice.
 
 use super::pattern::{Flags, Pattern};
-use super::{Arg, Args, Cmd, Failure, Kind, Look, Module, Plan, Rule, finish_plainly};
+use super::{Arg, Args, Cmd, Failure, Kind, Look, Module, Plan, Rule, attrs, finish_plainly};
 use crate::value::{Map, Value};
 use std::collections::HashSet;
 use std::time::Duration;
@@ -51,8 +51,16 @@ const TCP_STATES: [(&str, &str); 11] = [
     ("0A", "LISTEN"),
     ("0B", "CLOSING"),
 ];
-/// What a port has to say within `$3` seconds.
-const LISTEN: &str = r#"exec 3<>"/dev/tcp/$1/$2" || exit 1; IFS= read -r -d "" -t "$3" -n 65536 text <&3; printf %s "$text""#;
+/// What a port has to say: until it falls silent for a moment, it closes, or `$3` seconds are over.
+const LISTEN: &str = r#"exec 3<>"/dev/tcp/$1/$2" || exit 1
+end=$((SECONDS + $3)) text=
+while [ $SECONDS -lt $end ]; do
+  IFS= read -r -d "" -t 0.3 -n 65536 part <&3; rc=$?
+  text=$text$part
+  if [ $rc -ne 0 ] && [ $rc -le 128 ]; then break; fi
+  if [ -n "$text" ] && [ -z "$part" ]; then break; fi
+done
+printf %s "$text""#;
 
 /// What one task waits for.
 struct Wait<'a> {
@@ -95,6 +103,9 @@ fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
         .set("path", args.str("path"))
         .set("search_regex", args.str("search_regex"));
     plan.set("match_groups", seen.0).set("match_groupdict", seen.1).set("elapsed", (look.now() - start) as i64);
+    if let Some(path) = args.str("path") {
+        attrs::describe(look, path, &mut plan.values);
+    }
     Ok(plan)
 }
 
@@ -188,7 +199,7 @@ impl<'a> Wait<'a> {
             return Ok(Seen::No(error.to_string()));
         }
         let Some(search) = &self.search else { return Ok(yes()) };
-        let seconds = self.connect.as_secs().clamp(1, 3).to_string();
+        let seconds = self.connect.as_secs().max(1).to_string();
         let bash = self.look.which("bash").ok_or_else(|| Failure::new("search_regex on a port needs bash on the host"))?;
         let cmd = Cmd::new([&bash, "-c", LISTEN, "bash", self.host, &port.to_string(), &seconds])
             .timeout(self.connect * 2 + Duration::from_secs(5));

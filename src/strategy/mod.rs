@@ -41,7 +41,8 @@ pub struct Strategy {
     blocks: Vec<BlockInfo>,
     hosts: Vec<HostState>,
     notified: BTreeMap<HandlerId, BTreeSet<Host>>,
-    /// Position of a `run_once` step that waits for the one host that runs it.
+    /// The step whose includes are being added, and where the next one goes.
+    next_include: Option<(usize, usize)>,
     stopped: bool,
     ended: bool,
 }
@@ -141,6 +142,7 @@ impl Strategy {
             blocks: program.blocks.clone(),
             hosts: vec![host; hosts],
             notified: BTreeMap::new(),
+            next_include: None,
             stopped: false,
             ended: false,
         }

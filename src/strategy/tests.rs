@@ -26,9 +26,7 @@ fn block() -> Program {
 }
 
 fn plain(count: usize) -> Program {
-    let mut program = Program::default();
-    program.steps = (0..count).map(|number| task(number, None)).collect();
-    program
+    Program { steps: (0..count).map(|number| task(number, None)).collect(), ..Program::default() }
 }
 
 fn rules() -> Rules {
@@ -152,6 +150,30 @@ fn included_steps_come_next_for_their_hosts_only() {
         Ended::Ok
     };
     assert_eq!(log(Strategy::new(&plain(2), 2, rules()), includes), ["0@0,1", "9@1", "1@0,1", "end"]);
+}
+
+#[test]
+fn includes_of_a_loop_come_in_order() {
+    let includes = |strategy: &mut Strategy, task_id, host: Host| {
+        if task_id == 0 && host == 1 {
+            strategy.on(Input::Included { hosts: [0, 1].into(), steps: vec![task(8, None)], blocks: Vec::new() });
+            strategy.on(Input::Included { hosts: [0, 1].into(), steps: vec![task(9, None)], blocks: Vec::new() });
+        }
+        Ended::Ok
+    };
+    let mut strategy = Strategy::new(&plain(2), 2, rules());
+    assert_eq!(strategy.on(Input::Start), [Effect::Run { task: 0, hosts: vec![0, 1], handler: None, for_all: vec![] }]);
+    includes(&mut strategy, 0, 1);
+    let mut order = Vec::new();
+    for _ in 0..4 {
+        for host in [0, 1] {
+            for effect in strategy.on(Input::Ended { host, ended: Ended::Ok }) {
+                order.extend(matches!(effect, Effect::Run { .. }).then_some(effect));
+            }
+        }
+    }
+    let tasks: Vec<usize> = order.iter().map(|effect| if let Effect::Run { task, .. } = effect { *task } else { 0 }).collect();
+    assert_eq!(tasks, [8, 9, 1]);
 }
 
 #[test]

@@ -8,6 +8,7 @@ impl Strategy {
             return;
         }
         let at = self.hosts[host].at;
+        self.next_include = None;
         let (once, fatal) = match self.slots[at].step.kind {
             StepKind::Task { once, fatal, .. } => (once, fatal),
             StepKind::EndBody(_) | StepKind::EndRescue(_) | StepKind::EndAlways(_) | StepKind::Flush => (false, false),
@@ -72,6 +73,7 @@ impl Strategy {
                 return self.jump_behind(host, StepKind::EndBody(block));
             }
             if part != Part::Always && info.has_always {
+                self.hosts[host].rescued.remove(&block);
                 self.hosts[host].failing.insert(block);
                 return self.jump_behind(host, StepKind::EndRescue(block));
             }
@@ -143,13 +145,9 @@ impl Strategy {
     pub(super) fn include(&mut self, hosts: &BTreeSet<Host>, steps: &[Step], blocks: &[BlockInfo]) {
         let Some(at) = hosts.iter().filter_map(|host| self.hosts.get(*host)).map(|host| host.at).next() else { return };
         self.blocks.extend(blocks);
-        // Behind the steps that other includes at this very step have put there.
-        let mut place = at + 1;
-        while self.slots.get(place).is_some_and(|slot| {
-            slot.only.is_some() && slot.handler.is_none() && slot.only.as_ref().is_some_and(|only| only.is_disjoint(hosts))
-        }) {
-            place += 1;
-        }
+        // Behind what other includes at this very step have put there.
+        let place = self.next_include.filter(|(step, _)| *step == at).map_or(at + 1, |(_, place)| place);
+        self.next_include = Some((at, place + steps.len()));
         let slots = steps.iter().map(|step| Slot { step: *step, only: Some(hosts.clone()), handler: None }).collect();
         self.insert(place, slots);
     }
@@ -201,7 +199,7 @@ impl Strategy {
             }
             match slot.step.kind {
                 StepKind::Task { .. } if slot.handler.is_none() && self.hosts[host].failing.contains(&usize::MAX) => {
-                    self.hosts[host].at += 1
+                    self.hosts[host].at += 1;
                 }
                 StepKind::Task { .. } | StepKind::Flush => return,
                 StepKind::EndBody(block) => self.jump_behind(host, StepKind::EndRescue(block)),

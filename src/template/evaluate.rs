@@ -280,9 +280,7 @@ impl<'e> Eval<'e> {
                 })?;
                 Ok(val.clone())
             }
-            Val::Tuple(items) if needs_work(val) => {
-                Ok(Val::tuple(items.iter().map(|item| self.deep(item)).collect::<Res<_>>()?))
-            }
+            Val::Tuple(items) if needs_work(val) => Ok(Val::tuple(items.iter().map(|item| self.deep(item)).collect::<Res<_>>()?)),
             other => Ok(other.clone()),
         }
     }
@@ -341,9 +339,13 @@ impl<'e> Eval<'e> {
             Val::Object(object) => match &**object {
                 Object::Range(range) => Ok(range.items()),
                 Object::HostVars => Ok(self.scope.hosts().into_iter().map(Val::from).collect()),
-                Object::HostScope(host) => {
-                    Ok(self.scope.of_host(&host.host).map_or_else(Vec::new, |scope| scope.names()).into_iter().map(Val::from).collect())
-                }
+                Object::HostScope(host) => Ok(self
+                    .scope
+                    .of_host(&host.host)
+                    .map_or_else(Vec::new, |scope| scope.names())
+                    .into_iter()
+                    .map(Val::from)
+                    .collect()),
                 _ => Err(format!("'{}' object is not iterable", val.kind()).into()),
             },
             other => Err(format!("'{}' object is not iterable", other.kind()).into()),
@@ -402,7 +404,9 @@ fn needs_work(val: &Val) -> bool {
     match val {
         Val::List(list) => !list.is_settled(),
         Val::Dict(dict) => !dict.is_settled(),
-        Val::Tuple(items) => items.iter().any(|item| matches!(item, Val::Pending(_) | Val::List(_) | Val::Dict(_) | Val::Tuple(_))),
+        Val::Tuple(items) => {
+            items.iter().any(|item| matches!(item, Val::Pending(_) | Val::List(_) | Val::Dict(_) | Val::Tuple(_)))
+        }
         _ => false,
     }
 }

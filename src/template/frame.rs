@@ -102,5 +102,4 @@ impl Output {
             None => self.builder.finish(),
         }
     }
-
 }

@@ -3,8 +3,8 @@
 use super::evaluate::{Eval, with_trailing_newlines};
 use super::failure::{Fault, Res, TemplateError};
 use super::frame::Locals;
-use super::syntax::{Style, file_tree};
 use super::runtime::Val;
+use super::syntax::{Style, file_tree};
 use super::{Scope, World};
 use crate::value::{Span, Text};
 use std::path::PathBuf;

@@ -211,7 +211,7 @@ fn client_config(route: &Route, known: &KnownHosts) -> russh::client::Config {
     let name = name_of(route);
     let mut preferred = russh::Preferred { key: Cow::Owned(known.preferred(&name)), ..russh::Preferred::DEFAULT };
     if known.has_authority(&name) {
-        preferred.host_key_certificates = russh::Preferred::DEFAULT.key;
+        preferred.host_key_certificates = preferred.key.clone();
     }
     russh::client::Config {
         preferred,

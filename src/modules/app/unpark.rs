@@ -49,9 +49,7 @@ fn without_parked(engine: &Engine<'_>, name: &str, generation: i64, current: Opt
     let Some(current) = current else {
         return Err(Failure::new(format!("nothing is parked for container `{name}`: there is nothing to go back to")));
     };
-    let mut plan = Plan::default();
-    plan.changes = revive(engine, current, name, generation)?;
-    Ok(plan)
+    Ok(Plan { changes: revive(engine, current, name, generation)?, ..Plan::default() })
 }
 
 /// Policy, start, and the held tag last.

@@ -77,10 +77,6 @@ impl Daemon {
 }
 
 impl Look for Daemon {
-    fn gids(&self) -> Vec<u32> {
-        Vec::new()
-    }
-
     fn stat(&self, path: &str, _: bool) -> io::Result<Option<Stat>> {
         Ok(self.files.borrow().contains_key(path).then(|| Stat { kind: "file".to_owned(), mode: 0o755, ..Stat::default() }))
     }
@@ -157,6 +153,10 @@ impl Look for Daemon {
 
     fn uid(&self) -> u32 {
         0
+    }
+
+    fn gids(&self) -> Vec<u32> {
+        vec![0]
     }
 
     fn space(&self, _: &str) -> io::Result<Space> {

@@ -23,8 +23,14 @@ pub(crate) enum Object {
     Namespace(RefCell<IndexMap<Name, Val>>),
     Loop(LoopState),
     Module(Module),
-    Cycler { items: Vec<Val>, next: Cell<usize> },
-    Joiner { separator: Val, is_used: Cell<bool> },
+    Cycler {
+        items: Vec<Val>,
+        next: Cell<usize>,
+    },
+    Joiner {
+        separator: Val,
+        is_used: Cell<bool>,
+    },
     DateTime(DateTime),
     Delta(Delta),
     /// `self` in a template that has blocks.

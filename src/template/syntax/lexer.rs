@@ -30,8 +30,8 @@ pub(super) struct Lexed {
 
 /// Longest first.
 const MARKS: [&str; 26] = [
-    "//", "**", "==", "!=", "<=", ">=", "+", "-", "*", "/", "%", "~", "[", "]", "(", ")", "{", "}", "<", ">", "=", ".", ":", "|", ",",
-    ";",
+    "//", "**", "==", "!=", "<=", ">=", "+", "-", "*", "/", "%", "~", "[", "]", "(", ")", "{", "}", "<", ">", "=", ".", ":", "|",
+    ",", ";",
 ];
 
 #[derive(Clone, Copy, PartialEq)]
@@ -209,7 +209,8 @@ impl<'t> Lexer<'t> {
     }
 
     fn raw(&mut self, start: usize, opening_length: usize) -> Result<(), SyntaxError> {
-        let sign = self.rest()[..opening_length].strip_suffix(self.style.block.1.as_str()).and_then(|head| head.chars().next_back());
+        let sign =
+            self.rest()[..opening_length].strip_suffix(self.style.block.1.as_str()).and_then(|head| head.chars().next_back());
         self.position += opening_length;
         self.trim_after(sign, true);
         let body_start = self.position;

@@ -313,7 +313,19 @@ fn definition(name: Name, params: Vec<(Name, Option<Expr>)>, body: Body) -> Macr
 fn is_tag(name: &str) -> bool {
     matches!(
         name,
-        "for" | "if" | "with" | "set" | "filter" | "block" | "extends" | "include" | "import" | "from" | "macro" | "call" | "print"
+        "for"
+            | "if"
+            | "with"
+            | "set"
+            | "filter"
+            | "block"
+            | "extends"
+            | "include"
+            | "import"
+            | "from"
+            | "macro"
+            | "call"
+            | "print"
             | "autoescape"
     )
 }

@@ -89,6 +89,8 @@ async fn sudo_with_a_password() {
     remote.run(ping(), &NoBlobs, |_| ()).await.unwrap();
     let output = connections.exec(&target, Some(&root), "cat; id -un", Stdin::Bytes(b"in "), false).await.unwrap();
     assert_eq!(String::from_utf8_lossy(&output.stdout), "in root\n");
+    let output = connections.exec(&target, Some(&root), "test -t 1 && id -un", Stdin::Nothing, true).await.unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "root\r\n");
     connections.close().await;
     assert_eq!(denial(&bed, &target, &sudo("root", Some("wrong"))).await, Denial::WrongPassword);
     assert_eq!(denial(&bed, &target, &sudo("root", None)).await, Denial::NeedsPassword);

@@ -1,4 +1,5 @@
 //! Reaching hosts: a real `sshd` on the loopback address at the other end.
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot set up its world has to stop")]
 
 mod bed;
 mod become_user;
@@ -61,6 +62,26 @@ async fn a_key_lets_in_and_the_program_is_delivered_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn every_usual_kind_of_key_lets_in() {
+    let bed = Bed::new();
+    let sshd = known(&bed);
+    // The last one is how clouds hand keys out.
+    for (name, options) in [
+        ("ed25519", &["-t", "ed25519"][..]),
+        ("ecdsa", &["-t", "ecdsa"]),
+        ("rsa", &["-t", "rsa"]),
+        ("cloud.pem", &["-t", "rsa", "-m", "PEM"]),
+        ("pkcs8", &["-t", "rsa", "-m", "PKCS8"]),
+    ] {
+        run(Command::new("ssh-keygen").args(["-q", "-N", "", "-f"]).arg(bed.path(name)).args(options));
+        bed.admit(&format!("{name}.pub"));
+        std::fs::remove_file(bed.path(&format!("{name}.pub"))).unwrap();
+        let target = Target { key_files: vec![bed.path(name)], ..bed.target(&sshd) };
+        reach(&bed.connections(), &target).await.unwrap_or_else(|failure| panic!("{name}: {:?}", failure.explain()));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_second_run_is_quick() {
     let bed = Bed::new();
     let sshd = known(&bed);
@@ -114,6 +135,7 @@ async fn a_cache_where_programs_do_not_run_is_passed_over() {
     };
     reach(&bed.connections(), &bed.target(&sshd)).await.unwrap();
     assert_eq!(std::fs::read_dir(bed.path("remote/.cache/roll")).unwrap().count(), 0);
+    assert_eq!(bed.remove_strays(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 use std::io::{self, Cursor, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// One body to send, one file to receive into.
 struct Files {
@@ -129,8 +129,18 @@ async fn closing_ends_the_host_program_and_what_it_runs() {
     for target in [bed.target(&sshd), Target::local("here")] {
         let remote = connections.host(&target, None).await.unwrap();
         processes.push(remote.host().pid);
+        let file = bed.path("pid");
+        let line = format!("echo $$ > {0}.new; mv {0}.new {0}; exec sleep 4321", file.display());
+        drop(remote.post(task("shell", &[("_raw_params", &line)])).unwrap());
+        while !file.exists() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        processes.push(std::fs::read_to_string(&file).unwrap().trim().parse().unwrap());
+        std::fs::remove_file(&file).unwrap();
     }
+    let start = Instant::now();
     connections.close().await;
+    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
     for _ in 0..100 {
         processes.retain(|process| is_running(*process));
         if processes.is_empty() {

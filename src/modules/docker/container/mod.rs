@@ -135,11 +135,11 @@ impl Task<'_> {
                 Pull::No => {}
                 // Whether the container must be made anew depends on what comes.
                 Pull::First(change) if found.is_some() => {
-                    plan.push(change);
+                    plan.push(*change);
                     plan.again = true;
                     return Ok(plan);
                 }
-                Pull::First(change) => drop(plan.push(change)),
+                Pull::First(change) => drop(plan.push(*change)),
             }
         }
         match found {

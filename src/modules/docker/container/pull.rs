@@ -8,7 +8,7 @@ use crate::value::Value;
 
 pub(super) enum Pull {
     No,
-    First(Change),
+    First(Box<Change>),
 }
 
 impl Pull {
@@ -31,7 +31,11 @@ impl Pull {
                 return Err(Failure::new(format!("value of pull must be one of: never, missing, always, got: {other}")));
             }
         };
-        if is_pulled { change(engine, name, args.str("platform"), image).map(Pull::First) } else { Ok(Pull::No) }
+        if is_pulled {
+            change(engine, name, args.str("platform"), image).map(|change| Pull::First(Box::new(change)))
+        } else {
+            Ok(Pull::No)
+        }
     }
 }
 

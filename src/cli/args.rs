@@ -1,0 +1,305 @@
+//! What can be typed.
+
+use clap::{ArgAction, Args, Parser, Subcommand};
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// Runs Ansible playbooks over SSH with nothing installed on the hosts, and rolls out releases one node at a time.
+#[derive(Debug, Parser)]
+#[command(
+    name = "roll",
+    version,
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
+    disable_help_subcommand = true,
+    override_usage = "roll [OPTIONS] -i <INVENTORY> <PLAYBOOK>...\n       roll <COMMAND> …"
+)]
+pub(super) struct Invocation {
+    #[command(subcommand)]
+    pub(super) command: Option<Command>,
+    #[command(flatten)]
+    pub(super) run: RunArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Rehearse a playbook on disposable machines, under load
+    Rehearse(RehearseArgs),
+    /// Keep disposable machines for trying things by hand
+    Lab(LabArgs),
+    /// Show the inventory as it is read
+    Inventory(InventoryArgs),
+    /// Say what a module does and takes
+    Doc(DocArgs),
+}
+
+/// The flags of `ansible-playbook`, and some more.
+#[derive(Debug, Clone, Default, Args)]
+pub(super) struct RunArgs {
+    /// Playbooks, run one after the other
+    #[arg(required = true, value_name = "PLAYBOOK")]
+    pub(super) playbooks: Vec<PathBuf>,
+    /// Inventory: a file, a directory, a Terraform directory or output, or a list of hosts with a comma; may be repeated
+    #[arg(short, long, visible_alias = "inventory-file", value_name = "INVENTORY")]
+    pub(super) inventory: Vec<String>,
+    /// Only hosts of this pattern
+    #[arg(short, long, value_name = "PATTERN")]
+    pub(super) limit: Vec<String>,
+    /// Variables: k=v, JSON or YAML, or @FILE; may be repeated
+    #[arg(short, long, value_name = "VARIABLES")]
+    pub(super) extra_vars: Vec<String>,
+    /// Only tasks with these tags; may be repeated
+    #[arg(short, long, value_name = "TAGS")]
+    pub(super) tags: Vec<String>,
+    /// No tasks with these tags; may be repeated
+    #[arg(long, value_name = "TAGS")]
+    pub(super) skip_tags: Vec<String>,
+    /// Change nothing; say what would change
+    #[arg(short = 'C', long)]
+    pub(super) check: bool,
+    /// Show what changes
+    #[arg(short = 'D', long)]
+    pub(super) diff: bool,
+    /// Hosts at the same time [default: 5]
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(super) forks: Option<u16>,
+    /// Show results; more often: more
+    #[arg(short, long, action = ArgAction::Count)]
+    pub(super) verbose: u8,
+    /// Check everything, and run nothing
+    #[arg(long)]
+    pub(super) syntax_check: bool,
+    /// List the hosts of each play, and run nothing
+    #[arg(long)]
+    pub(super) list_hosts: bool,
+    /// List the tasks of each play, and run nothing
+    #[arg(long)]
+    pub(super) list_tasks: bool,
+    /// List the tags of each play, and run nothing
+    #[arg(long)]
+    pub(super) list_tags: bool,
+    /// Begin at the task of this name
+    #[arg(long, value_name = "NAME")]
+    pub(super) start_at_task: Option<String>,
+    /// Ask before each task
+    #[arg(long)]
+    pub(super) step: bool,
+    /// Run notified handlers even on hosts that failed
+    #[arg(long)]
+    pub(super) force_handlers: bool,
+    /// Accepted: facts are never kept between runs
+    #[arg(long)]
+    pub(super) flush_cache: bool,
+    /// Accepted: modules are built in
+    #[arg(short = 'M', long, value_name = "PATH")]
+    pub(super) module_path: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(super) connection: ConnectionArgs,
+    #[command(flatten)]
+    pub(super) escalation: BecomeArgs,
+    #[command(flatten)]
+    pub(super) vault: VaultArgs,
+    #[command(flatten)]
+    pub(super) output: OutputArgs,
+    /// Rollouts: leave out hosts that are dead already
+    #[arg(long)]
+    pub(super) skip_dead: bool,
+}
+
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Connection")]
+pub(super) struct ConnectionArgs {
+    /// Log in as this user
+    #[arg(short, long, value_name = "USER")]
+    pub(super) user: Option<String>,
+    /// Log in with this key
+    #[arg(long, visible_alias = "key-file", value_name = "FILE")]
+    pub(super) private_key: Option<PathBuf>,
+    /// ssh or local
+    #[arg(short, long, value_name = "KIND")]
+    pub(super) connection: Option<String>,
+    /// Seconds to wait for a host
+    #[arg(short = 'T', long, value_name = "SECONDS")]
+    pub(super) timeout: Option<u64>,
+    /// Options as for `ssh`
+    #[arg(long, value_name = "ARGS", allow_hyphen_values = true)]
+    pub(super) ssh_common_args: Option<String>,
+    /// More options as for `ssh`
+    #[arg(long, value_name = "ARGS", allow_hyphen_values = true)]
+    pub(super) ssh_extra_args: Option<String>,
+    /// Accepted: files do not travel by sftp
+    #[arg(long, value_name = "ARGS", allow_hyphen_values = true, hide = true)]
+    pub(super) sftp_extra_args: Option<String>,
+    /// Accepted: files do not travel by scp
+    #[arg(long, value_name = "ARGS", allow_hyphen_values = true, hide = true)]
+    pub(super) scp_extra_args: Option<String>,
+    /// Ask for the login password
+    #[arg(short = 'k', long)]
+    pub(super) ask_pass: bool,
+    /// Read the login password from a file
+    #[arg(long, visible_alias = "conn-pass-file", value_name = "FILE", conflicts_with = "ask_pass")]
+    pub(super) connection_password_file: Option<PathBuf>,
+    /// Write down the keys of hosts that are seen for the first time, and go on
+    #[arg(long)]
+    pub(super) accept_new_host_keys: bool,
+}
+
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Become")]
+pub(super) struct BecomeArgs {
+    /// Run as another user
+    #[arg(short = 'b', long = "become")]
+    pub(super) become_it: bool,
+    /// sudo or su [default: sudo]
+    #[arg(long, value_name = "METHOD")]
+    pub(super) become_method: Option<String>,
+    /// Which user [default: root]
+    #[arg(long, value_name = "USER")]
+    pub(super) become_user: Option<String>,
+    /// Ask for the password of sudo or su
+    #[arg(short = 'K', long)]
+    pub(super) ask_become_pass: bool,
+    /// Read the password of sudo or su from a file
+    #[arg(long, visible_alias = "become-pass-file", value_name = "FILE", conflicts_with = "ask_become_pass")]
+    pub(super) become_password_file: Option<PathBuf>,
+}
+
+/// Accepted; what is encrypted cannot be opened yet, and says so.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Vault")]
+pub(super) struct VaultArgs {
+    /// Accepted; vaults are not opened yet
+    #[arg(long, value_name = "ID")]
+    pub(super) vault_id: Vec<String>,
+    /// Accepted; vaults are not opened yet
+    #[arg(short = 'J', long, visible_alias = "ask-vault-pass")]
+    pub(super) ask_vault_password: bool,
+    /// Accepted; vaults are not opened yet
+    #[arg(long, visible_alias = "vault-pass-file", value_name = "FILE")]
+    pub(super) vault_password_file: Vec<PathBuf>,
+}
+
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Output")]
+pub(super) struct OutputArgs {
+    /// plain, json (one event a line) or github (plain, with annotations)
+    #[arg(long, value_name = "FORM", value_parser = ["plain", "json", "github"])]
+    pub(super) output: Option<String>,
+    /// Write a JUnit report
+    #[arg(long, value_name = "FILE")]
+    pub(super) junit: Option<PathBuf>,
+    /// No colours
+    #[arg(long)]
+    pub(super) no_color: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RehearseArgs {
+    /// The playbook to rehearse
+    #[arg(value_name = "PLAYBOOK")]
+    pub(super) playbook: PathBuf,
+    /// How many hosts
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=9))]
+    pub(super) hosts: u8,
+    /// Leave the machines there afterwards
+    #[arg(long)]
+    pub(super) keep: bool,
+    /// Requests per second
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=2000))]
+    pub(super) rate: Option<u32>,
+    /// Variables of every run: k=v; may be repeated
+    #[arg(short, long, value_name = "VARIABLES")]
+    pub(super) extra_vars: Vec<String>,
+    /// plain or json
+    #[arg(long, value_name = "FORM", value_parser = ["plain", "json"])]
+    pub(super) output: Option<String>,
+    /// More arguments for every run
+    #[arg(last = true, value_name = "ARGS")]
+    pub(super) arguments: Vec<OsString>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct LabArgs {
+    #[command(subcommand)]
+    pub(super) command: LabCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum LabCommand {
+    /// Make a lab and say how to use it
+    Up {
+        /// How many hosts
+        #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=9))]
+        hosts: u8,
+    },
+    /// List the labs that are there
+    Status,
+    /// Take a lab away with everything it made
+    Down {
+        /// Which one; not needed where there is only one
+        id: Option<String>,
+        /// All of them
+        #[arg(long, conflicts_with = "id")]
+        all: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct InventoryArgs {
+    /// Inventory: as for a run; may be repeated
+    #[arg(short, long, visible_alias = "inventory-file", value_name = "INVENTORY")]
+    pub(super) inventory: Vec<String>,
+    /// Only hosts of this pattern
+    #[arg(short, long, value_name = "PATTERN")]
+    pub(super) limit: Vec<String>,
+    /// All of it, as JSON
+    #[arg(long, conflicts_with_all = ["graph", "host"])]
+    pub(super) list: bool,
+    /// Groups and hosts as a tree
+    #[arg(long, conflicts_with = "host")]
+    pub(super) graph: bool,
+    /// With variables
+    #[arg(long, requires = "graph")]
+    pub(super) vars: bool,
+    /// Variables of one host, as JSON
+    #[arg(long, value_name = "HOST")]
+    pub(super) host: Option<String>,
+    /// Where the tree begins
+    #[arg(value_name = "GROUP", default_value = "all")]
+    pub(super) group: String,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DocArgs {
+    /// A module; none lists all
+    pub(super) module: Option<String>,
+    /// List the keywords of playbooks
+    #[arg(long)]
+    pub(super) keywords: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    fn typed(words: &str) -> Invocation {
+        Invocation::try_parse_from(std::iter::once("roll").chain(words.split_whitespace())).unwrap()
+    }
+
+    #[test]
+    fn the_table_of_arguments_is_sound() {
+        Invocation::command().debug_assert();
+    }
+
+    #[test]
+    fn a_run_needs_no_subcommand() {
+        let run = typed("-i hosts -vv -e a=1 -e b=2 -CD -t x,y site.yaml doc").run;
+        assert_eq!(run.playbooks, [PathBuf::from("site.yaml"), PathBuf::from("doc")]);
+        assert_eq!((run.verbose, run.check, run.diff), (2, true, true));
+        assert_eq!(run.extra_vars, ["a=1", "b=2"]);
+        assert!(matches!(typed("doc apt").command, Some(Command::Doc(_))));
+        assert!(typed("./doc").command.is_none());
+        assert_eq!(typed("--ssh-common-args -oA=b x.yaml").run.connection.ssh_common_args.as_deref(), Some("-oA=b"));
+    }
+}

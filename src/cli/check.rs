@@ -1,0 +1,196 @@
+//! What can be known to be wrong before anything is sent: templates, conditions, handlers that nobody defines.
+
+use crate::diag::{Diagnostic, Severity, Sources, Span, closest};
+use crate::playbook::keyword::Written;
+use crate::playbook::{ActionKind, Context, Item, Play, Role, Task};
+use crate::template;
+use crate::value::{Map, Value};
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Keywords whose text is an expression without braces.
+const CONDITIONS: [&str; 5] = ["when", "until", "changed_when", "failed_when", "break_when"];
+/// Modules whose arguments are expressions, and which ones.
+const EXPRESSIONS: [(&str, &str); 2] = [("assert", "that"), ("debug", "var")];
+
+/// Checks every play, and adds what is wrong.
+pub(super) fn plays(plays: &[Play], sources: &Sources, found: &mut Vec<Diagnostic>) {
+    let mut checker = Checker { sources, found, roles: HashSet::new(), contexts: HashSet::new() };
+    plays.iter().for_each(|play| checker.play(play));
+}
+
+struct Checker<'a> {
+    sources: &'a Sources,
+    found: &'a mut Vec<Diagnostic>,
+    /// What was checked already.
+    roles: HashSet<PathBuf>,
+    contexts: HashSet<*const Context>,
+}
+
+impl Checker<'_> {
+    fn play(&mut self, play: &Play) {
+        self.context(&play.context);
+        let tasks = tasks_of(play);
+        for task in &tasks {
+            self.task(task);
+        }
+        for used in &play.roles {
+            self.role(&used.role);
+        }
+        self.handlers(play, &tasks);
+    }
+
+    fn task(&mut self, task: &Task) {
+        for context in task.context.chain() {
+            self.context(context);
+        }
+        let expression = match task.action.kind {
+            ActionKind::Module(module) => EXPRESSIONS.iter().find(|(name, _)| *name == module.name).map(|(_, arg)| *arg),
+            ActionKind::Dynamic => None,
+        };
+        for (key, value) in &task.args {
+            let name = key.as_str().unwrap_or_default();
+            let span = task.arg_spans.iter().find(|(known, _)| known == name).map_or(Span::NOWHERE, |(_, span)| *span);
+            if expression == Some(name) {
+                self.condition(value, span);
+            } else {
+                self.value(value);
+            }
+        }
+        if let Some((_, written)) = &task.with {
+            self.value(&written.value);
+        }
+    }
+
+    fn context(&mut self, context: &Context) {
+        if !self.contexts.insert(std::ptr::from_ref(context)) {
+            return;
+        }
+        for (name, written) in &context.keywords {
+            self.keyword(name, written);
+        }
+        self.map(&context.params);
+        if let Some(role) = &context.role {
+            self.role(role);
+        }
+    }
+
+    fn keyword(&mut self, name: &str, written: &Written) {
+        if CONDITIONS.contains(&name) {
+            self.condition(&written.value, written.span);
+        } else {
+            self.value(&written.value);
+        }
+    }
+
+    /// Nobody may ever use a role's variable: what is wrong with it is a warning.
+    fn role(&mut self, role: &Arc<Role>) {
+        if !self.roles.insert(role.path.clone()) {
+            return;
+        }
+        let before = self.found.len();
+        self.map(&role.defaults);
+        self.map(&role.vars);
+        for diagnostic in self.found.iter_mut().skip(before) {
+            diagnostic.severity = Severity::Warning;
+        }
+    }
+
+    fn map(&mut self, map: &Map) {
+        map.values().for_each(|value| self.value(value));
+    }
+
+    fn value(&mut self, value: &Value) {
+        match value {
+            Value::Template(template) => self.found.extend(template::check(template)),
+            Value::List(items) => items.iter().for_each(|item| self.value(item)),
+            Value::Map(map) => self.map(map),
+            Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::String(_) => {}
+        }
+    }
+
+    /// A text without braces, or a list of such.
+    fn condition(&mut self, value: &Value, span: Span) {
+        match value {
+            Value::String(text) => {
+                let span = self.place(text, span);
+                self.found.extend(template::check_expression(text, span));
+            }
+            Value::List(items) => items.iter().for_each(|item| self.condition(item, span)),
+            other => self.value(other),
+        }
+    }
+
+    /// Where a text stands within what surrounds it.
+    fn place(&self, text: &str, span: Span) -> Span {
+        let inside = self.sources.slice(span).and_then(|around| around.find(text));
+        match inside.and_then(|at| u32::try_from(at).ok()).zip(u32::try_from(text.len()).ok()) {
+            Some((at, length)) => Span { source: span.source, start: span.start + at, end: span.start + at + length },
+            None => span,
+        }
+    }
+
+    /// Every literal `notify` must find a handler, unless handlers may come later.
+    fn handlers(&mut self, play: &Play, tasks: &[Arc<Task>]) {
+        let is_open = play.handlers.iter().any(|handler| {
+            handler.name().is_some_and(Value::has_template)
+                || handler.own("listen").is_some_and(|written| written.value.has_template())
+        }) || tasks.iter().any(|task| matches!(task.module(), "include_role" | "include_tasks"))
+            || play.handlers.iter().any(|handler| matches!(handler.module(), "include_tasks" | "include_role"));
+        if is_open {
+            return;
+        }
+        let known = names(&play.handlers);
+        for task in tasks.iter().chain(&play.handlers) {
+            for written in task.context.gathered("notify") {
+                self.notified(written, &known);
+            }
+        }
+    }
+
+    fn notified(&mut self, written: &Written, known: &[String]) {
+        let items: Vec<Value> = written.value.as_list().map_or_else(|| vec![written.value.clone()], <[Value]>::to_vec);
+        for name in items.iter().filter_map(Value::as_str).filter(|name| !known.iter().any(|one| one == name)) {
+            let span = self.place(name, written.span);
+            let title = format!("no handler is called `{name}`, and none listens to it");
+            let mut diagnostic = Diagnostic::error("unknown-handler", title).at(span, "notified here");
+            if let Some(near) = closest(name, known.iter().map(String::as_str)) {
+                diagnostic = diagnostic.patch(span, near, "a handler with a similar name exists");
+            }
+            self.found.push(diagnostic);
+        }
+    }
+}
+
+/// What handlers can be notified as: names, names with their role, topics.
+fn names(handlers: &[Arc<Task>]) -> Vec<String> {
+    let mut names = Vec::new();
+    for handler in handlers {
+        if let Some(name) = handler.name() {
+            names.push(name.to_text().to_string());
+            names.push(handler.title());
+        }
+        if let Some(written) = handler.own("listen") {
+            names.extend(crate::playbook::task::texts(&written.value));
+        }
+    }
+    names
+}
+
+fn tasks_of(play: &Play) -> Vec<Arc<Task>> {
+    let roles = play.roles.iter().flat_map(|used| &used.items);
+    let mut tasks = Vec::new();
+    for item in play.pre_tasks.iter().chain(roles).chain(&play.tasks).chain(&play.post_tasks) {
+        collect(item, &mut tasks);
+    }
+    tasks.extend(play.handlers.iter().cloned());
+    tasks
+}
+
+fn collect(item: &Item, tasks: &mut Vec<Arc<Task>>) {
+    match item {
+        Item::Task(task) => tasks.push(task.clone()),
+        Item::Block(block) => block.body.iter().chain(&block.rescue).chain(&block.always).for_each(|item| collect(item, tasks)),
+    }
+}

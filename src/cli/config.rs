@@ -1,0 +1,367 @@
+//! `ansible.cfg` and `ANSIBLE_*`: the settings that exist here as well.
+
+use crate::diag::{Diagnostic, Sources, Span};
+use crate::value::Value;
+use std::collections::HashMap;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+/// One setting: in the environment, else in the file.
+#[derive(Debug)]
+struct Setting {
+    name: &'static str,
+    section: &'static str,
+    key: &'static str,
+    env: &'static str,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Text,
+    Bool,
+    Number,
+    /// Relative to the file it stands in.
+    Path,
+    /// Several, between colons.
+    Paths,
+    /// Several, between commas.
+    Texts,
+}
+
+const fn row(name: &'static str, section: &'static str, key: &'static str, env: &'static str, kind: Kind) -> Setting {
+    Setting { name, section, key, env, kind }
+}
+
+/// Several rows may have one name: the first that says something counts.
+static SETTINGS: &[Setting] = &[
+    row("ask_pass", "defaults", "ask_pass", "ANSIBLE_ASK_PASS", Kind::Bool),
+    row("become", "privilege_escalation", "become", "ANSIBLE_BECOME", Kind::Bool),
+    row("become_ask_pass", "privilege_escalation", "become_ask_pass", "ANSIBLE_BECOME_ASK_PASS", Kind::Bool),
+    row("become_method", "privilege_escalation", "become_method", "ANSIBLE_BECOME_METHOD", Kind::Text),
+    row("become_password_file", "defaults", "become_password_file", "ANSIBLE_BECOME_PASSWORD_FILE", Kind::Path),
+    row("become_user", "privilege_escalation", "become_user", "ANSIBLE_BECOME_USER", Kind::Text),
+    row("connection", "defaults", "transport", "ANSIBLE_TRANSPORT", Kind::Text),
+    row("connection_password_file", "defaults", "connection_password_file", "ANSIBLE_CONNECTION_PASSWORD_FILE", Kind::Path),
+    row("diff", "diff", "always", "ANSIBLE_DIFF_ALWAYS", Kind::Bool),
+    row("force_color", "defaults", "force_color", "ANSIBLE_FORCE_COLOR", Kind::Bool),
+    row("force_handlers", "defaults", "force_handlers", "ANSIBLE_FORCE_HANDLERS", Kind::Bool),
+    row("forks", "defaults", "forks", "ANSIBLE_FORKS", Kind::Number),
+    row("gathering", "defaults", "gathering", "ANSIBLE_GATHERING", Kind::Text),
+    row("host_key_checking", "ssh_connection", "host_key_checking", "ANSIBLE_SSH_HOST_KEY_CHECKING", Kind::Bool),
+    row("host_key_checking", "defaults", "host_key_checking", "ANSIBLE_HOST_KEY_CHECKING", Kind::Bool),
+    row("inventory", "defaults", "inventory", "ANSIBLE_INVENTORY", Kind::Texts),
+    row("nocolor", "defaults", "nocolor", "ANSIBLE_NOCOLOR", Kind::Bool),
+    row("private_key_file", "defaults", "private_key_file", "ANSIBLE_PRIVATE_KEY_FILE", Kind::Path),
+    row("remote_user", "defaults", "remote_user", "ANSIBLE_REMOTE_USER", Kind::Text),
+    row("retries", "ssh_connection", "retries", "ANSIBLE_SSH_RETRIES", Kind::Number),
+    row("retries", "connection", "retries", "ANSIBLE_SSH_RETRIES", Kind::Number),
+    row("roles_path", "defaults", "roles_path", "ANSIBLE_ROLES_PATH", Kind::Paths),
+    row("skip_tags", "tags", "skip", "ANSIBLE_SKIP_TAGS", Kind::Texts),
+    row("ssh_args", "ssh_connection", "ssh_args", "ANSIBLE_SSH_ARGS", Kind::Text),
+    row("ssh_common_args", "ssh_connection", "ssh_common_args", "ANSIBLE_SSH_COMMON_ARGS", Kind::Text),
+    row("ssh_extra_args", "ssh_connection", "ssh_extra_args", "ANSIBLE_SSH_EXTRA_ARGS", Kind::Text),
+    row("tags", "tags", "run", "ANSIBLE_RUN_TAGS", Kind::Texts),
+    row("timeout", "ssh_connection", "timeout", "ANSIBLE_SSH_TIMEOUT", Kind::Number),
+    row("timeout", "defaults", "timeout", "ANSIBLE_TIMEOUT", Kind::Number),
+    row("vault_password_file", "defaults", "vault_password_file", "ANSIBLE_VAULT_PASSWORD_FILE", Kind::Path),
+    row("verbosity", "defaults", "verbosity", "ANSIBLE_VERBOSITY", Kind::Number),
+];
+
+/// Settings that would change what a run does, and have no effect here: silence about them would be a lie.
+static WITHOUT_EFFECT: &[(&str, &str, &str)] = &[
+    ("defaults", "action_plugins", "ANSIBLE_ACTION_PLUGINS"),
+    ("defaults", "any_errors_fatal", "ANSIBLE_ANY_ERRORS_FATAL"),
+    ("defaults", "connection_plugins", "ANSIBLE_CONNECTION_PLUGINS"),
+    ("defaults", "error_on_undefined_vars", "ANSIBLE_ERROR_ON_UNDEFINED_VARS"),
+    ("defaults", "executable", "ANSIBLE_EXECUTABLE"),
+    ("defaults", "filter_plugins", "ANSIBLE_FILTER_PLUGINS"),
+    ("defaults", "hash_behaviour", "ANSIBLE_HASH_BEHAVIOUR"),
+    ("defaults", "inventory_plugins", "ANSIBLE_INVENTORY_PLUGINS"),
+    ("defaults", "jinja2_extensions", "ANSIBLE_JINJA2_EXTENSIONS"),
+    ("defaults", "library", "ANSIBLE_LIBRARY"),
+    ("defaults", "lookup_plugins", "ANSIBLE_LOOKUP_PLUGINS"),
+    ("defaults", "no_log", "ANSIBLE_NO_LOG"),
+    ("defaults", "private_role_vars", "ANSIBLE_PRIVATE_ROLE_VARS"),
+    ("defaults", "remote_port", "ANSIBLE_REMOTE_PORT"),
+    ("defaults", "strategy", "ANSIBLE_STRATEGY"),
+    ("defaults", "task_timeout", "ANSIBLE_TASK_TIMEOUT"),
+    ("defaults", "test_plugins", "ANSIBLE_TEST_PLUGINS"),
+    ("defaults", "vars_plugins", "ANSIBLE_VARS_PLUGINS"),
+    ("privilege_escalation", "become_exe", "ANSIBLE_BECOME_EXE"),
+    ("privilege_escalation", "become_flags", "ANSIBLE_BECOME_FLAGS"),
+];
+
+const NAME: &str = "ansible.cfg";
+
+/// What the environment and the file say.
+#[derive(Debug, Default)]
+pub(super) struct Config {
+    /// The file that was read.
+    pub(super) file: Option<PathBuf>,
+    pub(super) diagnostics: Vec<Diagnostic>,
+    found: HashMap<&'static str, Found>,
+}
+
+#[derive(Debug)]
+struct Found {
+    text: String,
+    /// What relative paths are relative to.
+    base: PathBuf,
+}
+
+/// What a configuration is read from.
+pub(super) struct Surroundings<'a> {
+    pub(super) env: &'a dyn Fn(&str) -> Option<String>,
+    pub(super) home: Option<PathBuf>,
+    /// `/etc/ansible` but in tests.
+    pub(super) system: PathBuf,
+}
+
+struct Entry {
+    section: String,
+    key: String,
+    value: String,
+    span: Span,
+}
+
+impl Config {
+    pub(super) fn of_process(sources: &Sources) -> Config {
+        let env = |name: &str| std::env::var(name).ok();
+        Config::read(sources, &Surroundings { env: &env, home: std::env::home_dir(), system: "/etc/ansible".into() })
+    }
+
+    pub(super) fn read(sources: &Sources, around: &Surroundings<'_>) -> Config {
+        let mut config = Config::default();
+        let entries = config.entries(sources, around);
+        for setting in SETTINGS {
+            config.resolve(setting, &entries, around);
+        }
+        for (section, key, env) in WITHOUT_EFFECT {
+            let entry = entries.iter().find(|entry| entry.section == *section && entry.key == *key);
+            config.mention(key, entry, (around.env)(env).map(|_| *env));
+        }
+        config
+    }
+
+    pub(super) fn text(&self, name: &str) -> Option<&str> {
+        self.found.get(name).map(|found| found.text.as_str())
+    }
+
+    pub(super) fn is(&self, name: &str) -> bool {
+        self.bool(name).unwrap_or(false)
+    }
+
+    pub(super) fn bool(&self, name: &str) -> Option<bool> {
+        self.text(name).and_then(|text| Value::from(text).to_bool())
+    }
+
+    pub(super) fn number(&self, name: &str) -> Option<u64> {
+        self.text(name).and_then(|text| text.parse().ok())
+    }
+
+    pub(super) fn path(&self, name: &str) -> Option<PathBuf> {
+        self.found.get(name).map(|found| found.path(&found.text))
+    }
+
+    pub(super) fn paths(&self, name: &str) -> Option<Vec<PathBuf>> {
+        let found = self.found.get(name)?;
+        Some(found.text.split(':').map(str::trim).filter(|text| !text.is_empty()).map(|text| found.path(text)).collect())
+    }
+
+    pub(super) fn texts(&self, name: &str) -> Vec<String> {
+        let text = self.text(name).unwrap_or_default();
+        text.split(',').map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned).collect()
+    }
+
+    /// Inventories: paths, but for lists of hosts.
+    pub(super) fn inventories(&self) -> Vec<String> {
+        let Some(found) = self.found.get("inventory") else { return Vec::new() };
+        let sources = self.texts("inventory");
+        let is_hosts = found.text.contains(',') && sources.iter().all(|source| !found.path(source).exists());
+        if is_hosts {
+            vec![found.text.clone()]
+        } else {
+            sources.iter().map(|source| found.path(source).to_string_lossy().into_owned()).collect()
+        }
+    }
+
+    fn resolve(&mut self, setting: &Setting, entries: &[Entry], around: &Surroundings<'_>) {
+        if self.found.contains_key(setting.name) {
+            return;
+        }
+        if let Some(text) = (around.env)(setting.env).filter(|text| !text.is_empty()) {
+            self.keep(setting, &text, PathBuf::new(), None);
+        } else if let Some(entry) =
+            entries.iter().rev().find(|entry| entry.section == setting.section && entry.key == setting.key)
+        {
+            let base = self.file.as_deref().and_then(Path::parent).unwrap_or(Path::new("")).to_owned();
+            self.keep(setting, &entry.value, base, Some(entry.span));
+        }
+    }
+
+    fn keep(&mut self, setting: &Setting, text: &str, base: PathBuf, span: Option<Span>) {
+        let is_right = match setting.kind {
+            Kind::Bool => Value::from(text).to_bool().is_some(),
+            Kind::Number => text.parse::<u64>().is_ok(),
+            Kind::Text | Kind::Path | Kind::Paths | Kind::Texts => true,
+        };
+        if is_right {
+            self.found.insert(setting.name, Found { text: text.to_owned(), base });
+            return;
+        }
+        let wanted = if setting.kind == Kind::Bool { "yes or no" } else { "a number" };
+        let name = span.map_or(setting.env, |_| setting.key);
+        let mut diagnostic = Diagnostic::error("bad-setting", format!("`{name}` is {wanted}, not `{text}`"));
+        if let Some(span) = span {
+            diagnostic = diagnostic.at(span, format!("not {wanted}"));
+        }
+        self.diagnostics.push(diagnostic);
+    }
+
+    fn mention(&mut self, key: &str, entry: Option<&Entry>, env: Option<&str>) {
+        let diagnostic = match (env, entry) {
+            (Some(env), _) => Diagnostic::warning("setting-without-effect", format!("`{env}` has no effect")),
+            (None, Some(entry)) => Diagnostic::warning("setting-without-effect", format!("setting `{key}` has no effect"))
+                .at(entry.span, "not known here"),
+            (None, None) => return,
+        };
+        self.diagnostics.push(diagnostic);
+    }
+
+    /// The first file that exists, read.
+    fn entries(&mut self, sources: &Sources, around: &Surroundings<'_>) -> Vec<Entry> {
+        let Some(file) = self.find(around) else { return Vec::new() };
+        let text = match std::fs::read_to_string(&file) {
+            Ok(text) => text,
+            Err(error) => {
+                self.diagnostics.push(Diagnostic::error("unreadable-file", format!("cannot read `{}`: {error}", file.display())));
+                return Vec::new();
+            }
+        };
+        let source = sources.add(file.to_string_lossy().into_owned(), text.as_str());
+        self.file = Some(std::path::absolute(&file).unwrap_or(file));
+        self.parse(&text, source)
+    }
+
+    fn find(&mut self, around: &Surroundings<'_>) -> Option<PathBuf> {
+        if let Some(named) = (around.env)("ANSIBLE_CONFIG").filter(|named| !named.is_empty()) {
+            let path = expanded(&named, around.home.as_deref());
+            let path = if path.is_dir() { path.join(NAME) } else { path };
+            if path.is_file() {
+                return Some(path);
+            }
+        }
+        let here = Path::new(NAME);
+        if here.is_file() {
+            let is_open = std::fs::metadata(".").is_ok_and(|data| data.permissions().mode() & 0o002 != 0);
+            if !is_open {
+                return Some(here.to_owned());
+            }
+            self.diagnostics.push(
+                Diagnostic::warning("open-directory", "`ansible.cfg` is ignored: anybody can write to this directory")
+                    .help("take the right away with `chmod o-w .`, or name the file with ANSIBLE_CONFIG"),
+            );
+        }
+        let home = around.home.iter().map(|home| home.join(".ansible.cfg"));
+        home.chain([around.system.join(NAME)]).find(|path| path.is_file())
+    }
+
+    /// Sections with `key = value`; `#` and `;` begin a comment, an indented line goes on.
+    fn parse(&mut self, text: &str, source: u32) -> Vec<Entry> {
+        let mut entries: Vec<Entry> = Vec::new();
+        let mut section = String::new();
+        let place = |offset: usize| u32::try_from(offset).unwrap_or(u32::MAX);
+        let mut start = 0;
+        for line in text.split_inclusive('\n') {
+            let content = line.split(" ;").next().unwrap_or(line).trim_end();
+            let bare = content.trim_start();
+            let offset = start + (content.len() - bare.len());
+            let span = Span { source, start: place(offset), end: place(offset + bare.len()) };
+            start += line.len();
+            if bare.is_empty() || bare.starts_with(['#', ';']) {
+                continue;
+            }
+            if content.len() > bare.len()
+                && let Some(entry) = entries.last_mut()
+            {
+                entry.value.push(' ');
+                entry.value.push_str(bare);
+            } else if let Some(name) = bare.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+                section = name.trim().to_owned();
+            } else if let Some((key, value)) = bare.split_once(['=', ':']) {
+                entries.push(Entry {
+                    section: section.clone(),
+                    key: key.trim().to_lowercase(),
+                    value: value.trim().to_owned(),
+                    span,
+                });
+            } else {
+                self.diagnostics.push(
+                    Diagnostic::error("bad-config", "the line is neither a section nor a setting")
+                        .at(span, "not `key = value`")
+                        .help("begin a comment with `#`"),
+                );
+            }
+        }
+        entries
+    }
+}
+
+impl Found {
+    fn path(&self, text: &str) -> PathBuf {
+        let text = text.replace("{{CWD}}", ".").replace("{{ CWD }}", ".");
+        self.base.join(expanded(&text, std::env::home_dir().as_deref()))
+    }
+}
+
+/// `~` and `~/x`.
+pub(super) fn expanded(path: &str, home: Option<&Path>) -> PathBuf {
+    match (path.strip_prefix('~'), home) {
+        (Some(rest), Some(home)) if rest.is_empty() || rest.starts_with('/') => home.join(rest.trim_start_matches('/')),
+        _ => PathBuf::from(path),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(text: &str, env: &[(&str, &str)]) -> Config {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join(".ansible.cfg"), text).unwrap();
+        let env = |name: &str| env.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
+        Config::read(
+            &Sources::default(),
+            &Surroundings { env: &env, home: Some(dir.path().to_owned()), system: "/nowhere".into() },
+        )
+    }
+
+    #[test]
+    fn the_environment_counts_more_than_the_file() {
+        let config = config(
+            "[defaults]\nforks = 7 ; many\nremote_user: deploy\n# c\n[ssh_connection]\nssh_args = -o A=b\n  -o C=d\n",
+            &[("ANSIBLE_FORKS", "9")],
+        );
+        assert_eq!(config.number("forks"), Some(9));
+        assert_eq!(config.text("remote_user"), Some("deploy"));
+        assert_eq!(config.text("ssh_args"), Some("-o A=b -o C=d"));
+        assert!(config.diagnostics.is_empty());
+    }
+
+    #[test]
+    fn wrong_settings_are_errors_and_those_without_effect_warnings() {
+        let config = config("[defaults]\nforks = many\nhash_behaviour = merge\nnothing\n", &[("ANSIBLE_STRATEGY", "free")]);
+        let codes: Vec<&str> = config.diagnostics.iter().map(|found| found.code.as_str()).collect();
+        assert_eq!(codes, ["bad-config", "bad-setting", "setting-without-effect", "setting-without-effect"]);
+        assert_eq!(config.number("forks"), None);
+    }
+
+    #[test]
+    fn paths_are_relative_to_the_file() {
+        let config = config("[defaults]\nroles_path = roles:/usr/share/roles\ninventory = hosts,/etc/hosts\n", &[]);
+        let folder = config.file.as_deref().and_then(Path::parent).unwrap().to_owned();
+        assert_eq!(config.paths("roles_path"), Some(vec![folder.join("roles"), "/usr/share/roles".into()]));
+        assert_eq!(config.inventories(), [folder.join("hosts").to_string_lossy().into_owned(), "/etc/hosts".into()]);
+    }
+}

@@ -1,0 +1,87 @@
+//! `roll doc`: what modules and keywords are for.
+
+use super::args::DocArgs;
+use super::exit::Exit;
+use super::terminal;
+use crate::diag::closest;
+use crate::modules::{self, Arg, Module, Rule};
+use crate::playbook::keyword::{self, KEYWORDS, Keyword};
+use std::fmt::Write as _;
+
+pub(super) fn run(args: &DocArgs) -> Exit {
+    let answer = match &args.module {
+        _ if args.keywords => Some(keywords()),
+        None => Some(all()),
+        Some(name) => modules::find(name).filter(|module| is_public(module)).map(page),
+    };
+    match (answer, &args.module) {
+        (Some(text), _) => {
+            terminal::print(&text);
+            Exit::Done
+        }
+        (None, name) => {
+            let name = name.as_deref().unwrap_or_default();
+            let near = closest(name, public().map(|module| module.name));
+            let hint = near.map_or_else(|| "`roll doc` lists all modules".to_owned(), |near| format!("there is `{near}`"));
+            terminal::complain(&format!("error: there is no module `{name}`; {hint}\n"));
+            Exit::Prevented
+        }
+    }
+}
+
+fn is_public(module: &Module) -> bool {
+    !module.name.starts_with('_')
+}
+
+fn public() -> impl Iterator<Item = &'static Module> {
+    modules::rows().filter(|module| is_public(module))
+}
+
+fn all() -> String {
+    let mut rows: Vec<&Module> = public().collect();
+    rows.sort_by_key(|module| module.name);
+    rows.dedup_by_key(|module| module.name);
+    rows.iter().map(|module| format!("{:<28} {}\n", module.name, module.summary)).collect()
+}
+
+fn page(module: &Module) -> String {
+    let mut out = format!("{}.{}: {}\n", module.collection, module.name, module.summary);
+    for arg in module.args().filter(|arg| !arg.hidden) {
+        let _ = write!(out, "\n  {}{}\n      {}\n", arg.name, kind(arg), arg.help);
+        if !arg.choices.is_empty() {
+            let _ = writeln!(out, "      one of: {}", arg.choices.join(", "));
+        }
+        if !arg.aliases.is_empty() {
+            let _ = writeln!(out, "      also: {}", arg.aliases.join(", "));
+        }
+    }
+    for rule in module.rules {
+        let _ = writeln!(out, "\n  {}", said(rule));
+    }
+    out
+}
+
+fn kind(arg: &Arg) -> String {
+    let required = if arg.required { ", required" } else { "" };
+    let default = arg.default.map_or_else(String::new, |default| format!(", default: {default}"));
+    format!(" ({}{required}{default})", arg.kind.name())
+}
+
+fn said(rule: &Rule) -> String {
+    match rule {
+        Rule::OneOf(names) => format!("one of these is required: {}", names.join(", ")),
+        Rule::Exclusive(names) => format!("at most one of these: {}", names.join(", ")),
+        Rule::Together(names) => format!("all of these or none: {}", names.join(", ")),
+        Rule::If(name, value, names) => format!("with {name}={value} these are required: {}", names.join(", ")),
+    }
+}
+
+fn keywords() -> String {
+    KEYWORDS.iter().map(|keyword| format!("{:<20} {:<24} {}\n", keyword.name, places(keyword), keyword.help)).collect()
+}
+
+fn places(keyword: &Keyword) -> String {
+    let places = [(keyword::PLAY, "play"), (keyword::ROLE, "role"), (keyword::BLOCK, "block"), (keyword::TASK, "task")];
+    let names: Vec<&str> = places.iter().filter(|(place, _)| keyword.at & place != 0).map(|(_, name)| *name).collect();
+    names.join(" ")
+}

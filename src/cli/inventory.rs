@@ -1,0 +1,146 @@
+//! `roll inventory`: hosts, groups and variables as they are read.
+
+use super::args::InventoryArgs;
+use super::config::Config;
+use super::exit::Exit;
+use super::{job, terminal};
+use crate::diag::{Diagnostic, Sources, Span};
+use crate::inventory::{Inventory, Level};
+use crate::value::{Map, Value};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+const MASK: &str = "********";
+
+pub(super) fn run(args: &InventoryArgs) -> Exit {
+    let sources = Sources::default();
+    let config = Config::of_process(&sources);
+    let (_, paint) = terminal::paints(false, &config);
+    let mut found = config.diagnostics.clone();
+    let inventory = job::read_inventory(&sources, &args.inventory, &config, &mut found);
+    let answer = match &args.host {
+        Some(host) => one(&inventory, host, &mut found),
+        None if args.graph => graph(&inventory, args, &mut found),
+        None => list(&inventory, &limited(&inventory, args, &mut found)),
+    };
+    if found.iter().any(Diagnostic::is_error) {
+        terminal::explain(&found, &sources, paint, "");
+        return Exit::Refuted;
+    }
+    terminal::warn(&found, &sources, paint);
+    terminal::print(&answer);
+    Exit::Done
+}
+
+fn limited(inventory: &Inventory, args: &InventoryArgs, found: &mut Vec<Diagnostic>) -> Vec<String> {
+    if args.limit.is_empty() {
+        return inventory.hosts.keys().cloned().collect();
+    }
+    let selection = inventory.select_within("all", Span::NOWHERE, Some(&args.limit.join(",")));
+    found.extend(selection.diagnostics);
+    selection.hosts
+}
+
+fn one(inventory: &Inventory, host: &str, found: &mut Vec<Diagnostic>) -> String {
+    if inventory.host(host).is_none() {
+        let mut diagnostic = Diagnostic::error("unknown-host", format!("there is no host `{host}` in the inventory"));
+        if let Some(near) = crate::diag::closest(host, inventory.hosts.keys().map(String::as_str)) {
+            diagnostic = diagnostic.help(format!("there is `{near}`"));
+        }
+        found.push(diagnostic);
+        return String::new();
+    }
+    pretty(&vars_of(inventory, host))
+}
+
+/// As `ansible-inventory --list` prints it.
+fn list(inventory: &Inventory, hosts: &[String]) -> String {
+    let is_listed = |host: &&str| hosts.iter().any(|one| one == host);
+    let mut all: BTreeMap<String, Value> = BTreeMap::new();
+    let with_vars = hosts.iter().map(|host| (host.as_str(), vars_of(inventory, host)));
+    let with_vars: BTreeMap<&str, Value> =
+        with_vars.filter(|(_, vars)| vars.as_map().is_some_and(|map| !map.is_empty())).collect();
+    let hostvars: Value = with_vars.into_iter().collect();
+    all.insert("_meta".into(), [("hostvars", hostvars)].into_iter().collect());
+    for group in inventory.groups.values() {
+        let own: Vec<Value> = group.hosts.iter().map(String::as_str).filter(is_listed).map(Value::from).collect();
+        let children: Vec<Value> = group.children.iter().map(Value::from).collect();
+        let parts = [("children", children), ("hosts", own)];
+        let entry: Map = parts
+            .into_iter()
+            .filter(|(_, items)| !items.is_empty())
+            .map(|(name, items)| (name.into(), Value::list(items)))
+            .collect();
+        if !entry.is_empty() {
+            all.insert(group.name.clone(), entry.into());
+        }
+    }
+    pretty(&all.iter().map(|(name, value)| (name.as_str(), value.clone())).collect())
+}
+
+/// As `ansible-inventory --graph` prints it.
+fn graph(inventory: &Inventory, args: &InventoryArgs, found: &mut Vec<Diagnostic>) -> String {
+    let mut out = String::new();
+    if inventory.groups.contains_key(&args.group) {
+        branch(inventory, &args.group, 0, args.vars, &mut out);
+    } else {
+        found.push(Diagnostic::error("unknown-group", format!("there is no group `{}` in the inventory", args.group)));
+    }
+    out
+}
+
+fn branch(inventory: &Inventory, name: &str, depth: usize, with_vars: bool, out: &mut String) {
+    let Some(group) = inventory.groups.get(name) else { return };
+    let _ = writeln!(out, "{}@{name}:", indent(depth));
+    for child in &group.children {
+        branch(inventory, child, depth + 1, with_vars, out);
+    }
+    for host in &group.hosts {
+        let _ = writeln!(out, "{}{host}", indent(depth + 1));
+        if with_vars {
+            variables(&vars_of(inventory, host), depth + 2, out);
+        }
+    }
+    if with_vars {
+        variables(&masked(&Value::map(group.vars.clone())), depth + 1, out);
+    }
+}
+
+fn variables(vars: &Value, depth: usize, out: &mut String) {
+    let mut lines: Vec<String> =
+        vars.as_map().into_iter().flatten().map(|(name, value)| format!("{{{name} = {}}}", value.to_text().as_str())).collect();
+    lines.sort();
+    for line in lines {
+        let _ = writeln!(out, "{}{line}", indent(depth));
+    }
+}
+
+fn indent(depth: usize) -> String {
+    if depth == 0 { String::new() } else { format!("{}|--", "  |".repeat(depth - 1) + "  ") }
+}
+
+/// All variables of a host that an inventory gives it, secrets masked.
+fn vars_of(inventory: &Inventory, host: &str) -> Value {
+    let mut all: BTreeMap<String, Value> = BTreeMap::new();
+    for layer in inventory.vars_of(host) {
+        debug_assert!(layer.level >= Level::AllInInventory, "levels begin there");
+        all.extend(layer.vars.iter().map(|(name, value)| (name.to_string(), masked(value))));
+    }
+    for own in ["inventory_file", "inventory_dir"] {
+        all.remove(own);
+    }
+    all.iter().map(|(name, value)| (name.as_str(), value.clone())).collect()
+}
+
+fn masked(value: &Value) -> Value {
+    match value {
+        Value::String(text) if text.is_secret() => MASK.into(),
+        Value::List(items) => items.iter().map(masked).collect(),
+        Value::Map(map) => map.iter().map(|(key, value)| (key.clone(), masked(value))).collect::<Map>().into(),
+        other => other.clone(),
+    }
+}
+
+fn pretty(value: &Value) -> String {
+    value.to_json_pretty() + "\n"
+}

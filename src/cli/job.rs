@@ -1,0 +1,280 @@
+//! From what was typed to a [`Job`]: everything read and resolved, with all that is wrong.
+
+use super::args::RunArgs;
+use super::config::{Config, expanded};
+use super::{check, extra, password, terminal};
+use crate::connection::{self, HostKeys, Settings};
+use crate::diag::{Diagnostic, Severity, Sources, Span};
+use crate::engine::{Job, Options, Playbook, Selection};
+use crate::inventory::{self, Inventory};
+use crate::playbook::{Context, Reader, Render};
+use crate::template::{self, Scope, World};
+use crate::value::{Map, Template, Text, Value};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// As Ansible has them.
+const FORKS: usize = 5;
+const INVENTORY: &str = "/etc/ansible/hosts";
+
+/// Everything that was read, and what is to be said about it.
+pub(super) struct Draft {
+    pub(super) job: Job,
+    pub(super) diagnostics: Vec<Diagnostic>,
+}
+
+/// Reads and checks everything; asks for nothing.
+pub(super) fn draft(args: &RunArgs, config: &Config, sources: &Sources) -> Draft {
+    let mut found = config.diagnostics.clone();
+    let extra = kept(extra::variables(sources, &args.extra_vars), &mut found);
+    let inventory = read_inventory(sources, &args.inventory, config, &mut found);
+    let options = options(args, config, extra.clone(), &mut found);
+    let mut reader = Reader::new(sources.clone(), roles_path(config), render(extra));
+    let mut playbooks = Vec::new();
+    for path in &args.playbooks {
+        let plays = reader.playbook(path);
+        found.extend(reader.take_diagnostics());
+        check::plays(&plays, sources, &mut found);
+        playbooks.push(Playbook { path: path.clone(), plays });
+    }
+    let inventory = with_playbook(inventory, sources, args, &mut found);
+    check_limit(&inventory, args, &mut found);
+    let job = Job { sources: sources.clone(), inventory, reader, playbooks, options, settings: Settings::from_environment() };
+    Draft { job, diagnostics: once(found) }
+}
+
+/// The sources as given, else those of the configuration, else Ansible's place.
+pub(super) fn read_inventory(sources: &Sources, given: &[String], config: &Config, found: &mut Vec<Diagnostic>) -> Inventory {
+    let mut specs = if given.is_empty() { config.inventories() } else { given.to_vec() };
+    if specs.is_empty() && Path::new(INVENTORY).is_file() {
+        specs.push(INVENTORY.to_owned());
+    }
+    if specs.is_empty() {
+        found.push(
+            Diagnostic::warning("no-inventory", "no inventory was given: only `localhost` is known, and it is not in `all`")
+                .help("name an inventory with `-i`"),
+        );
+    }
+    match inventory::load(sources, &specs) {
+        Ok(mut inventory) => {
+            found.append(&mut inventory.warnings);
+            inventory
+        }
+        Err(diagnostics) => {
+            found.extend(diagnostics);
+            Inventory::default()
+        }
+    }
+}
+
+/// The passwords that flags and configuration ask for. Asked only when everything else is right.
+pub(super) fn ask_passwords(args: &RunArgs, config: &Config, options: &mut Options) -> Result<(), Diagnostic> {
+    let file = |given: &Option<PathBuf>, setting: &str| given.clone().or_else(|| config.path(setting));
+    let (connection, escalation) = (&args.connection, &args.escalation);
+    if connection.ask_pass || (config.is("ask_pass") && connection.connection_password_file.is_none()) {
+        options.password = Some(password::ask("SSH password: ")?);
+    } else if let Some(file) = file(&connection.connection_password_file, "connection_password_file") {
+        options.password = Some(password::of_file(&file)?);
+    }
+    if escalation.ask_become_pass || (config.is("become_ask_pass") && escalation.become_password_file.is_none()) {
+        options.become_password = Some(asked_again(options.password.clone())?);
+    } else if let Some(file) = file(&escalation.become_password_file, "become_password_file") {
+        options.become_password = Some(password::of_file(&file)?);
+    }
+    Ok(())
+}
+
+/// An empty answer stands for the login password.
+fn asked_again(login: Option<Text>) -> Result<Text, Diagnostic> {
+    let Some(login) = login else { return password::ask("BECOME password: ") };
+    let answer = password::ask("BECOME password [as for SSH]: ")?;
+    Ok(if answer.is_empty() { login } else { answer })
+}
+
+fn options(args: &RunArgs, config: &Config, extra: Map, found: &mut Vec<Diagnostic>) -> Options {
+    let number = |name: &str| config.number(name);
+    let connection = &args.connection;
+    let host_keys = match (connection.accept_new_host_keys, config.bool("host_key_checking")) {
+        (true, _) => HostKeys::AcceptNew,
+        (false, Some(false)) => HostKeys::Off,
+        (false, _) => HostKeys::Check,
+    };
+    let verbosity = args.verbose.max(number("verbosity").and_then(|count| count.try_into().ok()).unwrap_or(0));
+    Options {
+        check: args.check,
+        diff: args.diff || config.is("diff"),
+        limit: limit(&args.limit),
+        selection: Selection { only: tags(&args.tags, config, "tags"), skip: tags(&args.skip_tags, config, "skip_tags") },
+        start_at_task: args.start_at_task.clone(),
+        step: args.step,
+        forks: args.forks.map(usize::from).or_else(|| number("forks")?.try_into().ok()).unwrap_or(FORKS).max(1),
+        verbosity,
+        extra,
+        remote_user: connection.user.clone().or_else(|| config.text("remote_user").map(str::to_owned)),
+        key_file: connection.private_key.as_deref().map(home_expanded).or_else(|| config.path("private_key_file")),
+        become_it: args.escalation.become_it || config.is("become"),
+        become_user: args.escalation.become_user.clone().or_else(|| config.text("become_user").map(str::to_owned)),
+        become_method: args.escalation.become_method.clone().or_else(|| config.text("become_method").map(str::to_owned)),
+        connection: connection_kind(args, config, found),
+        timeout: connection.timeout.or_else(|| number("timeout")).map(Duration::from_secs),
+        retries: number("retries").and_then(|count| count.try_into().ok()).unwrap_or(0),
+        host_keys,
+        ssh_args: ssh_args(args, config, found),
+        explicit_gathering: config.text("gathering") == Some("explicit"),
+        force_handlers: args.force_handlers || config.is("force_handlers"),
+        is_interactive: terminal::is_interactive(),
+        skip_dead: args.skip_dead,
+        ..Options::default()
+    }
+}
+
+fn connection_kind(args: &RunArgs, config: &Config, found: &mut Vec<Diagnostic>) -> Option<String> {
+    let kind = args.connection.connection.clone().or_else(|| config.text("connection").map(str::to_owned))?;
+    if connection::kind(&kind).is_none() {
+        let known: Vec<&str> = connection::KINDS.iter().map(|(name, _)| *name).collect();
+        found.push(
+            Diagnostic::error("unknown-connection", format!("there is no connection `{kind}`"))
+                .help(format!("known are {}", known.join(", "))),
+        );
+    }
+    Some(kind)
+}
+
+/// Ansible's own default arguments have no meaning here, so there are none.
+fn ssh_args(args: &RunArgs, config: &Config, found: &mut Vec<Diagnostic>) -> Vec<String> {
+    let given = |given: &Option<String>, name: &str| given.clone().or_else(|| config.text(name).map(str::to_owned));
+    let texts = [
+        ("ssh_args", config.text("ssh_args").map(str::to_owned)),
+        ("--ssh-common-args", given(&args.connection.ssh_common_args, "ssh_common_args")),
+        ("--ssh-extra-args", given(&args.connection.ssh_extra_args, "ssh_extra_args")),
+    ];
+    let mut words = Vec::new();
+    for (name, text) in texts {
+        match text.as_deref().map(shell_words::split) {
+            Some(Ok(split)) => words.extend(split),
+            Some(Err(_)) => found.push(Diagnostic::error("open-quote", format!("a quote is not closed in `{name}`"))),
+            None => {}
+        }
+    }
+    words
+}
+
+fn limit(given: &[String]) -> Option<String> {
+    (!given.is_empty()).then(|| given.join(","))
+}
+
+fn tags(given: &[String], config: &Config, setting: &str) -> Vec<String> {
+    let words = given.iter().flat_map(|words| words.split(',')).map(str::trim).filter(|word| !word.is_empty());
+    let words: Vec<String> = words.map(str::to_owned).collect();
+    if words.is_empty() { config.texts(setting) } else { words }
+}
+
+fn home_expanded(path: &Path) -> PathBuf {
+    path.to_str().map_or_else(|| path.to_owned(), |text| expanded(text, std::env::home_dir().as_deref()))
+}
+
+fn roles_path(config: &Config) -> Vec<PathBuf> {
+    config.paths("roles_path").unwrap_or_else(|| {
+        let home = std::env::home_dir().map(|home| home.join(".ansible/roles"));
+        home.into_iter().chain(["/usr/share/ansible/roles".into(), "/etc/ansible/roles".into()]).collect()
+    })
+}
+
+/// `group_vars` and `host_vars` beside the first playbook.
+fn with_playbook(inventory: Inventory, sources: &Sources, args: &RunArgs, found: &mut Vec<Diagnostic>) -> Inventory {
+    let mut inventory = inventory;
+    let folder = args.playbooks.first().and_then(|path| path.parent()).unwrap_or(Path::new("."));
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    if let Err(diagnostics) = inventory.read_beside_playbook(sources, folder) {
+        found.extend(diagnostics);
+    }
+    found.append(&mut inventory.warnings);
+    inventory
+}
+
+fn check_limit(inventory: &Inventory, args: &RunArgs, found: &mut Vec<Diagnostic>) {
+    let Some(limit) = limit(&args.limit).filter(|_| !inventory.hosts.is_empty()) else { return };
+    let selection = inventory.select_within("all", Span::NOWHERE, Some(&limit));
+    let is_empty =
+        selection.hosts.is_empty() && inventory.select_within("localhost", Span::NOWHERE, Some(&limit)).hosts.is_empty();
+    if is_empty {
+        let near = selection.diagnostics.iter().find_map(|found| found.help.first()).cloned();
+        let diagnostic = Diagnostic::error("empty-limit", format!("`--limit {limit}` leaves no host"));
+        found.push(near.into_iter().fold(diagnostic, Diagnostic::help));
+    }
+}
+
+/// Each finding once, errors first.
+fn once(found: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    let mut all: Vec<Diagnostic> = Vec::new();
+    for diagnostic in found {
+        if !all.contains(&diagnostic) {
+            all.push(diagnostic);
+        }
+    }
+    all.sort_by_key(|diagnostic| diagnostic.severity == Severity::Warning);
+    all
+}
+
+fn kept<T: Default>(result: Result<T, Vec<Diagnostic>>, found: &mut Vec<Diagnostic>) -> T {
+    result.unwrap_or_else(|diagnostics| {
+        found.extend(diagnostics);
+        T::default()
+    })
+}
+
+/// Renders what must be known before the run, from what is: extra variables, and those written around it.
+fn render(extra: Map) -> Render {
+    Box::new(move |template: &Template, context: &Context| {
+        let scope = Static::new(&extra, context);
+        template::evaluate(template, &scope, &Nowhere).ok()
+    })
+}
+
+/// Variables that stand in the playbook, strongest first.
+struct Static {
+    layers: Vec<Map>,
+}
+
+impl Static {
+    fn new(extra: &Map, context: &Context) -> Static {
+        let mut layers = vec![extra.clone()];
+        for inner in context.chain() {
+            layers.push(inner.params.clone());
+            layers.extend(inner.keywords.get("vars").and_then(|written| written.value.as_map().cloned()));
+            if let Some(role) = &inner.role {
+                let path = role.path.to_string_lossy().into_owned();
+                layers.push(Map::from_iter([("role_path".into(), path.into()), ("role_name".into(), role.name.as_str().into())]));
+                layers.extend([role.vars.clone(), role.defaults.clone()]);
+            }
+        }
+        Static { layers }
+    }
+}
+
+impl Scope for Static {
+    fn get(&self, name: &str) -> Option<Value> {
+        self.layers.iter().find_map(|layer| layer.get(name)).cloned()
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.layers.iter().flat_map(|layer| layer.keys()).map(ToString::to_string).collect()
+    }
+}
+
+/// No files and no hosts: a path of an import may depend on neither.
+struct Nowhere;
+
+impl World for Nowhere {
+    fn search_paths(&self, _folder: &str) -> Vec<PathBuf> {
+        Vec::new()
+    }
+
+    fn hosts(&self, _pattern: &str) -> Result<Vec<String>, String> {
+        Ok(Vec::new())
+    }
+
+    fn run(&self, _command: &str) -> Result<Vec<u8>, String> {
+        Err("nothing runs before the run".to_owned())
+    }
+}

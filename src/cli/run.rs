@@ -1,0 +1,84 @@
+//! `roll -i inventory playbook.yaml`.
+
+use super::args::RunArgs;
+use super::config::Config;
+use super::exit::Exit;
+use super::job::{self, Draft};
+use super::{list, signals, terminal};
+use crate::diag::{Diagnostic, Sources};
+use crate::engine::{self, Job};
+use crate::event::{Emitter, Reporter};
+use crate::report::{self, JUnit, Paint, Streams, Style};
+
+const NOTHING_SENT: &str = "nothing was sent to any host";
+
+pub(super) fn run(args: &RunArgs) -> Exit {
+    let sources = Sources::default();
+    let config = Config::of_process(&sources);
+    let (paint, error_paint) = terminal::paints(args.output.no_color, &config);
+    let Draft { mut job, diagnostics } = job::draft(args, &config, &sources);
+    if diagnostics.iter().any(Diagnostic::is_error) {
+        annotate(args, &diagnostics, &sources);
+        terminal::explain(&diagnostics, &sources, error_paint, NOTHING_SENT);
+        return Exit::Refuted;
+    }
+    terminal::warn(&diagnostics, &sources, error_paint);
+    if let Some(listing) = list::listing(args, &job) {
+        terminal::print(&listing);
+        return Exit::Done;
+    }
+    if let Err(diagnostic) = job::ask_passwords(args, &config, &mut job.options) {
+        terminal::explain(&[diagnostic], &sources, error_paint, NOTHING_SENT);
+        return Exit::Refuted;
+    }
+    if job.options.verbosity > 0 && form(args) != "json" {
+        let file = config.file.as_ref().map_or_else(
+            || "No config file found; using defaults".to_owned(),
+            |file| format!("Using {} as config file", file.display()),
+        );
+        terminal::print(&format!("{file}\n"));
+    }
+    let reporters = reporters(args, &job, [paint, error_paint]);
+    drive(job, reporters)
+}
+
+fn drive(job: Job, reporters: Vec<Box<dyn Reporter>>) -> Exit {
+    let runtime = match signals::runtime() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            terminal::complain(&format!("error: no workers could be started: {error}\n"));
+            return Exit::Prevented;
+        }
+    };
+    let ending = runtime.block_on(async {
+        let signals = signals::receive();
+        engine::run(job, Emitter::new(reporters), signals).await
+    });
+    // A thread may still wait for an answer on standard input.
+    runtime.shutdown_background();
+    Exit::Ended(ending)
+}
+
+fn reporters(args: &RunArgs, job: &Job, [paint, error_paint]: [Paint; 2]) -> Vec<Box<dyn Reporter>> {
+    let window = terminal::window();
+    let style = Style { paint, error_paint, verbosity: job.options.verbosity, window, sources: job.sources.clone() };
+    let mut all =
+        report::output(form(args)).map(|output| report::reporters(output, style, Streams::standard())).unwrap_or_default();
+    if let Some(file) = &args.output.junit {
+        all.push(Box::new(JUnit::new(file.clone())));
+    }
+    all
+}
+
+/// What was asked for; in a GitHub workflow, annotations by themselves.
+fn form(args: &RunArgs) -> &str {
+    let is_github = std::env::var_os("GITHUB_ACTIONS").is_some_and(|value| value == "true");
+    args.output.output.as_deref().unwrap_or(if is_github { "github" } else { "plain" })
+}
+
+fn annotate(args: &RunArgs, found: &[Diagnostic], sources: &Sources) {
+    if form(args) == "github" {
+        let lines: String = found.iter().map(|diagnostic| report::annotation(diagnostic, sources) + "\n").collect();
+        terminal::print(&lines);
+    }
+}
