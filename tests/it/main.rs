@@ -10,5 +10,6 @@ mod model;
 mod modules;
 mod order;
 mod remote;
+mod tables;
 mod template;
 mod terraform;
