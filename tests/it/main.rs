@@ -8,3 +8,8 @@ mod model;
 mod balancer;
 mod terraform;
 mod template;
+mod cli;
+mod errors;
+mod report;
+mod roll;
+mod order;
