@@ -42,6 +42,8 @@ mod host {
     use std::process::Command;
 
     const MACHINES: &[&str] = &["x86_64", "aarch64"];
+    /// Static, and without the tables that would let it be loaded anywhere in memory: they are a twentieth of it.
+    const FLAGS: &str = r#"["-C","target-feature=+crt-static","-C","relocation-model=static"]"#;
 
     pub(crate) fn rows(out: &Path) -> Result<String, Box<dyn Error>> {
         let own = variable("CARGO_CFG_TARGET_ARCH")?;
@@ -79,7 +81,7 @@ mod host {
         let mut cargo = Command::new(variable("CARGO")?);
         cargo
             .args(["build", "--profile", "host", "--no-default-features", "--bin", "roll-remote", "--target", target])
-            .args(["--config", &format!("target.{target}.rustflags=[\"-C\",\"target-feature=+crt-static\"]")])
+            .args(["--config", &format!("target.{target}.rustflags={FLAGS}")])
             .arg("--target-dir")
             .arg(&directory);
         if is_foreign && let Some(linker) = target.split('-').next().and_then(linker) {

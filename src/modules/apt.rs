@@ -182,6 +182,11 @@ fn is_idle(output: &str) -> bool {
 /// When the lists were last refreshed; 0 where they never were.
 fn cache_time(look: &dyn Look) -> i64 {
     let time = |path: &str| look.stat(path, true).ok().flatten().map(|stat| stat.mtime as i64);
+    // A fresh image has the directory but no lists: there is no cache to be valid.
+    let has_lists = look.list(LISTS).unwrap_or_default().iter().any(|name| name.contains("_Packages"));
+    if !has_lists {
+        return 0;
+    }
     time(UPDATE_STAMP).or_else(|| time(LISTS)).unwrap_or(0)
 }
 

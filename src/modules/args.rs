@@ -73,6 +73,8 @@ impl Arg {
     pub const ANY: &'static str = "*";
 
     pub const fn new(name: &'static str, kind: Kind, help: &'static str) -> Arg {
+        // The host program explains nothing; there the texts would only be sent along.
+        let help = if cfg!(feature = "control") { help } else { "" };
         Arg { name, aliases: &[], kind, required: false, default: None, choices: &[], help, secret: false, hidden: false }
     }
 

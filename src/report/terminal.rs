@@ -104,9 +104,12 @@ impl Page {
             screen,
             tasks: HashMap::new(),
             banner: None,
+<<<<<<< HEAD
             is_handler: false,
             starts: HashSet::new(),
             begun: HashSet::new(),
+=======
+>>>>>>> main
             hosts: HashMap::new(),
             explained: Vec::new(),
             board: Board::default(),
@@ -237,7 +240,9 @@ impl Page {
             Outcome::Ok => (Ink::Ok, format!("ok: [{name}] => {item}{}", shown.tail())),
             Outcome::Changed => (Ink::Changed, format!("changed: [{name}] => {item}{}", shown.tail())),
             Outcome::Skipped => (Ink::Skipped, format!("skipping: [{name}] => {item} {}", shown.tail())),
-            Outcome::Failed | Outcome::Ignored | Outcome::Unreachable => (Ink::Failed, format!("failed: [{name}] {item}{}", shown.forced_tail())),
+            Outcome::Failed | Outcome::Ignored | Outcome::Unreachable => {
+                (Ink::Failed, format!("failed: [{name}] {item}{}", shown.forced_tail()))
+            }
         };
         self.out(ink, &line);
     }
@@ -263,7 +268,9 @@ impl Page {
             Outcome::Changed if !has_items => Some((Ink::Changed, format!("changed: [{name}]{}", shown.tail()))),
             Outcome::Skipped if has_items => Some((Ink::Skipped, format!("skipping: [{name}]"))),
             Outcome::Skipped => Some((Ink::Skipped, format!("skipping: [{name}]{}", shown.tail()))),
-            Outcome::Failed | Outcome::Ignored if !has_items => Some((Ink::Failed, format!("fatal: [{name}]: FAILED!{}", shown.forced_tail()))),
+            Outcome::Failed | Outcome::Ignored if !has_items => {
+                Some((Ink::Failed, format!("fatal: [{name}]: FAILED!{}", shown.forced_tail())))
+            }
             Outcome::Unreachable => Some((Ink::Unreachable, format!("fatal: [{name}]: UNREACHABLE!{}", shown.forced_tail()))),
             Outcome::Ok | Outcome::Changed | Outcome::Failed | Outcome::Ignored => None,
         };
@@ -306,7 +313,11 @@ impl Page {
     }
 
     fn interrupted(&mut self, again: bool) {
-        let text = if again { "interrupted again: stopping at once" } else { "interrupted: what has begun is finished, then it stops; once more stops at once" };
+        let text = if again {
+            "interrupted again: stopping at once"
+        } else {
+            "interrupted: what has begun is finished, then it stops; once more stops at once"
+        };
         let text = self.style.error_paint.ink(Ink::Warning, text);
         self.screen.err(&text);
     }

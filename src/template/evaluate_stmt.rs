@@ -249,7 +249,9 @@ impl Eval<'_> {
     fn include(&mut self, source: &Expr, ignore_missing: bool, with_context: bool, locals: &Rc<Locals>) -> Res<Val> {
         let names = self.template_names(source, locals)?;
         let file = match self.load(&names) {
-            Err(error) if ignore_missing && matches!(error.problem, super::failure::Problem::NoFile { .. }) => return Ok(Val::from("")),
+            Err(error) if ignore_missing && matches!(error.problem, super::failure::Problem::NoFile { .. }) => {
+                return Ok(Val::from(""));
+            }
             other => other?,
         };
         let inner = if with_context { Locals::inside(locals) } else { Locals::closed() };

@@ -10,7 +10,7 @@ pub(crate) fn compare(call: &mut Call<'_, '_>) -> Res<bool> {
     let right = call.needed(0, "version")?.to_text();
     let operator = call.text_arg(1, "eq");
     if right.is_empty() {
-        return Err("Version parameter to the version test cannot be empty".into());
+        return Err("Version parameter to compare against cannot be empty".into());
     }
     if left.is_empty() {
         return Err("Input version value cannot be empty".into());
@@ -27,7 +27,10 @@ pub(crate) fn compare(call: &mut Call<'_, '_>) -> Res<bool> {
         "semver" | "semantic" => semantic(&left, &right)?,
         "pep440" => pep440(&left)?.cmp(&pep440(&right)?),
         other => {
-            return Err(format!("Invalid version type ({other}). Must be one of loose, strict, semver, semantic, pep440").into());
+            return Err(format!(
+                "Invalid version type ({other}). Must be one of 'loose', 'strict', 'semver', 'semantic', 'pep440'"
+            )
+            .into());
         }
     };
     match operator.as_str() {
@@ -38,7 +41,7 @@ pub(crate) fn compare(call: &mut Call<'_, '_>) -> Res<bool> {
         ">=" | "ge" => Ok(order.is_ge()),
         "!=" | "<>" | "ne" => Ok(order.is_ne()),
         other => Err(format!(
-            "Invalid operator type ({other}). Must be one of ==, =, eq, <, lt, <=, le, >, gt, >=, ge, !=, <>, ne"
+            "Invalid operator type ({other}). Must be one of '==', '=', 'eq', '<', 'lt', '<=', 'le', '>', 'gt', '>=', 'ge', '!=', '<>', 'ne'"
         )
         .into()),
     }
@@ -55,7 +58,17 @@ fn parts(text: &str) -> Vec<Part<'_>> {
     let mut parts = Vec::new();
     let mut rest = text;
     while let Some(first) = rest.chars().next() {
-        let class = |c: char| if c.is_ascii_digit() { 0 } else if c.is_ascii_lowercase() { 1 } else if c == '.' { 2 } else { 3 };
+        let class = |c: char| {
+            if c.is_ascii_digit() {
+                0
+            } else if c.is_ascii_lowercase() {
+                1
+            } else if c == '.' {
+                2
+            } else {
+                3
+            }
+        };
         let length = rest.find(|c| class(c) != class(first)).unwrap_or(rest.len());
         let (run, tail) = rest.split_at(length);
         match class(first) {

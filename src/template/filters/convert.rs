@@ -2,9 +2,8 @@
 
 use super::{Filter, filter};
 use crate::template::calls::{Call, whole};
-use crate::template::failure::{Problem, Res, fault};
+use crate::template::failure::{Problem, Res};
 use crate::template::runtime::Val;
-use crate::value::Value;
 
 pub(super) const FILTERS: &[Filter] = &[
     filter("default", &["default_value", "boolean"], "another value where there is none", default).or(&["d"]).taking_undefined(),
@@ -15,7 +14,8 @@ pub(super) const FILTERS: &[Filter] = &[
     filter("float", &["default"], "a float", float),
     filter("string", &[], "text", string).or(&["safe"]),
     filter("list", &[], "a list", list),
-    filter("ternary", &["true_val", "false_val", "none_val"], "one value for true, another for false", ternary).taking_undefined(),
+    filter("ternary", &["true_val", "false_val", "none_val"], "one value for true, another for false", ternary)
+        .taking_undefined(),
     filter("attr", &["name"], "an attribute, never an entry", attr),
     filter("items", &[], "the pairs of a map", items),
 ];
@@ -28,7 +28,7 @@ fn default(call: &mut Call<'_, '_>) -> Res<Val> {
 fn mandatory(call: &mut Call<'_, '_>) -> Res<Val> {
     let Val::Undefined(error) = &call.input else { return Ok(call.input.clone()) };
     match call.given(0) {
-        Some(message) => Err(fault(Problem::Hint { hint: message.to_text().as_str().to_owned() })),
+        Some(message) => Err(message.to_text().as_str().into()),
         None => match &error.problem {
             Problem::Undefined { name, .. } => Err(format!("Mandatory variable '{name}' not defined.").into()),
             _ => Err("Mandatory variable not defined.".into()),
@@ -41,14 +41,12 @@ fn type_debug(call: &mut Call<'_, '_>) -> Res<Val> {
 }
 
 fn bool(call: &mut Call<'_, '_>) -> Res<Val> {
-    Ok(match &call.input {
-        Val::None => Val::None,
-        Val::Bool(_) => call.input.clone(),
-        other => {
-            let value = other.to_value().unwrap_or(Value::Null);
-            Val::Bool(value.to_bool().unwrap_or(false))
-        }
-    })
+    let truth = match &call.input {
+        Val::Bool(truth) => *truth,
+        Val::Str(text) => matches!(text.to_lowercase().as_str(), "yes" | "on" | "1" | "true"),
+        other => other.as_float() == Some(1.0),
+    };
+    Ok(Val::Bool(truth))
 }
 
 fn int(call: &mut Call<'_, '_>) -> Res<Val> {
@@ -110,7 +108,8 @@ fn ternary(call: &mut Call<'_, '_>) -> Res<Val> {
     }
     let input = call.input.clone();
     let truth = call.eval.truth(&input)?;
-    call.needed(usize::from(!truth), if truth { "true_val" } else { "false_val" })
+    let (first, second) = (call.needed(0, "true_val")?, call.needed(1, "false_val")?);
+    Ok(if truth { first } else { second })
 }
 
 fn attr(call: &mut Call<'_, '_>) -> Res<Val> {
@@ -140,11 +139,12 @@ fn items(call: &mut Call<'_, '_>) -> Res<Val> {
 /// A number that a filter was given as text or number.
 pub(super) fn number(value: &Val) -> Res<f64> {
     match value {
-        Val::Str(text) => text.trim().parse().map_err(|_| format!("could not convert string to float: '{}'", text.as_str()).into()),
+        Val::Str(text) => {
+            text.trim().parse().map_err(|_| format!("could not convert string to float: '{}'", text.as_str()).into())
+        }
         other => match other.as_float() {
             Some(number) => Ok(number),
             None => whole(other).map(|number| number as f64),
         },
     }
 }
-

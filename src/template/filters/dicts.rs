@@ -82,10 +82,9 @@ fn combine(call: &mut Call<'_, '_>) -> Res<Val> {
 fn flatten(call: &mut Call<'_, '_>, value: &Val, dicts: &mut Vec<Dict>) -> Res<()> {
     match value {
         Val::Dict(dict) => dicts.push(dict.clone()),
+        Val::None => {}
         Val::List(_) | Val::Tuple(_) => {
-            let items = call.eval.elements(value)?;
-            call.eval.deeper(|_| Ok(()))?;
-            for item in items {
+            for item in call.eval.elements(value)? {
                 flatten(call, &item, dicts)?;
             }
         }
@@ -213,7 +212,11 @@ pub(crate) fn pairs_with_elements(call: &mut Call<'_, '_>, items: &[Val], path: 
         let mut value = item.clone();
         let mut is_missing = false;
         for step in path {
-            let Val::Dict(dict) = &value else { return Err(format!("the key {} should point to a dictionary, got '{}'", step.to_text().as_str(), value.kind()).into()) };
+            let Val::Dict(dict) = &value else {
+                return Err(
+                    format!("the key {} should point to a dictionary, got '{}'", step.to_text().as_str(), value.kind()).into()
+                );
+            };
             match step.to_key().and_then(|key| dict.get(&key)) {
                 Some(found) => value = call.eval.resolve(found)?,
                 None if skips_missing => {

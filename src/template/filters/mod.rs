@@ -1,13 +1,23 @@
 //! Filters: one row each, in the file of what they work on.
 
+mod chance;
 mod convert;
 mod dicts;
+mod encode;
 mod lists;
+mod numbers;
+mod passwords;
+mod paths;
 mod pick;
 pub(crate) mod regex;
 mod text;
+mod times;
+mod yaml_out;
 
+pub(crate) use chance::{random_below, random_text};
 pub(crate) use lists::sort_values;
+pub(crate) use passwords::hashed;
+pub(crate) use times::zone_offset;
 
 use super::calls::{Args, Call, bind, named, unknown};
 use super::evaluate::Eval;
@@ -48,16 +58,30 @@ impl Filter {
     }
 }
 
-fn tables() -> [&'static [Filter]; 6] {
-    [convert::FILTERS, dicts::FILTERS, lists::FILTERS, pick::FILTERS, regex::FILTERS, text::FILTERS]
+fn tables() -> [&'static [Filter]; 12] {
+    [
+        chance::FILTERS,
+        convert::FILTERS,
+        dicts::FILTERS,
+        encode::FILTERS,
+        lists::FILTERS,
+        numbers::FILTERS,
+        passwords::FILTERS,
+        paths::FILTERS,
+        pick::FILTERS,
+        regex::FILTERS,
+        text::FILTERS,
+        times::FILTERS,
+    ]
 }
 
 fn by_name() -> &'static HashMap<&'static str, &'static Filter> {
     static FILTERS: OnceLock<HashMap<&'static str, &'static Filter>> = OnceLock::new();
-    FILTERS.get_or_init(|| {
-        let rows = tables().into_iter().flatten();
-        rows.flat_map(|row| row.aliases.iter().chain([&row.name]).map(move |name| (*name, row))).collect()
-    })
+    FILTERS.get_or_init(|| rows().flat_map(|row| row.aliases.iter().chain([&row.name]).map(move |name| (*name, row))).collect())
+}
+
+pub(crate) fn rows() -> impl Iterator<Item = &'static Filter> {
+    tables().into_iter().flatten()
 }
 
 /// The filter of that name, with or without its collection.
@@ -96,14 +120,4 @@ fn tainted(val: Val) -> Val {
         Val::Str(text) => Val::Str(Text::secret(text.as_str())),
         other => other,
     }
-}
-
-/// Seconds between UTC and the time of this machine.
-pub(crate) fn zone_offset(_epoch: i64) -> i32 {
-    0
-}
-
-/// A number below `end` by chance.
-pub(crate) fn random_below(_end: usize) -> usize {
-    0
 }

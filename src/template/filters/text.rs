@@ -25,8 +25,13 @@ pub(super) const FILTERS: &[Filter] = &[
     filter("split", &["separator", "maxsplit"], "the parts between separators", split),
     filter("pprint", &[], "as a Python literal", |call| Ok(Val::from(repr(&call.deep_input()?)))),
     filter("filesizeformat", &["binary"], "a size in readable units", filesize),
-    filter("comment", &["style", "newline", "beginning", "prefix", "prefix_count", "decoration", "postfix", "postfix_count", "end"], "as a comment of a configuration file", comment),
-    filter("quote", &[], "quoted for a shell", |call| map_text(call, quote)),
+    filter(
+        "comment",
+        &["style", "newline", "beginning", "prefix", "prefix_count", "decoration", "postfix", "postfix_count", "end"],
+        "as a comment of a configuration file",
+        comment,
+    ),
+    filter("quote", &[], "quoted for a shell", quoted),
     filter("splitlines", &[], "the lines", |call| Ok(lines(&call.text()?, false))),
 ];
 
@@ -114,7 +119,7 @@ fn center(call: &mut Call<'_, '_>) -> Res<Val> {
 
 fn truncate(call: &mut Call<'_, '_>) -> Res<Val> {
     let text = call.text()?;
-    let (length, leeway) = (width(call, 0, 255)?, width(call, 3, 0)?);
+    let (length, leeway) = (width(call, 0, 255)?, width(call, 3, 5)?);
     let end = call.text_arg(2, "...");
     let end_length = end.chars().count();
     if length < end_length {
@@ -154,7 +159,9 @@ fn wrap_line(line: &str, width: usize, is_breaking: bool, on_hyphens: bool) -> V
     for c in line.chars() {
         let is_space = c.is_whitespace();
         match chunks.last_mut() {
-            Some(last) if last.chars().all(char::is_whitespace) == is_space && !(on_hyphens && after_hyphen(last, c)) => last.push(c),
+            Some(last) if last.chars().all(char::is_whitespace) == is_space && !(on_hyphens && after_hyphen(last, c)) => {
+                last.push(c)
+            }
             _ => chunks.push(c.to_string()),
         }
     }
@@ -224,11 +231,20 @@ fn strip_tags(text: &str) -> String {
     }
     out.push_str(rest);
     let joined = out.split_whitespace().collect::<Vec<_>>().join(" ");
-    joined.replace("&lt;", "<").replace("&gt;", ">").replace("&#39;", "'").replace("&#34;", "\"").replace("&quot;", "\"").replace("&amp;", "&")
+    joined
+        .replace("&lt;", "<")
+        .replace("&gt;", ">")
+        .replace("&#39;", "'")
+        .replace("&#34;", "\"")
+        .replace("&quot;", "\"")
+        .replace("&amp;", "&")
 }
 
 fn split(call: &mut Call<'_, '_>) -> Res<Val> {
     let text = call.text()?;
+    if let Some(other) = call.given(0).filter(|separator| separator.as_str().is_none()) {
+        return Err(format!("must be str or None, not {}", other.kind()).into());
+    }
     let separator = call.given(0).map(Val::to_text);
     if separator.as_ref().is_some_and(|separator| separator.is_empty()) {
         return Err("empty separator".into());
@@ -286,13 +302,33 @@ fn comment(call: &mut Call<'_, '_>) -> Res<Val> {
     let (prefix_count, postfix_count) = (width(call, 4, 1)?, width(call, 7, 1)?);
     let end = call.text_arg(8, style.end);
     let line = |part: &str| if part.is_empty() { String::new() } else { format!("{part}{}", newline.as_str()) };
-    let padded = |part: &str, count: usize| if part.is_empty() { String::new() } else { format!("{part}{}", newline.as_str()).repeat(count) };
-    let body = text.split(newline.as_str()).map(|line| format!("{}{line}", decoration.as_str()).trim_end().to_owned());
-    let body = body.collect::<Vec<_>>().join(&newline);
+    let padded = |part: &str, count: usize| {
+        if part.is_empty() { String::new() } else { format!("{part}{}", newline.as_str()).repeat(count) }
+    };
+    let lines: Vec<&str> = text.split(newline.as_str()).collect();
+    let inner = 1..lines.len().saturating_sub(1);
+    let decorated = |(index, line): (usize, &&str)| {
+        if line.is_empty() && inner.contains(&index) {
+            return decoration.trim_end().to_owned();
+        }
+        format!("{}{line}", decoration.as_str())
+    };
+    let body = lines.iter().enumerate().map(decorated).collect::<Vec<_>>().join(&newline);
     let before_end = padded(&postfix, postfix_count);
-    let tail = if before_end.is_empty() { String::new() } else { format!("{}{}", newline.as_str(), before_end.strip_suffix(newline.as_str()).unwrap_or(&before_end)) };
+    let tail = if before_end.is_empty() {
+        String::new()
+    } else {
+        format!("{}{}", newline.as_str(), before_end.strip_suffix(newline.as_str()).unwrap_or(&before_end))
+    };
     let closing = if end.is_empty() { String::new() } else { format!("{}{}", newline.as_str(), end.as_str()) };
     Ok(Val::from(format!("{}{}{body}{tail}{closing}", line(&beginning), padded(&prefix, prefix_count))))
+}
+
+fn quoted(call: &mut Call<'_, '_>) -> Res<Val> {
+    if matches!(call.input, Val::None) {
+        return Ok(Val::from("''"));
+    }
+    map_text(call, quote)
 }
 
 /// Quoted so that a shell sees one word.

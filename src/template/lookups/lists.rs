@@ -1,7 +1,6 @@
 //! Lookups that shape lists, mostly for `with_*`.
 
 use super::{Asked, Lookup, row};
-use crate::template::calls::whole;
 use crate::template::failure::Res;
 use crate::template::methods::resolved;
 use crate::template::runtime::Val;
@@ -83,7 +82,10 @@ fn nested(asked: &mut Asked<'_, '_>) -> Res<Vec<Val>> {
     }
     let mut rows: Vec<Vec<Val>> = vec![Vec::new()];
     for list in &lists {
-        rows = rows.iter().flat_map(|row| list.iter().map(move |item| row.iter().cloned().chain([item.clone()]).collect())).collect();
+        rows = rows
+            .iter()
+            .flat_map(|row| list.iter().map(move |item| row.iter().cloned().chain([item.clone()]).collect()))
+            .collect();
     }
     let mut flat_rows = Vec::with_capacity(rows.len());
     for row in rows {
@@ -236,43 +238,42 @@ fn subelements(asked: &mut Asked<'_, '_>) -> Res<Vec<Val>> {
     let steps: Vec<String> = path.to_text().split('.').map(str::to_owned).collect();
     let mut pairs = Vec::new();
     for item in items {
-        let mut value = item.clone();
-        let mut is_found = true;
-        for step in &steps {
-            let found = match &value {
-                Val::Dict(dict) => dict.get(step.as_str()),
-                _ => None,
-            };
-            match found {
-                Some(found) => value = asked.eval.resolve(found)?,
-                None if skips => {
-                    is_found = false;
-                    break;
-                }
-                None => return Err(format!("could not find '{step}' key in iterated item '{}'", crate::template::calls::shown(&value)).into()),
-            }
-        }
-        if !is_found {
-            continue;
-        }
-        match &value {
-            Val::List(_) => {
-                for element in asked.eval.elements(&value)? {
-                    pairs.push(Val::tuple(vec![item.clone(), element]));
+        match taken_out(asked, &item, &steps)? {
+            Some((rest, elements)) => {
+                for element in asked.eval.elements(&elements)? {
+                    pairs.push(Val::tuple(vec![rest.clone(), element]));
                 }
             }
-            _ if skips => {}
-            other => return Err(format!("the key {} should point to a list, got '{}'", steps.join("."), crate::template::calls::shown(other)).into()),
+            None if skips => {}
+            None => {
+                let shown = crate::template::calls::shown(&item);
+                return Err(format!("could not find '{}' key in iterated item '{shown}'", steps.join(".")).into());
+            }
         }
     }
     Ok(pairs)
 }
 
-fn random_choice(asked: &mut Asked<'_, '_>) -> Res<Vec<Val>> {
-    let items = items(asked)?;
-    if items.is_empty() {
-        return Ok(items);
+/// A map without the list at the end of the path, and that list.
+fn taken_out(asked: &mut Asked<'_, '_>, item: &Val, steps: &[String]) -> Res<Option<(Val, Val)>> {
+    let (Val::Dict(dict), Some((step, further))) = (item, steps.split_first()) else { return Ok(None) };
+    let Some(value) = dict.get(step.as_str()) else { return Ok(None) };
+    let value = asked.eval.resolve(value)?;
+    let mut entries = dict.entries();
+    if further.is_empty() {
+        if !matches!(value, Val::List(_)) {
+            return Err(format!("the key {step} should point to a list, got '{}'", crate::template::calls::shown(&value)).into());
+        }
+        entries.shift_remove(step.as_str());
+        return Ok(Some((entries.into_iter().collect(), value)));
     }
-    let index = whole(&Val::size(crate::template::filters::random_below(items.len())))?;
-    Ok(items.into_iter().skip(usize::try_from(index).unwrap_or(0)).take(1).collect())
+    let Some((rest, elements)) = taken_out(asked, &value, further)? else { return Ok(None) };
+    entries.insert(step.as_str().into(), rest);
+    Ok(Some((entries.into_iter().collect(), elements)))
+}
+
+fn random_choice(asked: &mut Asked<'_, '_>) -> Res<Vec<Val>> {
+    let count = asked.terms.len();
+    let chosen = crate::template::filters::random_below(count);
+    Ok(asked.terms.iter().skip(chosen).take(1).cloned().collect())
 }

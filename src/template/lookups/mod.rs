@@ -1,8 +1,12 @@
 //! Lookups: what `lookup(…)`, `query(…)` and `with_*` ask for; one row each.
 
-mod lists;
-mod files;
 mod environment;
+mod files;
+mod lists;
+mod passwords;
+mod records;
+
+pub(crate) use files::glob;
 
 use super::calls::{Call, unknown};
 use super::evaluate::Eval;
@@ -31,8 +35,12 @@ const fn row(name: &'static str, doc: &'static str, run: fn(&mut Asked<'_, '_>) 
     Lookup { name, doc, run }
 }
 
-fn tables() -> [&'static [Lookup]; 3] {
-    [environment::LOOKUPS, files::LOOKUPS, lists::LOOKUPS]
+fn tables() -> [&'static [Lookup]; 5] {
+    [environment::LOOKUPS, files::LOOKUPS, lists::LOOKUPS, passwords::LOOKUPS, records::LOOKUPS]
+}
+
+pub(crate) fn rows() -> impl Iterator<Item = &'static Lookup> {
+    tables().into_iter().flatten()
 }
 
 pub(crate) fn find(name: &str) -> Option<&'static Lookup> {
@@ -50,8 +58,12 @@ pub(crate) fn ask(eval: &mut Eval<'_>, name: &str, terms: Vec<Val>, options: Vec
     let mut asked = Asked { eval, terms, options };
     (lookup.run)(&mut asked).map_err(|mut error| {
         if let Problem::Operation { reason } = &error.problem {
-            error.problem =
-                Problem::PluginFailed { plugin: Plugin::Lookup, name: lookup.name.to_owned(), reason: reason.clone(), value: None };
+            error.problem = Problem::PluginFailed {
+                plugin: Plugin::Lookup,
+                name: lookup.name.to_owned(),
+                reason: reason.clone(),
+                value: None,
+            };
         }
         error
     })
@@ -91,7 +103,7 @@ fn answer(call: &mut Call<'_, '_>, wants_list: bool) -> Res<Val> {
     }
     let mut answers = answers;
     match answers.len() {
-        0 => Ok(Val::from("")),
+        0 => Ok(Val::list(answers)),
         1 => Ok(answers.remove(0)),
         _ if answers.iter().all(|answer| matches!(answer, Val::Str(_))) => {
             let is_secret = answers.iter().any(Val::is_secret);
@@ -104,7 +116,11 @@ fn answer(call: &mut Call<'_, '_>, wants_list: bool) -> Res<Val> {
 
 impl Asked<'_, '_> {
     pub(crate) fn option(&self, name: &str) -> Option<&Val> {
-        self.options.iter().find(|(other, _)| &**other == name).map(|(_, value)| value).filter(|value| !matches!(value, Val::None))
+        self.options
+            .iter()
+            .find(|(other, _)| &**other == name)
+            .map(|(_, value)| value)
+            .filter(|value| !matches!(value, Val::None))
     }
 
     pub(crate) fn text_option(&self, name: &str, default: &str) -> String {

@@ -30,8 +30,8 @@ pub(super) struct Lexed {
 
 /// Longest first.
 const MARKS: [&str; 26] = [
-    "//", "**", "==", "!=", "<=", ">=", "+", "-", "*", "/", "%", "~", "[", "]", "(", ")", "{", "}", "<", ">", "=", ".", ":", "|", ",",
-    ";",
+    "//", "**", "==", "!=", "<=", ">=", "+", "-", "*", "/", "%", "~", "[", "]", "(", ")", "{", "}", "<", ">", "=", ".", ":", "|",
+    ",", ";",
 ];
 
 #[derive(Clone, Copy, PartialEq)]
@@ -62,8 +62,8 @@ pub(super) fn expression_tokens(text: &str, style: &Style) -> Result<Vec<Lexed>,
     while lexer.skip_space() {
         lexer.token(&mut open)?;
     }
-    match open.first() {
-        Some((closes, start)) => lexer.fail(*start, format!("'{closes}' is missing")),
+    match open.last() {
+        Some((_, bracket_at)) => lexer.fail(*bracket_at, "this bracket is never closed"),
         None => Ok(lexer.finish()),
     }
 }
@@ -209,9 +209,10 @@ impl<'t> Lexer<'t> {
     }
 
     fn raw(&mut self, start: usize, opening_length: usize) -> Result<(), SyntaxError> {
-        let sign = self.rest()[..opening_length].strip_suffix(self.style.block.1.as_str()).and_then(|head| head.chars().next_back());
+        let sign =
+            self.rest()[..opening_length].strip_suffix(self.style.block.1.as_str()).and_then(|head| head.chars().next_back());
         self.position += opening_length;
-        self.trim_after(sign, false);
+        self.trim_after(sign, true);
         let body_start = self.position;
         let mut search = body_start;
         while let Some(offset) = self.text[search..].find(self.style.block.0.as_str()) {

@@ -189,13 +189,14 @@ impl Parser {
         if self.blocks.iter().any(|block| block.name == name) {
             return self.fail(format!("block '{name}' defined twice"));
         }
-        let scoped = self.skip_name("scoped");
+        // Blocks here always see the variables around them.
+        self.skip_name("scoped");
         let required = self.skip_name("required");
         let body = self.closed_body("block", &["endblock"])?;
         self.take();
         self.skip_name(&name);
         self.end_of_block()?;
-        let block = Arc::new(Block { name, scoped, required, body });
+        let block = Arc::new(Block { name, required, body });
         self.blocks.push(block.clone());
         Ok(StmtKind::Block(block))
     }
@@ -312,7 +313,19 @@ fn definition(name: Name, params: Vec<(Name, Option<Expr>)>, body: Body) -> Macr
 fn is_tag(name: &str) -> bool {
     matches!(
         name,
-        "for" | "if" | "with" | "set" | "filter" | "block" | "extends" | "include" | "import" | "from" | "macro" | "call" | "print"
+        "for"
+            | "if"
+            | "with"
+            | "set"
+            | "filter"
+            | "block"
+            | "extends"
+            | "include"
+            | "import"
+            | "from"
+            | "macro"
+            | "call"
+            | "print"
             | "autoescape"
     )
 }
