@@ -36,10 +36,20 @@ pub(super) fn of_file(path: &Path) -> Result<Text, Diagnostic> {
             Err(Diagnostic::error("no-password", format!("password file `{}` is empty", path.display())))
         }
         Ok(content) => Ok(Text::secret(content)),
+<<<<<<< HEAD
+        Err(error) => Err(Diagnostic::error("no-password", format!("password file `{}` cannot be read: {}", path.display(), plain(&error)))),
+=======
         Err(error) => {
             Err(Diagnostic::error("no-password", format!("password file `{}` cannot be read: {error}", path.display())))
         }
+>>>>>>> main
     }
+}
+
+/// Without the number behind it.
+fn plain(error: &io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or(&text).to_lowercase()
 }
 
 fn output_of(program: &Path) -> io::Result<String> {

@@ -13,4 +13,8 @@ mod order;
 mod remote;
 mod system_modules;
 mod template;
+mod cli;
+mod errors;
+mod report;
+mod roll;
 mod terraform;
