@@ -10,3 +10,4 @@ mod model;
 mod balancer;
 mod terraform;
 mod template;
+mod lab;
