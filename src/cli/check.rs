@@ -133,8 +133,10 @@ impl Checker<'_> {
 
     /// Every literal `notify` must find a handler, unless handlers may come later.
     fn handlers(&mut self, play: &Play, tasks: &[Arc<Task>]) {
-        let is_open = play.handlers.iter().any(|handler| handler.name().is_some_and(Value::has_template) || handler.own("listen").is_some_and(|written| written.value.has_template()))
-            || tasks.iter().any(|task| matches!(task.module(), "include_role" | "include_tasks"))
+        let is_open = play.handlers.iter().any(|handler| {
+            handler.name().is_some_and(Value::has_template)
+                || handler.own("listen").is_some_and(|written| written.value.has_template())
+        }) || tasks.iter().any(|task| matches!(task.module(), "include_role" | "include_tasks"))
             || play.handlers.iter().any(|handler| matches!(handler.module(), "include_tasks" | "include_role"));
         if is_open {
             return;

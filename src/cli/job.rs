@@ -111,7 +111,7 @@ fn options(args: &RunArgs, config: &Config, extra: Map, found: &mut Vec<Diagnost
         verbosity,
         extra,
         remote_user: connection.user.clone().or_else(|| config.text("remote_user").map(str::to_owned)),
-        key_file: connection.private_key.clone().map(home_expanded).or_else(|| config.path("private_key_file")),
+        key_file: connection.private_key.as_deref().map(home_expanded).or_else(|| config.path("private_key_file")),
         become_it: args.escalation.become_it || config.is("become"),
         become_user: args.escalation.become_user.clone().or_else(|| config.text("become_user").map(str::to_owned)),
         become_method: args.escalation.become_method.clone().or_else(|| config.text("become_method").map(str::to_owned)),
@@ -132,7 +132,10 @@ fn connection_kind(args: &RunArgs, config: &Config, found: &mut Vec<Diagnostic>)
     let kind = args.connection.connection.clone().or_else(|| config.text("connection").map(str::to_owned))?;
     if connection::kind(&kind).is_none() {
         let known: Vec<&str> = connection::KINDS.iter().map(|(name, _)| *name).collect();
-        found.push(Diagnostic::error("unknown-connection", format!("there is no connection `{kind}`")).help(format!("known are {}", known.join(", "))));
+        found.push(
+            Diagnostic::error("unknown-connection", format!("there is no connection `{kind}`"))
+                .help(format!("known are {}", known.join(", "))),
+        );
     }
     Some(kind)
 }
@@ -166,8 +169,8 @@ fn tags(given: &[String], config: &Config, setting: &str) -> Vec<String> {
     if words.is_empty() { config.texts(setting) } else { words }
 }
 
-fn home_expanded(path: PathBuf) -> PathBuf {
-    path.to_str().map_or_else(|| path.clone(), |text| expanded(text, std::env::home_dir().as_deref()))
+fn home_expanded(path: &Path) -> PathBuf {
+    path.to_str().map_or_else(|| path.to_owned(), |text| expanded(text, std::env::home_dir().as_deref()))
 }
 
 fn roles_path(config: &Config) -> Vec<PathBuf> {
@@ -192,7 +195,8 @@ fn with_playbook(inventory: Inventory, sources: &Sources, args: &RunArgs, found:
 fn check_limit(inventory: &Inventory, args: &RunArgs, found: &mut Vec<Diagnostic>) {
     let Some(limit) = limit(&args.limit).filter(|_| !inventory.hosts.is_empty()) else { return };
     let selection = inventory.select_within("all", Span::NOWHERE, Some(&limit));
-    let is_empty = selection.hosts.is_empty() && inventory.select_within("localhost", Span::NOWHERE, Some(&limit)).hosts.is_empty();
+    let is_empty =
+        selection.hosts.is_empty() && inventory.select_within("localhost", Span::NOWHERE, Some(&limit)).hosts.is_empty();
     if is_empty {
         let near = selection.diagnostics.iter().find_map(|found| found.help.first()).cloned();
         let diagnostic = Diagnostic::error("empty-limit", format!("`--limit {limit}` leaves no host"));

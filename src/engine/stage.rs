@@ -129,7 +129,8 @@ impl Stage {
             self.announce(id, task, hosts, is_handler);
         }
         let waiting = hosts.iter().copied().collect();
-        self.open.insert(id, Open { task: task.clone(), waiting, for_all: for_all.to_vec(), includes: Vec::new(), ended: Vec::new() });
+        self.open
+            .insert(id, Open { task: task.clone(), waiting, for_all: for_all.to_vec(), includes: Vec::new(), ended: Vec::new() });
         for host in hosts {
             let work = Work {
                 run: self.run.clone(),
@@ -168,7 +169,11 @@ impl Stage {
             return;
         }
         let shown = super::work::shown_task(&self.run, &self.play, first, task, id);
-        self.run.emitter.emit(&if is_handler { Event::HandlerStarted { task: shown } } else { Event::TaskStarted { task: shown } });
+        self.run.emitter.emit(&if is_handler {
+            Event::HandlerStarted { task: shown }
+        } else {
+            Event::TaskStarted { task: shown }
+        });
     }
 
     fn finished(&mut self, host: Host, finished: Finished) -> Vec<Effect> {
@@ -211,7 +216,11 @@ impl Stage {
                     self.run.emitter.emit(&Event::Included { what: group.shown(), hosts: names });
                     let program = program.behind(self.tasks.len(), self.strategy.block_count(), self.strategy.home(first));
                     self.tasks.extend(program.tasks);
-                    effects.extend(self.strategy.on(Input::Included { hosts: hosts.into_iter().collect(), steps: program.steps, blocks: program.blocks }));
+                    effects.extend(self.strategy.on(Input::Included {
+                        hosts: hosts.into_iter().collect(),
+                        steps: program.steps,
+                        blocks: program.blocks,
+                    }));
                 }
                 Err(problems) => {
                     for (host, name) in hosts.iter().zip(&names) {
@@ -239,14 +248,17 @@ impl Stage {
         let found: BTreeSet<usize> = named.into_iter().chain(listening).collect();
         if found.is_empty() {
             let title = format!("no handler is called `{name}`, and none listens to it");
-            let names = handlers.iter().filter_map(|handler| handler.name()).map(|name| name.to_text().to_string()).collect::<Vec<_>>();
-            let mut diagnostic = crate::diag::Diagnostic::error("unknown-handler", title).at(finished.notify_span, "notified here");
+            let names =
+                handlers.iter().filter_map(|handler| handler.name()).map(|name| name.to_text().to_string()).collect::<Vec<_>>();
+            let mut diagnostic =
+                crate::diag::Diagnostic::error("unknown-handler", title).at(finished.notify_span, "notified here");
             if let Some(near) = crate::diag::closest(name, names.iter().map(String::as_str)) {
                 diagnostic = diagnostic.patch(finished.notify_span, near, "a handler with a similar name exists");
             }
             self.run.warn(diagnostic);
         }
-        let hosts: Vec<Host> = [host].into_iter().chain(self.open.get(&finished.id).map(|open| open.for_all.clone()).unwrap_or_default()).collect();
+        let hosts: Vec<Host> =
+            [host].into_iter().chain(self.open.get(&finished.id).map(|open| open.for_all.clone()).unwrap_or_default()).collect();
         let mut effects = Vec::new();
         for handler in found {
             for host in &hosts {

@@ -121,7 +121,8 @@ impl Work {
     }
 
     async fn each(&self, frame: &Frame<'_>, items: Vec<Value>, no_log: bool) -> Tried {
-        let control = self.task.own("loop_control").map(|written| written.value.as_map().cloned().unwrap_or_default()).unwrap_or_default();
+        let control =
+            self.task.own("loop_control").map(|written| written.value.as_map().cloned().unwrap_or_default()).unwrap_or_default();
         let word = |name: &str| control.get(name).map(|value| value.to_text().to_string());
         let loop_var = word("loop_var").unwrap_or_else(|| "item".to_owned());
         let pause = control.get("pause").and_then(Value::to_float).unwrap_or(0.0);
@@ -132,7 +133,8 @@ impl Work {
             if index > 0 && pause > 0.0 {
                 tokio::time::sleep(Duration::from_secs_f64(pause.min(1.0e6))).await;
             }
-            let mut top = Map::from_iter([(loop_var.as_str().into(), item.clone()), ("ansible_loop_var".into(), loop_var.as_str().into())]);
+            let mut top =
+                Map::from_iter([(loop_var.as_str().into(), item.clone()), ("ansible_loop_var".into(), loop_var.as_str().into())]);
             if let Some(name) = word("index_var") {
                 top.insert("ansible_index_var".into(), name.as_str().into());
                 top.insert(name.into(), index.into());
@@ -143,12 +145,21 @@ impl Work {
             let inner = frame.over(top.clone());
             let tried = self.tries(&inner, &top, no_log).await;
             let mut verdict = tried.verdict;
-            verdict.values.extend(top.iter().filter(|(name, _)| name.as_str() != Some("ansible_loop")).map(|(key, value)| (key.clone(), value.clone())));
-            let label = control.get("label").map_or_else(|| Ok(item.clone()), |label| inner.render(label)).unwrap_or_else(|_| item.clone());
+            verdict.values.extend(
+                top.iter()
+                    .filter(|(name, _)| name.as_str() != Some("ansible_loop"))
+                    .map(|(key, value)| (key.clone(), value.clone())),
+            );
+            let label = control
+                .get("label")
+                .map_or_else(|| Ok(item.clone()), |label| inner.render(label))
+                .unwrap_or_else(|_| item.clone());
             self.show_item(&verdict, if no_log { Value::from("(censored due to no_log)") } else { label }, no_log);
             all.notify |= tried.notify;
             all.effects.extend(tried.effects);
-            let is_broken = control.get("break_when").is_some_and(|condition| inner.conditions(condition, Span::NOWHERE).is_ok_and(|holds| holds.is_none()));
+            let is_broken = control
+                .get("break_when")
+                .is_some_and(|condition| inner.conditions(condition, Span::NOWHERE).is_ok_and(|holds| holds.is_none()));
             let is_lost = verdict.is_unreachable;
             verdicts.push(verdict);
             if is_broken || is_lost {
@@ -169,7 +180,13 @@ impl Work {
             return;
         }
         let outcome = verdict.outcome(false);
-        self.run.emitter.emit(&Event::ItemEnded { host: self.host.clone(), task: self.id, label, outcome, result: verdict.shown(no_log) });
+        self.run.emitter.emit(&Event::ItemEnded {
+            host: self.host.clone(),
+            task: self.id,
+            label,
+            outcome,
+            result: verdict.shown(no_log),
+        });
     }
 
     /// `None` when the task may run.
@@ -203,7 +220,9 @@ impl Work {
                 tried.verdict.set("attempts", attempt);
             }
             let is_met = match until {
-                Some(until) => self.after(frame, &tried.verdict).conditions(&until.value, until.span).map(|holds| holds.is_none()),
+                Some(until) => {
+                    self.after(frame, &tried.verdict).conditions(&until.value, until.span).map(|holds| holds.is_none())
+                }
                 None => Ok(!tried.verdict.is("failed")),
             };
             let is_met = match is_met {
@@ -218,7 +237,12 @@ impl Work {
                 return tried;
             }
             let left = u64::try_from(retries - attempt + 1).unwrap_or(0);
-            self.run.emitter.emit(&Event::Retrying { host: self.host.clone(), task: self.id, left, result: tried.verdict.shown(no_log) });
+            self.run.emitter.emit(&Event::Retrying {
+                host: self.host.clone(),
+                task: self.id,
+                left,
+                result: tried.verdict.shown(no_log),
+            });
             tokio::time::sleep(Duration::from_secs_f64(delay)).await;
             attempt += 1;
         }
@@ -238,7 +262,11 @@ impl Work {
     }
 
     async fn once(&self, frame: &Frame<'_>, top: &Map) -> Tried {
-        let timeout = self.task.keyword("timeout").and_then(|written| frame.render(&written.value).ok()?.to_int()).filter(|seconds| *seconds > 0);
+        let timeout = self
+            .task
+            .keyword("timeout")
+            .and_then(|written| frame.render(&written.value).ok()?.to_int())
+            .filter(|seconds| *seconds > 0);
         let answer = match timeout.and_then(|seconds| u64::try_from(seconds).ok()) {
             Some(seconds) => match tokio::time::timeout(Duration::from_secs(seconds), self.act(frame)).await {
                 Ok(answer) => answer,
@@ -392,7 +420,9 @@ impl Work {
         }
         let is_ignored = self.says(frame, if verdict.is_unreachable { "ignore_unreachable" } else { "ignore_errors" });
         let outcome = verdict.outcome(is_ignored);
-        let is_silent = matches!(self.task.module(), "include_tasks" | "include_role" | "meta") && outcome != Outcome::Failed && outcome != Outcome::Skipped;
+        let is_silent = matches!(self.task.module(), "include_tasks" | "include_role" | "meta")
+            && outcome != Outcome::Failed
+            && outcome != Outcome::Skipped;
         if !(self.task.module() == "meta" && outcome == Outcome::Skipped) {
             if !is_silent {
                 let result = verdict.shown(no_log);
@@ -419,7 +449,8 @@ impl Work {
         match effect {
             Effect::SetFacts { facts, .. } => {
                 let delegate = self.task.keyword("delegate_to").filter(|_| self.says(frame, "delegate_facts"));
-                let delegate = delegate.and_then(|written| frame.render(&written.value).ok()).map(|value| value.to_text().to_string());
+                let delegate =
+                    delegate.and_then(|written| frame.render(&written.value).ok()).map(|value| value.to_text().to_string());
                 let mut store = self.run.store.write().unwrap_or_else(PoisonError::into_inner);
                 for host in self.everybody(delegate.as_deref()) {
                     facts.iter().for_each(|(name, value)| store.set(host, &name.to_string(), value.clone()));
@@ -476,7 +507,12 @@ fn include(effect: &Effect, params: &Map) -> Option<Include> {
             let files = [&parts.tasks, &parts.vars, &parts.defaults, &parts.handlers].map(Clone::clone);
             Some(Include { what: What::Role { name: name.clone(), files, public: *public }, apply: apply.clone(), params })
         }
-        Effect::SetFacts { .. } | Effect::IncludeVars(_) | Effect::AddHost { .. } | Effect::GroupBy { .. } | Effect::Meta(_) | Effect::Stats { .. } => None,
+        Effect::SetFacts { .. }
+        | Effect::IncludeVars(_)
+        | Effect::AddHost { .. }
+        | Effect::GroupBy { .. }
+        | Effect::Meta(_)
+        | Effect::Stats { .. } => None,
     }
 }
 
@@ -522,6 +558,8 @@ pub(crate) fn shown_task(run: &Arc<Run>, play: &Arc<PlayRun>, host: &str, task: 
         }
         _ => task.title(),
     };
-    let no_log = task.keyword("no_log").is_some_and(|written| frame.render(&written.value).ok().and_then(|value| value.to_bool()).unwrap_or(true));
+    let no_log = task
+        .keyword("no_log")
+        .is_some_and(|written| frame.render(&written.value).ok().and_then(|value| value.to_bool()).unwrap_or(true));
     event::Task { id, name, module: task.module().to_owned(), place: run.sources.place(task.span), no_log }
 }

@@ -301,7 +301,7 @@ fn transaction(output: &str) -> Vec<Value> {
     for line in output.lines() {
         match line.trim_end() {
             "Installed:" | "Upgraded:" | "Removed:" | "Downgraded:" | "Reinstalled:" => {
-                title = line.trim_end().trim_end_matches(':')
+                title = line.trim_end().trim_end_matches(':');
             }
             rest if rest.starts_with(' ') && !title.is_empty() => {
                 results.extend(rest.split_whitespace().map(|name| Value::from(format!("{title}: {name}"))));

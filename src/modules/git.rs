@@ -224,9 +224,9 @@ impl<'a> Git<'a> {
         }
         let url = self.ask_here(&["config", "--get", &format!("remote.{}.url", self.remote())])?.stdout_text();
         let is_moved = url.trim() != self.repo();
+        plan.set("remote_url_changed", is_moved);
         if is_moved {
             plan.push(self.set_url(url.trim()));
-            plan.set("remote_url_changed", true);
         }
         if is_modified {
             plan.push(self.step(&["reset", "--hard", "HEAD", "--"].map(str::to_owned)));
@@ -379,7 +379,7 @@ impl<'a> Git<'a> {
     }
 
     fn set_url(&self, before: &str) -> Change {
-        let shown = |url: &str| Map::from_iter([("remote_url".into(), Value::from(url))]);
+        let shown = |url: &str| Map::from_iter([("remote_url".into(), Value::from(public(url)))]);
         let argv = if before.is_empty() { ["remote", "add"] } else { ["remote", "set-url"] };
         let argv: Vec<String> = argv.into_iter().chain([self.remote(), self.repo()]).map(str::to_owned).collect();
         Change::new(&self.dest, shown(before), shown(self.repo()), Act::Run(self.command_in(Some(&self.dest), &argv)))
@@ -408,11 +408,12 @@ impl<'a> Git<'a> {
 
     /// Everything that the remote has.
     fn refs(&self) -> Result<Refs, Failure> {
-        let repo = self.repo();
-        let argv: Vec<String> = ["ls-remote", "--symref", repo].map(str::to_owned).to_vec();
+        let argv: Vec<String> = ["ls-remote", "--symref", self.repo()].map(str::to_owned).to_vec();
         let output = self.look.run(&self.command_in(None, &argv).timeout(ASK))?;
         if !output.is_success() {
-            return Err(Failure::of_command(format!("Failed to list what {repo} has"), &output));
+            let stderr = output.stderr_text().replace(self.repo(), &public(self.repo()));
+            let output = Output { stderr: stderr.into_bytes(), ..output };
+            return Err(Failure::of_command(format!("Failed to list what {} has", public(self.repo())), &output));
         }
         Ok(Refs::parse(&output.stdout_text()))
     }
@@ -421,7 +422,7 @@ impl<'a> Git<'a> {
         let version = self.version();
         let unknown = || {
             let near = refs.closest(version).map(|name| format!("; did you mean `{name}`?")).unwrap_or_default();
-            Failure::new(format!("{} has no branch and no tag `{version}`{near}", self.repo()))
+            Failure::new(format!("{} has no branch and no tag `{version}`{near}", public(self.repo())))
         };
         refs.find(version).or_else(|| is_commit(version).then(|| Wanted::Commit(version.to_owned()))).ok_or_else(unknown)
     }
@@ -484,6 +485,16 @@ impl Wanted {
     }
 }
 
+/// An address without the password in it.
+fn public(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    match authority.rsplit_once('@').map(|(login, host)| (login.split(':').next().unwrap_or_default(), host)) {
+        Some((user, host)) => format!("{scheme}://{user}@{host}{path}"),
+        None => url.to_owned(),
+    }
+}
+
 /// A full commit id; anything shorter may be the name of a branch.
 fn is_commit(version: &str) -> bool {
     matches!(version.len(), 40 | 64) && version.bytes().all(|byte| byte.is_ascii_hexdigit())
@@ -495,4 +506,24 @@ fn umask_of(umask: &Value) -> Result<u32, Failure> {
         other => u32::from_str_radix(other.to_text().trim_start_matches("0o"), 8).ok(),
     };
     read.filter(|umask| *umask <= 0o777).ok_or_else(|| Failure::new("umask must be an octal integer"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_in_an_address_is_not_shown() {
+        assert_eq!(public("https://me:secret@git.host/a/b"), "https://me@git.host/a/b");
+        assert_eq!(public("git@host:a/b"), "git@host:a/b");
+        assert_eq!(public("https://host/a@b:c"), "https://host/a@b:c");
+    }
+
+    #[test]
+    fn only_a_full_commit_id_is_a_commit() {
+        assert!(is_commit("3966f1b0b0da2cc1e1f59e52f669814d333ebd3f"));
+        assert!(!is_commit("3966f1b"));
+        assert_eq!(umask_of(&Value::from("022")).ok(), Some(0o022));
+        assert!(umask_of(&Value::from("rwx")).is_err());
+    }
 }

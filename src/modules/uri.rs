@@ -75,7 +75,7 @@ fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
     }
     if let Some(reason) = unneeded(args, look) {
         let mut plan = Plan::default();
-        plan.set("stdout", reason).set("msg", "").set("changed", false);
+        plan.set("stdout", reason).set("changed", false);
         return Ok(plan);
     }
     let request = request(args, look)?;
@@ -400,7 +400,7 @@ mod tests {
     #[test]
     fn a_file_is_named_after_the_last_part_of_the_path() {
         assert_eq!(file_name("https://host/a/b.tar.gz?x=1"), "b.tar.gz");
-        assert_eq!(file_name("https://host"), "host");
+        assert_eq!(file_name("https://host"), "index.html");
         assert_eq!(file_name("https://host/"), "index.html");
         assert_eq!(file_name("https://host/.."), "index.html");
     }

@@ -190,7 +190,8 @@ impl Screen {
 
     fn redraw(&mut self, now: Instant) {
         let Some(live) = &self.live else { return };
-        let lines: IndexMap<String, String> = self.at_work().take(live.lines_max()).map(|(host, working)| (host.clone(), working.line(host, now))).collect();
+        let lines: IndexMap<String, String> =
+            self.at_work().take(live.lines_max()).map(|(host, working)| (host.clone(), working.line(host, now))).collect();
         let count = self.at_work().count();
         let seconds = now.duration_since(self.began).as_secs();
         let summary = format!("{} · {count} running, {} done · {}:{:02}", self.summary, self.done, seconds / 60, seconds % 60);
@@ -230,7 +231,10 @@ impl Live {
             is_shown
         });
         for (host, line) in lines {
-            let bar = self.bars.entry(host.clone()).or_insert_with(|| all.insert_before(&self.summary, ProgressBar::new_spinner().with_style(style())));
+            let bar = self
+                .bars
+                .entry(host.clone())
+                .or_insert_with(|| all.insert_before(&self.summary, ProgressBar::new_spinner().with_style(style())));
             bar.set_message(line.clone());
         }
         self.summary.set_message(summary.to_owned());

@@ -94,7 +94,15 @@ fn locked(page: &Mutex<Page>) -> MutexGuard<'_, Page> {
 impl Page {
     fn new(style: Style, streams: Streams) -> Page {
         let screen = Screen::new(streams, style.window, Instant::now());
-        Page { style, screen, tasks: HashMap::new(), banner: None, hosts: HashMap::new(), explained: Vec::new(), board: Board::default() }
+        Page {
+            style,
+            screen,
+            tasks: HashMap::new(),
+            banner: None,
+            hosts: HashMap::new(),
+            explained: Vec::new(),
+            board: Board::default(),
+        }
     }
 
     fn see(&mut self, event: &Event) {
@@ -205,7 +213,9 @@ impl Page {
             Outcome::Ok => (Ink::Ok, format!("ok: [{name}] => {item}{}", shown.tail())),
             Outcome::Changed => (Ink::Changed, format!("changed: [{name}] => {item}{}", shown.tail())),
             Outcome::Skipped => (Ink::Skipped, format!("skipping: [{name}] => {item} {}", shown.tail())),
-            Outcome::Failed | Outcome::Ignored | Outcome::Unreachable => (Ink::Failed, format!("failed: [{name}] {item}{}", shown.forced_tail())),
+            Outcome::Failed | Outcome::Ignored | Outcome::Unreachable => {
+                (Ink::Failed, format!("failed: [{name}] {item}{}", shown.forced_tail()))
+            }
         };
         self.out(ink, &line);
     }
@@ -231,7 +241,9 @@ impl Page {
             Outcome::Changed if !has_items => Some((Ink::Changed, format!("changed: [{name}]{}", shown.tail()))),
             Outcome::Skipped if has_items => Some((Ink::Skipped, format!("skipping: [{name}]"))),
             Outcome::Skipped => Some((Ink::Skipped, format!("skipping: [{name}]{}", shown.tail()))),
-            Outcome::Failed | Outcome::Ignored if !has_items => Some((Ink::Failed, format!("fatal: [{name}]: FAILED!{}", shown.forced_tail()))),
+            Outcome::Failed | Outcome::Ignored if !has_items => {
+                Some((Ink::Failed, format!("fatal: [{name}]: FAILED!{}", shown.forced_tail())))
+            }
             Outcome::Unreachable => Some((Ink::Unreachable, format!("fatal: [{name}]: UNREACHABLE!{}", shown.forced_tail()))),
             Outcome::Ok | Outcome::Changed | Outcome::Failed | Outcome::Ignored => None,
         };
@@ -274,7 +286,11 @@ impl Page {
     }
 
     fn interrupted(&mut self, again: bool) {
-        let text = if again { "interrupted again: stopping at once" } else { "interrupted: what has begun is finished, then it stops; once more stops at once" };
+        let text = if again {
+            "interrupted again: stopping at once"
+        } else {
+            "interrupted: what has begun is finished, then it stops; once more stops at once"
+        };
         let text = self.style.error_paint.ink(Ink::Warning, text);
         self.screen.err(&text);
     }

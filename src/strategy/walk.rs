@@ -73,6 +73,7 @@ impl Strategy {
                 return self.jump_behind(host, StepKind::EndBody(block));
             }
             if part != Part::Always && info.has_always {
+                self.hosts[host].rescued.remove(&block);
                 self.hosts[host].failing.insert(block);
                 return self.jump_behind(host, StepKind::EndRescue(block));
             }
@@ -198,7 +199,7 @@ impl Strategy {
             }
             match slot.step.kind {
                 StepKind::Task { .. } if slot.handler.is_none() && self.hosts[host].failing.contains(&usize::MAX) => {
-                    self.hosts[host].at += 1
+                    self.hosts[host].at += 1;
                 }
                 StepKind::Task { .. } | StepKind::Flush => return,
                 StepKind::EndBody(block) => self.jump_behind(host, StepKind::EndRescue(block)),

@@ -10,15 +10,15 @@ use std::io;
 use std::time::Duration;
 
 #[derive(Clone, Debug, PartialEq)]
-pub struct Entry {
-    pub kind: String,
-    pub content: Vec<u8>,
-    pub target: String,
-    pub mode: u32,
-    pub uid: u32,
-    pub gid: u32,
-    pub mtime: f64,
-    pub inode: u64,
+pub(crate) struct Entry {
+    pub(crate) kind: String,
+    pub(crate) content: Vec<u8>,
+    pub(crate) target: String,
+    pub(crate) mode: u32,
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+    pub(crate) mtime: f64,
+    pub(crate) inode: u64,
 }
 
 /// A program's or a server's scripted answer, and how the host is afterwards.
@@ -42,15 +42,15 @@ struct World {
 }
 
 #[derive(Debug)]
-pub struct FakeHost {
+pub(crate) struct FakeHost {
     world: RefCell<World>,
-    pub check: bool,
-    pub diff: bool,
+    pub(crate) check: bool,
+    pub(crate) diff: bool,
     /// Lines for people who wait.
-    pub said: RefCell<Vec<String>>,
+    pub(crate) said: RefCell<Vec<String>>,
 }
 
-pub fn hash(bytes: &[u8]) -> String {
+pub(crate) fn hash(bytes: &[u8]) -> String {
     sha2::Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
@@ -109,8 +109,23 @@ impl World {
 
     fn entry(&mut self, kind: &str) -> Entry {
         self.inodes += 1;
-        let mode = if kind == "directory" { 0o755 } else if kind == "link" { 0o777 } else { 0o644 };
-        Entry { kind: kind.into(), content: Vec::new(), target: String::new(), mode, uid: self.uid, gid: 0, mtime: self.now, inode: self.inodes }
+        let mode = if kind == "directory" {
+            0o755
+        } else if kind == "link" {
+            0o777
+        } else {
+            0o644
+        };
+        Entry {
+            kind: kind.into(),
+            content: Vec::new(),
+            target: String::new(),
+            mode,
+            uid: self.uid,
+            gid: 0,
+            mtime: self.now,
+            inode: self.inodes,
+        }
     }
 
     /// A text is a file; null removes; a mapping says more.
@@ -122,12 +137,15 @@ impl World {
         self.parents(path);
         let mut entry = match said {
             Value::Map(_) => {
-                let kind = text(said, "kind").unwrap_or_else(|| if said.get("link").is_some() { "link".into() } else { "file".into() });
+                let kind =
+                    text(said, "kind").unwrap_or_else(|| if said.get("link").is_some() { "link".into() } else { "file".into() });
                 self.entry(&kind)
             }
             _ => self.entry("file"),
         };
-        entry.content = text(said, "content").unwrap_or_else(|| if said.as_map().is_some() { String::new() } else { line_of(said) }).into_bytes();
+        entry.content = text(said, "content")
+            .unwrap_or_else(|| if said.as_map().is_some() { String::new() } else { line_of(said) })
+            .into_bytes();
         entry.target = text(said, "link").unwrap_or_default();
         entry.mode = said.get("mode").map_or(entry.mode, mode_of);
         entry.uid = number(said, "uid").unwrap_or(entry.uid);
@@ -174,7 +192,9 @@ impl World {
         let mut path = clean(path);
         for _ in 0..20 {
             let ends = path.match_indices('/').map(|(at, _)| at).filter(|at| *at > 0).chain([path.len()]);
-            let link = ends.map(|end| path[..end].to_owned()).find(|head| self.files.get(head).is_some_and(|entry| entry.kind == "link"));
+            let link = ends
+                .map(|end| path[..end].to_owned())
+                .find(|head| self.files.get(head).is_some_and(|entry| entry.kind == "link"));
             let Some(head) = link else { break };
             let target = &self.files[&head].target;
             let dir = head.rsplit_once('/').map_or("", |(dir, _)| dir);
@@ -229,10 +249,13 @@ fn reply_of(script: &Script, url: &str) -> HttpReply {
 }
 
 impl FakeHost {
-    pub fn new(said: &Value) -> FakeHost {
+    pub(crate) fn new(said: &Value) -> FakeHost {
         let mut world = World { now: 1_700_000_000.0, ..World::default() };
         world.parents("/etc/passwd");
-        for (path, content) in [("/etc/passwd", "root:x:0:0:root:/root:/bin/bash\nweb:x:33:33:web:/var/www:/bin/sh\n"), ("/etc/group", "root:x:0:\nweb:x:33:\n")] {
+        for (path, content) in [
+            ("/etc/passwd", "root:x:0:0:root:/root:/bin/bash\nweb:x:33:33:web:/var/www:/bin/sh\n"),
+            ("/etc/group", "root:x:0:\nweb:x:33:\n"),
+        ] {
             world.file(path, &Value::from(content));
         }
         world.env.insert("HOME".into(), "/root".into());
@@ -243,12 +266,12 @@ impl FakeHost {
         FakeHost { world: RefCell::new(world), check: false, diff: false, said: RefCell::default() }
     }
 
-    pub fn content(&self, path: &str) -> Option<String> {
+    pub(crate) fn content(&self, path: &str) -> Option<String> {
         let world = self.world.borrow();
         world.found(path, true).map(|entry| String::from_utf8_lossy(&entry.content).into_owned())
     }
 
-    pub fn entry(&self, path: &str) -> Option<Entry> {
+    pub(crate) fn entry(&self, path: &str) -> Option<Entry> {
         self.world.borrow().found(path, false).cloned()
     }
 
@@ -333,7 +356,11 @@ impl Look for FakeHost {
             return Err(io::ErrorKind::NotFound.into());
         }
         let prefix = if dir == "/" { dir } else { format!("{dir}/") };
-        let names = world.files.keys().filter_map(|path| path.strip_prefix(&prefix)).filter(|name| !name.is_empty() && !name.contains('/'));
+        let names = world
+            .files
+            .keys()
+            .filter_map(|path| path.strip_prefix(&prefix))
+            .filter(|name| !name.is_empty() && !name.contains('/'));
         Ok(names.map(str::to_owned).collect())
     }
 
@@ -503,7 +530,13 @@ impl FakeHost {
 
     fn asked(&self, request: &HttpRequest, accept: &[u16]) -> Result<Done, Failure> {
         let key = format!("{} {}", request.method, request.url);
-        let script = self.world.borrow().http.get(&key).cloned().ok_or_else(|| Failure::new(format!("the case has no answer to `{key}`")))?;
+        let script = self
+            .world
+            .borrow()
+            .http
+            .get(&key)
+            .cloned()
+            .ok_or_else(|| Failure::new(format!("the case has no answer to `{key}`")))?;
         let reply = reply_of(&script, &request.url);
         let mut values = Map::new();
         values.insert("status".into(), u32::from(reply.status).into());
@@ -520,10 +553,18 @@ impl FakeHost {
 
     fn downloaded(&self, request: &HttpRequest, write: &Write) -> Result<Done, Failure> {
         let key = format!("{} {}", request.method, request.url);
-        let script = self.world.borrow().http.get(&key).cloned().ok_or_else(|| Failure::new(format!("the case has no answer to `{key}`")))?;
+        let script = self
+            .world
+            .borrow()
+            .http
+            .get(&key)
+            .cloned()
+            .ok_or_else(|| Failure::new(format!("the case has no answer to `{key}`")))?;
         let reply = reply_of(&script, &request.url);
         if reply.status >= 400 {
-            return Err(Failure::new(format!("Request failed: HTTP Error {}", reply.status)).with("status_code", u32::from(reply.status)));
+            return Err(
+                Failure::new(format!("Request failed: HTTP Error {}", reply.status)).with("status_code", u32::from(reply.status))
+            );
         }
         let is_same = self.content(&write.path).is_some_and(|old| old == reply.text());
         let mut done = if is_same { Done::default() } else { self.write(write, reply.body.clone())? };

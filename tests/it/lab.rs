@@ -65,8 +65,11 @@ fn a_typo_sends_nothing(bed: &Bed) {
 
 fn a_changed_key_is_refused(bed: &Bed) {
     let keys = std::fs::read_to_string(bed.known_hosts()).unwrap();
-    let is_of = |line: &str, host: &str| line.split_whitespace().next().is_some_and(|names| names.split(',').any(|name| name == host));
-    let of = |host: &str| keys.lines().filter(|line| is_of(line, host)).map(|line| line.split_once(' ').unwrap().1).collect::<Vec<_>>();
+    let is_of =
+        |line: &str, host: &str| line.split_whitespace().next().is_some_and(|names| names.split(',').any(|name| name == host));
+    let of = |host: &str| {
+        keys.lines().filter(|line| is_of(line, host)).map(|line| line.split_once(' ').unwrap().1).collect::<Vec<_>>()
+    };
     // The other host's keys under the name of `web2`: what an address that was given away looks like.
     let (mut stolen, mut first) = (of("web1").into_iter(), None);
     let line = |(number, line): (usize, &str)| {
@@ -168,19 +171,32 @@ fn deploy(bed: &Bed, name: &str, more: &[&str], limit: u64) -> Outcome {
 
 /// Id, image, restart policy and state of the application's container.
 fn container(bed: &Bed, host: &str) -> String {
-    bed.on(host, "docker inspect --format '{{.Id}} {{.Config.Image}} {{.HostConfig.RestartPolicy.Name}} {{.State.Status}}' palindrome")
+    bed.on(
+        host,
+        "docker inspect --format '{{.Id}} {{.Config.Image}} {{.HostConfig.RestartPolicy.Name}} {{.State.Status}}' palindrome",
+    )
 }
 
 fn containers(bed: &Bed) -> BTreeMap<&'static str, String> {
     ["web1", "web2"].map(|host| (host, container(bed, host))).into()
 }
 
-/// In rotation, with the application running.
+/// In rotation now, and still after the balancer's next health checks; with the application running.
 fn all_serve(bed: &Bed) {
-    let all_up = BTreeMap::from(["web1", "web2"].map(|host| (host.to_owned(), "UP".to_owned())));
-    assert_eq!(bed.rotation(), all_up);
+    let states = bed.rotation();
+    assert!(states.len() == 2 && states.values().all(|state| state.starts_with("UP")), "{states:?}");
+    await_all_up(bed);
     for (host, container) in containers(bed) {
         assert!(container.ends_with("unless-stopped running"), "{host}: {container}");
+    }
+}
+
+/// `UP 1/2` is in rotation, with a health check to come.
+fn await_all_up(bed: &Bed) {
+    let until = Instant::now() + Duration::from_secs(15);
+    while bed.rotation().values().any(|state| state != "UP") {
+        assert!(Instant::now() < until, "{:?}", bed.rotation());
+        std::thread::sleep(Duration::from_millis(200));
     }
 }
 
@@ -188,7 +204,10 @@ fn all_serve(bed: &Bed) {
 fn all_is_well(bed: &Bed) {
     all_serve(bed);
     for host in ["web1", "web2"] {
-        let named = bed.on(host, "docker ps -a --format '{{.Names}}'; docker images --format '{{.Repository}}' | grep -c ^roll-parked || true");
+        let named = bed.on(
+            host,
+            "docker ps -a --format '{{.Names}}'; docker images --format '{{.Repository}}' | grep -c ^roll-parked || true",
+        );
         assert_eq!(named, "palindrome\n0", "on {host}");
     }
 }
@@ -196,10 +215,7 @@ fn all_is_well(bed: &Bed) {
 fn a_first_release(bed: &Bed) {
     let outcome = deploy(bed, "one", &[], 240);
     outcome.ended(0).says("ending: done");
-    let until = Instant::now() + Duration::from_secs(15);
-    while bed.rotation().values().any(|state| state != "UP") && Instant::now() < until {
-        std::thread::sleep(Duration::from_millis(200));
-    }
+    await_all_up(bed);
     all_is_well(bed);
     for (host, container) in containers(bed) {
         assert!(container.contains(" palindrome:one "), "{host}: {container}");
@@ -223,7 +239,9 @@ fn a_failing_pre_task(bed: &Bed) {
 }
 
 fn readiness_refuses(bed: &Bed) {
-    let sql = |text: &str| bed.docker(&["exec", "-u", "postgres", &bed.container("postgres"), "psql", "-q", "-d", "palindrome", "-c", text]);
+    let sql = |text: &str| {
+        bed.docker(&["exec", "-u", "postgres", &bed.container("postgres"), "psql", "-q", "-d", "palindrome", "-c", text])
+    };
     sql("INSERT INTO palindrome.deploy_holds VALUES ('the yearly closing', now() + interval '1 hour')");
     let outcome = catch_unwind(AssertUnwindSafe(|| untouched(bed, || deploy(bed, "two", &[], 120))));
     sql("DELETE FROM palindrome.deploy_holds");

@@ -1,13 +1,17 @@
 //! What a user sees, tested from outside: one binary, one file a topic.
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
-mod fake_host;
-mod modules;
-mod remote;
-mod inventory;
+mod balancer;
 mod connection;
+mod docker;
+mod fake_host;
+mod inventory;
 #[path = "../model/mod.rs"]
 mod model;
-mod balancer;
-mod terraform;
+mod modules;
+mod order;
+mod remote;
+mod system_modules;
 mod template;
+mod terraform;
 mod lab;

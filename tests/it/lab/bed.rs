@@ -20,7 +20,12 @@ const STATS_PORT: u16 = 8404;
 
 /// Why no lab can be made here.
 pub(super) fn missing() -> Option<&'static str> {
-    let is_answering = Command::new("docker").arg("version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success());
+    let is_answering = Command::new("docker")
+        .arg("version")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success());
     let is_root = rustix::process::geteuid().is_root();
     (!is_answering && !is_root).then_some("no Docker engine answers, and installing one needs root")
 }
@@ -45,7 +50,12 @@ impl Bed {
         let mut command = Command::new(ROLL);
         let made = start(command.args(["lab", "up", "--hosts", "2"]), &home.path().join("up")).end(UP_MAX);
         assert_eq!(made.code, Some(0), "no lab came up:\n{}", made.text);
-        let line = |start: &str| made.text.lines().find_map(|line| line.trim().strip_prefix(start)).unwrap_or_else(|| panic!("no `{start}` in:\n{}", made.text));
+        let line = |start: &str| {
+            made.text
+                .lines()
+                .find_map(|line| line.trim().strip_prefix(start))
+                .unwrap_or_else(|| panic!("no `{start}` in:\n{}", made.text))
+        };
         let id = line("lab ").trim_end_matches(" is up").to_owned();
         let usage = line("roll -i").strip_suffix(" PLAYBOOK").expect("how to run a playbook");
         let arguments = shell_words::split(&format!("-i{usage}")).unwrap();
@@ -127,7 +137,7 @@ impl Bed {
             while !is_over_there.load(Ordering::Relaxed) {
                 if let Some(states) = states(&address) {
                     reads += 1;
-                    let out = states.into_iter().filter(|(_, state)| state != "UP");
+                    let out = states.into_iter().filter(|(_, state)| !state.starts_with("UP"));
                     seen_there.lock().unwrap().extend(out.map(|(host, _)| host));
                 }
                 thread::sleep(Duration::from_millis(50));
@@ -144,7 +154,8 @@ impl Bed {
         let filter = format!("label=roll.lab={}", self.id);
         let kinds = [["ps", "-aq"].as_slice(), &["volume", "ls", "-q"], &["network", "ls", "-q"]];
         let left: String = kinds.iter().map(|kind| self.docker(&[kind, ["--filter", &filter].as_slice()].concat())).collect();
-        let files = self.known_hosts().parent().filter(|directory| directory.exists()).map(|directory| directory.display().to_string());
+        let files =
+            self.known_hosts().parent().filter(|directory| directory.exists()).map(|directory| directory.display().to_string());
         left + &files.unwrap_or_default()
     }
 }
@@ -196,7 +207,11 @@ impl Outcome {
         let line = self.text.lines().rfind(|line| line.trim_start().starts_with(host) && line.contains("unreachable="));
         let line = line.unwrap_or_else(|| panic!("no recap of {host} in:\n{}", self.text));
         for (name, count) in counts {
-            assert!(line.split_whitespace().any(|word| word == format!("{name}={count}")), "not {name}={count}: {line}\n{}", self.text);
+            assert!(
+                line.split_whitespace().any(|word| word == format!("{name}={count}")),
+                "not {name}={count}: {line}\n{}",
+                self.text
+            );
         }
         self
     }
