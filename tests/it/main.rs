@@ -18,3 +18,4 @@ mod errors;
 mod report;
 mod roll;
 mod terraform;
+mod lab;
