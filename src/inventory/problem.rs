@@ -14,12 +14,6 @@ pub enum Problem {
     Toml { path: PathBuf },
     GroupLoop { span: Span, parent: String, child: String },
     BadRange { span: Span, pattern: String, fault: Fault },
-    UnknownSection { span: Span, kind: String, near: Option<String> },
-    NotSection { span: Span },
-    UndefinedGroup { span: Span, group: String, near: Option<String> },
-    NotKeyValue { span: Span, text: String },
-    OpenQuote { span: Span },
-    NotGroupName { span: Span },
     NotMapping { span: Span, what: String, kind: &'static str },
     VarsNotMapping { span: Span, kind: &'static str },
     SkippedKey { span: Span, group: String, near: Option<String> },
@@ -32,6 +26,18 @@ pub enum Problem {
     UnknownPattern { span: Span, pattern: String, near: Option<String> },
     BadPattern { span: Span, pattern: String, why: String },
     Terraform(TerraformProblem),
+    Line(LineProblem),
+}
+
+/// What can be wrong with a line of an INI inventory.
+#[derive(Clone, Debug, PartialEq)]
+pub enum LineProblem {
+    UnknownSection { span: Span, kind: String, near: Option<String> },
+    NotSection { span: Span },
+    UndefinedGroup { span: Span, group: String, near: Option<String> },
+    NotKeyValue { span: Span, text: String },
+    OpenQuote { span: Span },
+    NotGroupName { span: Span },
 }
 
 /// What can be wrong with what Terraform says, or with the file that maps it.
@@ -83,15 +89,15 @@ impl Explain for Problem {
                     .help(fault.to_string())
             }
             Problem::NotMapping { span, what, kind } => {
-                Diagnostic::error("inventory-not-mapping", format!("{what} must be a mapping, not a {kind}"))
-                    .at(*span, format!("a {kind}"))
+                Diagnostic::error("inventory-not-mapping", format!("{what} must be a mapping, not {}", a(kind)))
+                    .at(*span, a(kind))
                     .help("hosts and groups are keys: put a colon behind each name instead of a dash before it")
             }
             Problem::VarsNotMapping { span, kind } => Diagnostic::error(
                 "variables-not-mapping",
-                format!("a file with variables holds `name: value` lines, not a {kind}"),
+                format!("a file with variables holds `name: value` lines, not {}", a(kind)),
             )
-            .at(*span, format!("a {kind}")),
+            .at(*span, a(kind)),
             Problem::SkippedKey { span, group, near } => {
                 let diagnostic = Diagnostic::warning(
                     "unknown-group-key",
@@ -106,7 +112,7 @@ impl Explain for Problem {
             }
             Problem::UnknownPlugin { span, name } => {
                 Diagnostic::error("unknown-inventory-plugin", format!("inventory plugin `{name}` is not built in"))
-                    .at(*span, "of these there is `terraform`")
+                    .at(*span, "only `terraform` is")
                     .help("let `ansible-inventory -i FILE --list > hosts.json` write the hosts down, and use that file")
             }
             Problem::NotExecutable { path } => {
@@ -132,37 +138,52 @@ impl Explain for Problem {
                     .note(why.as_str())
             }
             Problem::Terraform(problem) => problem.explain(),
-            ini => explain_ini(ini),
+            Problem::Line(problem) => problem.explain(),
         }
     }
 }
 
-fn explain_ini(problem: &Problem) -> Diagnostic {
-    match problem {
-        Problem::UnknownSection { span, kind, near } => {
-            let diagnostic = Diagnostic::error("unknown-inventory-section", format!("a section `:{kind}` means nothing"))
-                .at(*span, "not `vars` or `children`");
-            with_near(diagnostic, *span, near.as_deref(), "sections are `[group]`, `[group:vars]` and `[group:children]`")
-        }
-        Problem::NotSection { span } => Diagnostic::error("bad-inventory-section", "the heading of a section is broken")
-            .at(*span, "not `[group]`, `[group:vars]` or `[group:children]`"),
-        Problem::UndefinedGroup { span, group, near } => {
-            let diagnostic = Diagnostic::error("undefined-group", format!("there is no group `{group}`")).at(*span, "used here");
-            match near {
-                Some(_) => with_near(diagnostic, *span, near.as_deref(), "a group with a similar name exists"),
-                None => diagnostic.help(format!("add a section `[{group}]`")),
-            }
-        }
-        Problem::NotKeyValue { span, text } => Diagnostic::error("inventory-not-key-value", format!("`{text}` is no variable"))
-            .at(*span, "expected `name=value`")
-            .help("quote a value with spaces: name=\"two words\"; one host a line"),
-        Problem::OpenQuote { span } => Diagnostic::error("inventory-open-quote", "a quote has no end")
-            .at(*span, "on this line")
-            .help("a quote is closed on its own line"),
-        Problem::NotGroupName { span } => Diagnostic::error("bad-group-name", "this is not the name of a group")
-            .at(*span, "a section `:children` has one group a line, without variables"),
-        other => Diagnostic::error("inventory", format!("{other:?}")),
+impl From<LineProblem> for Problem {
+    fn from(problem: LineProblem) -> Problem {
+        Problem::Line(problem)
     }
+}
+
+impl Explain for LineProblem {
+    fn explain(&self) -> Diagnostic {
+        match self {
+            LineProblem::UnknownSection { span, kind, near } => {
+                let diagnostic = Diagnostic::error("unknown-inventory-section", format!("a section `:{kind}` means nothing"))
+                    .at(*span, "not `vars` or `children`");
+                with_near(diagnostic, *span, near.as_deref(), "sections are `[group]`, `[group:vars]` and `[group:children]`")
+            }
+            LineProblem::NotSection { span } => Diagnostic::error("bad-inventory-section", "the heading of a section is broken")
+                .at(*span, "not `[group]`, `[group:vars]` or `[group:children]`"),
+            LineProblem::UndefinedGroup { span, group, near } => {
+                let diagnostic =
+                    Diagnostic::error("undefined-group", format!("there is no group `{group}`")).at(*span, "used here");
+                match near {
+                    Some(_) => with_near(diagnostic, *span, near.as_deref(), "a group with a similar name exists"),
+                    None => diagnostic.help(format!("add a section `[{group}]`")),
+                }
+            }
+            LineProblem::NotKeyValue { span, text } => {
+                Diagnostic::error("inventory-not-key-value", format!("`{text}` is no variable"))
+                    .at(*span, "expected `name=value`")
+                    .help("quote a value with spaces: name=\"two words\"; one host a line")
+            }
+            LineProblem::OpenQuote { span } => Diagnostic::error("inventory-open-quote", "a quote has no end")
+                .at(*span, "on this line")
+                .help("a quote is closed on its own line"),
+            LineProblem::NotGroupName { span } => Diagnostic::error("bad-group-name", "this is not the name of a group")
+                .at(*span, "a section `:children` has one group a line, without variables"),
+        }
+    }
+}
+
+/// A kind of value with its article.
+pub(super) fn a(kind: &str) -> String {
+    format!("{} {kind}", if kind.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" })
 }
 
 fn unknown_pattern(span: Span, pattern: &str, near: Option<&str>) -> Diagnostic {
@@ -240,7 +261,7 @@ impl Explain for TerraformProblem {
                 }
             }
             TerraformProblem::NotText { span, what, kind } => {
-                Diagnostic::error("terraform-wrong-kind", format!("{what} cannot be a {kind}")).at(*span, format!("a {kind}"))
+                Diagnostic::error("terraform-wrong-kind", format!("{what} cannot be {}", a(kind))).at(*span, a(kind))
             }
             TerraformProblem::Unmatched { span, from } => {
                 Diagnostic::warning("terraform-nothing-matched", format!("nothing of `{from}` matches the filter")).at(*span, "makes no hosts")

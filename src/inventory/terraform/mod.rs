@@ -55,3 +55,23 @@ fn set_outputs(loading: &mut Loading<'_>, made: &Made) {
     outputs.extend(made.outputs.clone());
     loading.inventory.set_group_var("all", "terraform", Value::map(outputs));
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// Reads a text as if it were a file; whether it was Terraform's at all.
+    pub(in super::super) fn read_made_of(loading: &mut Loading<'_>, text: &str) -> bool {
+        let path = std::path::PathBuf::from("outputs.json");
+        match Made::of_text(text, &path) {
+            Ok(mut made) => {
+                read_made(loading, &Given { name: "outputs.json".to_owned(), path, text: None }, &mut made);
+                true
+            }
+            Err(problem) => {
+                loading.report(&problem);
+                false
+            }
+        }
+    }
+}
