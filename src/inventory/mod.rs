@@ -69,11 +69,14 @@ struct Loading<'a> {
     diagnostics: Vec<Diagnostic>,
     /// `inventory_file` of the hosts that are added now.
     file: Option<PathBuf>,
+    /// Whether a directory is read, so that a file may be there for something else.
+    is_in_directory: bool,
 }
 
 /// Reads all inventory sources, in order, and the `group_vars` and `host_vars` beside them.
 pub fn load(sources: &Sources, specs: &[String]) -> Result<Inventory, Vec<Diagnostic>> {
-    let mut loading = Loading { sources, inventory: Inventory::default(), diagnostics: Vec::new(), file: None };
+    let mut loading =
+        Loading { sources, inventory: Inventory::default(), diagnostics: Vec::new(), file: None, is_in_directory: false };
     for spec in specs {
         loading.read(spec);
         loading.inventory.add_source_directory(spec);

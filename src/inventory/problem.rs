@@ -15,6 +15,7 @@ pub enum Problem {
     GroupLoop { span: Span, parent: String, child: String },
     BadRange { span: Span, pattern: String, fault: Fault },
     NotMapping { span: Span, what: String, kind: &'static str },
+    VariablesAsInventory { span: Span, is_entry: bool },
     VarsNotMapping { span: Span, kind: &'static str },
     SkippedKey { span: Span, group: String, near: Option<String> },
     HostIsGroup { span: Span, name: String },
@@ -46,7 +47,7 @@ pub enum TerraformProblem {
     NothingToRead { path: PathBuf },
     NotJson { path: PathBuf, why: String },
     NotTerraform { path: PathBuf },
-    NoHosts { path: PathBuf, near: Option<String>, instances: Vec<String> },
+    NoHosts { path: PathBuf, near: Option<String>, instances: Vec<String>, is_empty: bool },
     BadHosts { output: String, place: String, found: String },
     UnknownKey { span: Span, key: String, near: Option<String> },
     MissingKey { span: Span, key: &'static str },
@@ -93,6 +94,7 @@ impl Explain for Problem {
                     .at(*span, a(kind))
                     .help("hosts and groups are keys: put a colon behind each name instead of a dash before it")
             }
+            Problem::VariablesAsInventory { span, is_entry } => variables_as_inventory(*span, *is_entry),
             Problem::VarsNotMapping { span, kind } => Diagnostic::error(
                 "variables-not-mapping",
                 format!("a file with variables holds `name: value` lines, not {}", a(kind)),
@@ -186,6 +188,19 @@ pub(super) fn a(kind: &str) -> String {
     format!("{} {kind}", if kind.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" })
 }
 
+/// In a directory it may lie beside inventories, so there it is only left out.
+fn variables_as_inventory(span: Span, is_entry: bool) -> Diagnostic {
+    let title = "this file holds variables, not hosts and groups";
+    let diagnostic = if is_entry {
+        Diagnostic::warning("variables-as-inventory", title).note("it is left out of the inventory")
+    } else {
+        Diagnostic::error("variables-as-inventory", title)
+    };
+    diagnostic
+        .at(span, "no group looks like this")
+        .help("give it to a group as `group_vars/GROUP.yaml`, or to a run with `-e @FILE`")
+}
+
 fn unknown_pattern(span: Span, pattern: &str, near: Option<&str>) -> Diagnostic {
     let diagnostic = Diagnostic::warning("unknown-host-pattern", format!("no host and no group matches `{pattern}`"));
     let diagnostic =
@@ -218,7 +233,8 @@ impl Explain for TerraformProblem {
                 Diagnostic::error("terraform-not-known", format!("`{}` is nothing that Terraform writes", path.display()))
                     .help("expected: what `terraform output -json` or `terraform show -json` prints, a state file of version 4, or a directory")
             }
-            TerraformProblem::NoHosts { path, near, instances } => no_hosts(&path.to_string_lossy(), near.as_deref(), instances),
+            TerraformProblem::NoHosts { path, is_empty: true, .. } => nothing_made(&path.to_string_lossy()),
+            TerraformProblem::NoHosts { path, near, instances, .. } => no_hosts(&path.to_string_lossy(), near.as_deref(), instances),
             TerraformProblem::BadHosts { output, place, found } => {
                 Diagnostic::error("terraform-bad-hosts", format!("output `{output}` does not say hosts: {place} is {found}"))
                     .help("a list of objects with `name` and `address` (and `user`, `port`, `groups`, `vars`), or a list of addresses")
@@ -268,6 +284,11 @@ impl Explain for TerraformProblem {
             }
         }
     }
+}
+
+fn nothing_made(path: &str) -> Diagnostic {
+    Diagnostic::error("terraform-no-hosts", format!("Terraform has made nothing in `{path}` yet, and there are no outputs"))
+        .help("run `terraform apply` there; with a remote backend, `terraform init` first")
 }
 
 fn no_hosts(path: &str, near: Option<&str>, instances: &[String]) -> Diagnostic {

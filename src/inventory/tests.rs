@@ -27,7 +27,7 @@ impl Dice {
 }
 
 fn loading(sources: &Sources) -> Loading<'_> {
-    Loading { sources, inventory: Inventory::default(), diagnostics: Vec::new(), file: None }
+    Loading { sources, inventory: Inventory::default(), diagnostics: Vec::new(), file: None, is_in_directory: false }
 }
 
 /// Finishes, asks for everything, and checks that findings point into the text.

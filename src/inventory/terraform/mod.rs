@@ -42,7 +42,8 @@ fn read_made(loading: &mut Loading<'_>, given: &Given, made: &mut Made) {
         Ok(false) => {
             let near = closest(convention::OUTPUT, made.outputs.keys().filter_map(|name| name.as_str())).map(str::to_owned);
             let instances = made.addresses("aws_instance");
-            loading.report(&Problem::Terraform(TerraformProblem::NoHosts { path: given.path.clone(), near, instances }));
+            let is_empty = made.outputs.is_empty() && made.resources.is_empty();
+            loading.report(&TerraformProblem::NoHosts { path: given.path.clone(), near, instances, is_empty }.into());
         }
         Err(problem) => loading.report(&problem),
     }
