@@ -11,7 +11,7 @@ mod mapping;
 
 pub(super) use mapping::read as read_mapping;
 
-use super::problem::{Problem, TerraformProblem};
+use super::problem::TerraformProblem;
 use super::{Given, Loading};
 use crate::diag::closest;
 use crate::value::{Map, Value};
