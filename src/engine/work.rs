@@ -5,7 +5,7 @@ use super::hands::TaskHands;
 use super::include::{Include, What};
 use super::plays::PlayRun;
 use super::results::Verdict;
-use super::{Run, locked};
+use super::Run;
 use crate::actions::{self, Answer, Effect, Meta, Problem};
 use crate::event::{self, Event, Outcome};
 use crate::modules::{self, Args, Failure, Module};

@@ -104,12 +104,9 @@ impl Page {
             screen,
             tasks: HashMap::new(),
             banner: None,
-<<<<<<< HEAD
             is_handler: false,
             starts: HashSet::new(),
             begun: HashSet::new(),
-=======
->>>>>>> main
             hosts: HashMap::new(),
             explained: Vec::new(),
             board: Board::default(),

@@ -26,7 +26,9 @@ fn block() -> Program {
 }
 
 fn plain(count: usize) -> Program {
-    Program { steps: (0..count).map(|number| task(number, None)).collect(), ..Program::default() }
+    let mut program = Program::default();
+    program.steps = (0..count).map(|number| task(number, None)).collect();
+    program
 }
 
 fn run(task: TaskId, hosts: &[Host], for_all: &[Host]) -> Effect {

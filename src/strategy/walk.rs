@@ -86,7 +86,6 @@ impl Strategy {
                 return self.jump_behind(host, StepKind::EndBody(block));
             }
             if part != Part::Always && info.has_always {
-                self.hosts[host].rescued.remove(&block);
                 self.hosts[host].failing.insert(block);
                 return self.jump_behind(host, StepKind::EndRescue(block));
             }
@@ -145,9 +144,6 @@ impl Strategy {
             if state.state == State::Ready && !state.failing.contains(&usize::MAX) && was_there {
                 if self.rules.linear {
                     self.hosts[host].at = at;
-                }
-                if self.is_caught(host) {
-                    effects.push(Effect::Rescued { host });
                 }
                 self.fail(host, effects);
             }
@@ -246,7 +242,7 @@ impl Strategy {
             }
             match slot.step.kind {
                 StepKind::Task { .. } if slot.handler.is_none() && self.hosts[host].failing.contains(&usize::MAX) => {
-                    self.hosts[host].at += 1;
+                    self.hosts[host].at += 1
                 }
                 StepKind::Task { .. } | StepKind::Flush => return,
                 StepKind::EndBody(block) => self.jump_behind(host, StepKind::EndRescue(block)),

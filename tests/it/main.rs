@@ -2,18 +2,18 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 mod balancer;
+mod cli;
 mod connection;
 mod docker;
+mod errors;
 mod inventory;
+mod lab;
 #[path = "../model/mod.rs"]
 mod model;
 mod modules;
 mod order;
 mod remote;
-mod template;
-mod cli;
-mod errors;
 mod report;
 mod roll;
+mod template;
 mod terraform;
-mod lab;
