@@ -104,12 +104,9 @@ impl Page {
             screen,
             tasks: HashMap::new(),
             banner: None,
-<<<<<<< HEAD
             is_handler: false,
             starts: HashSet::new(),
             begun: HashSet::new(),
-=======
->>>>>>> main
             hosts: HashMap::new(),
             explained: Vec::new(),
             board: Board::default(),
@@ -181,7 +178,8 @@ impl Page {
     /// A task that starts again is the same one for more hosts, until a host shows that it is not (see `begin`).
     fn task(&mut self, task: &Task, is_handler: bool) {
         self.tasks.insert(task.id, task.clone());
-        let is_same = self.is_handler == is_handler && self.banner.as_ref().is_some_and(|last| Task { id: task.id, ..last.clone() } == *task);
+        let is_same = self.is_handler == is_handler
+            && self.banner.as_ref().is_some_and(|last| Task { id: task.id, ..last.clone() } == *task);
         if is_same {
             self.starts.insert(task.id);
         } else {

@@ -115,6 +115,8 @@ impl Roll {
     fn redacted(&self, bytes: &[u8]) -> String {
         let canonical = self.dir.path().canonicalize().unwrap_or_else(|_| self.dir.path().to_owned());
         let text = String::from_utf8_lossy(bytes).into_owned();
-        [canonical.as_path(), self.dir.path()].iter().fold(text, |text, dir: &&Path| text.replace(&*dir.to_string_lossy(), "[DIR]"))
+        [canonical.as_path(), self.dir.path()]
+            .iter()
+            .fold(text, |text, dir: &&Path| text.replace(&*dir.to_string_lossy(), "[DIR]"))
     }
 }

@@ -86,16 +86,7 @@ fn run(case: &Value, scope: &Vars) -> Result<Value, String> {
 /// Without what only tells where in Ansible an error arose.
 fn plain(error: &str) -> String {
     let mut plain = error.to_owned();
-<<<<<<< HEAD
-    for part in [
-        "Error rendering template: ",
-        "Syntax error in template: ",
-        "ansible.builtin.",
-        "_internal._templating._lazy_containers.",
-    ] {
-=======
     for part in ["Error while evaluating conditional: ", "Syntax error in expression: ", "Error rendering expression: ", "Error rendering template: ", "Syntax error in template: ", "ansible.builtin.", "_internal._templating._lazy_containers."] {
->>>>>>> h/template
         plain = plain.replace(part, "");
     }
     plain = plain.replace("_AnsibleLazyTemplateList", "list").replace("_AnsibleLazyTemplateDict", "dict");
