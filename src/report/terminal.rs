@@ -294,7 +294,7 @@ impl Page {
         self.screen.say(host, line, Instant::now());
         let is_prompt = self.banner.as_ref().is_some_and(|task| task.module == "pause");
         if is_prompt {
-            self.screen.err(line);
+            self.screen.hold(line);
         } else if self.style.verbosity > 2 {
             self.screen.err(&format!("<{host}> {line}"));
         }

@@ -219,6 +219,8 @@ fn a_become_password_file_is_read_and_its_content_is_never_shown() {
     let ran = roll.run();
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert!(!format!("{ran:?}").contains("hunter2"));
+    let piped = hello().stdin("hunter2-secret\n").args(["-i", "web1,", "-vvv", "--become-password-file", "-", "site.yaml"]).run();
+    assert!(piped.code == Some(0) && !format!("{piped:?}").contains("hunter2"), "{piped:?}");
 }
 
 #[test]
