@@ -92,7 +92,7 @@ impl<'a> TaskHands<'a> {
 }
 
 /// Where it is delegated to, if anywhere.
-fn delegate(work: &Work, frame: &Frame<'_>) -> Result<Option<String>, Problem> {
+pub(crate) fn delegate(work: &Work, frame: &Frame<'_>) -> Result<Option<String>, Problem> {
     let Some(written) = work.task.keyword("delegate_to") else { return Ok(None) };
     let host = frame.argument(&written.value)?.map(|value| value.to_text().to_string());
     Ok(host.filter(|host| !host.is_empty() && *host != work.host))

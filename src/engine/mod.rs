@@ -158,6 +158,11 @@ impl Run {
         locked(&self.stats).entry(host.to_owned()).or_default().add(outcome);
     }
 
+    /// A failure that is ignored may have changed something.
+    pub(crate) fn count_changed(&self, host: &str) {
+        locked(&self.stats).entry(host.to_owned()).or_default().changed += 1;
+    }
+
     pub(crate) fn warn(&self, diagnostic: Diagnostic) {
         self.emitter.emit(&Event::Warned { diagnostic });
     }

@@ -193,7 +193,7 @@ fn ordered(hosts: &mut [String], order: Option<&str>) {
 
 /// Variables of the play as a whole. A `vars_files` entry may be a list: the first file that exists counts.
 fn ground(run: &Run, play: &Play) -> Ground {
-    let roles = || play.roles.iter().rev().map(|used| &used.role);
+    let roles = || play.roles.iter().map(|used| &used.role).chain(&play.imported).rev();
     let mut ground = Ground {
         extra: Arc::new(run.options.extra.clone()),
         play_files: Vec::new(),

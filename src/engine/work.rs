@@ -37,14 +37,31 @@ pub(crate) struct Finished {
     pub(crate) notify: Vec<String>,
     pub(crate) notify_span: Span,
     pub(crate) includes: Vec<Include>,
+    /// What `meta` came to: it has a heading for each host, which only the stage can keep in order.
+    pub(crate) meta: Option<MetaEnd>,
+}
+
+pub(crate) struct MetaEnd {
+    pub(crate) outcome: Outcome,
+    pub(crate) result: Map,
+    /// What was carried out; nothing where it was skipped.
+    pub(crate) word: Option<Meta>,
 }
 
 /// What one try, one item, one task gives.
 #[derive(Default)]
 struct Tried {
     verdict: Verdict,
-    effects: Vec<(Effect, Map)>,
+    effects: Vec<Effected>,
     notify: bool,
+}
+
+/// An effect of one item of a loop.
+struct Effected {
+    effect: Effect,
+    /// The loop's variables.
+    params: Map,
+    label: Option<Value>,
 }
 
 const RETRIES_DEFAULT: i64 = 3;
@@ -60,14 +77,25 @@ impl Work {
         let frame = Frame::new(&self.run, &self.play, &self.host, view).for_task(&self.task, &self.play);
         let no_log = self.says(&frame, "no_log");
         let tried = self.whole(&frame, no_log).await;
-        let ended = self.conclude(&frame, &tried, no_log);
+        let outcome = self.outcome(&frame, &tried.verdict);
+        let ended = self.conclude(&frame, &tried, outcome, no_log);
         let notify = if tried.notify { self.notified(&frame) } else { Vec::new() };
-        let includes = tried.effects.iter().filter_map(|(effect, params)| include(effect, params)).collect();
-        Finished { notify, includes, notify_span: self.notify_span(), ..self.finished(ended) }
+        let includes = tried.effects.iter().filter_map(include).collect();
+        let meta =
+            self.is_meta().then(|| MetaEnd { outcome, result: tried.verdict.shown(no_log), word: meta_of(&tried.effects) });
+        Finished { notify, includes, meta, notify_span: self.notify_span(), ..self.finished(ended) }
     }
 
     fn finished(&self, ended: Ended) -> Finished {
-        Finished { id: self.id, ended, notify: Vec::new(), notify_span: Span::NOWHERE, includes: Vec::new() }
+        Finished { id: self.id, ended, notify: Vec::new(), notify_span: Span::NOWHERE, includes: Vec::new(), meta: None }
+    }
+
+    fn is_meta(&self) -> bool {
+        self.task.module() == "meta"
+    }
+
+    fn is_include(&self) -> bool {
+        matches!(self.task.module(), "include_tasks" | "include_role")
     }
 
     fn view(&self) -> View {
@@ -154,9 +182,10 @@ impl Work {
                 .get("label")
                 .map_or_else(|| Ok(item.clone()), |label| inner.render(label))
                 .unwrap_or_else(|_| item.clone());
-            self.show_item(&verdict, if no_log { Value::from("(censored due to no_log)") } else { label }, no_log);
+            let label = if no_log { Value::from("(censored due to no_log)") } else { label };
             all.notify |= tried.notify;
-            all.effects.extend(tried.effects);
+            all.effects.extend(tried.effects.into_iter().map(|effected| Effected { label: Some(label.clone()), ..effected }));
+            self.show_item(&verdict, label, no_log);
             let is_broken = control
                 .get("break_when")
                 .is_some_and(|condition| inner.conditions(condition, Span::NOWHERE).is_ok_and(|holds| holds.is_none()));
@@ -176,10 +205,10 @@ impl Work {
     }
 
     fn show_item(&self, verdict: &Verdict, label: Value, no_log: bool) {
-        if matches!(self.task.module(), "include_tasks" | "include_role") {
+        let outcome = verdict.outcome(false);
+        if self.is_include() && matches!(outcome, Outcome::Ok | Outcome::Changed) {
             return;
         }
-        let outcome = verdict.outcome(false);
         self.run.emitter.emit(&Event::ItemEnded {
             host: self.host.clone(),
             task: self.id,
@@ -234,6 +263,7 @@ impl Work {
             }
             if attempt > retries {
                 tried.verdict.set("failed", true);
+                tried.verdict.set("attempts", retries);
                 return tried;
             }
             let left = u64::try_from(retries - attempt + 1).unwrap_or(0);
@@ -262,6 +292,12 @@ impl Work {
     }
 
     async fn once(&self, frame: &Frame<'_>, top: &Map) -> Tried {
+        let tried = self.tried(frame, top).await;
+        let delegate = super::hands::delegate(self, frame).unwrap_or_default();
+        Tried { verdict: Verdict { delegate, ..tried.verdict }, ..tried }
+    }
+
+    async fn tried(&self, frame: &Frame<'_>, top: &Map) -> Tried {
         let timeout = self
             .task
             .keyword("timeout")
@@ -276,7 +312,7 @@ impl Work {
         };
         let mut tried = match answer {
             Ok(Answer { values, effect }) => {
-                let effects = effect.map(|effect| (effect, top.clone())).into_iter().collect();
+                let effects = effect.map(|effect| Effected { effect, params: top.clone(), label: None }).into_iter().collect();
                 Tried { verdict: Verdict::ok(values), effects, notify: false }
             }
             Err(problem) if problem.is_unreachable => {
@@ -403,8 +439,15 @@ impl Work {
         own.into_iter().flatten().chain(instead)
     }
 
+    fn outcome(&self, frame: &Frame<'_>, verdict: &Verdict) -> Outcome {
+        // What an include names must be there.
+        let may_ignore = verdict.is_unreachable || !self.is_include();
+        verdict
+            .outcome(may_ignore && self.says(frame, if verdict.is_unreachable { "ignore_unreachable" } else { "ignore_errors" }))
+    }
+
     /// Registers, carries effects out, tells everybody, and answers what the strategy needs to know.
-    fn conclude(&self, frame: &Frame<'_>, tried: &Tried, no_log: bool) -> Ended {
+    fn conclude(&self, frame: &Frame<'_>, tried: &Tried, outcome: Outcome, no_log: bool) -> Ended {
         let verdict = &tried.verdict;
         if let Some(name) = self.task.own("register") {
             let mut store = self.run.store.write().unwrap_or_else(PoisonError::into_inner);
@@ -413,25 +456,12 @@ impl Work {
             }
         }
         let mut ended = Ended::Ok;
-        for (effect, _) in &tried.effects {
-            if let Some(said) = self.carry_out(frame, effect) {
+        for effected in &tried.effects {
+            if let Some(said) = self.carry_out(frame, &effected.effect) {
                 ended = said;
             }
         }
-        let is_ignored = self.says(frame, if verdict.is_unreachable { "ignore_unreachable" } else { "ignore_errors" });
-        let outcome = verdict.outcome(is_ignored);
-        let is_silent = matches!(self.task.module(), "include_tasks" | "include_role" | "meta")
-            && outcome != Outcome::Failed
-            && outcome != Outcome::Skipped;
-        if !(self.task.module() == "meta" && outcome == Outcome::Skipped) {
-            if !is_silent {
-                let result = verdict.shown(no_log);
-                self.run.emitter.emit(&Event::HostEnded { host: self.host.clone(), task: self.id, outcome, result });
-            }
-            if self.task.module() != "meta" {
-                self.run.count(&self.host, outcome);
-            }
-        }
+        self.tell(verdict, outcome, no_log);
         match outcome {
             Outcome::Failed => {
                 let mut store = self.run.store.write().unwrap_or_else(PoisonError::into_inner);
@@ -439,9 +469,23 @@ impl Work {
                 store.set(&self.host, "ansible_failed_task", failed_task(&self.task));
                 Ended::Failed
             }
-            Outcome::Unreachable if is_ignored => Ended::Ok,
+            Outcome::Unreachable if self.says(frame, "ignore_unreachable") => Ended::Ok,
             Outcome::Unreachable => Ended::Unreachable,
             Outcome::Ok | Outcome::Changed | Outcome::Skipped | Outcome::Ignored => ended,
+        }
+    }
+
+    /// An include that goes well is told and counted when its tasks are added, and `meta` by the stage.
+    fn tell(&self, verdict: &Verdict, outcome: Outcome, no_log: bool) {
+        let is_added = self.is_include() && matches!(outcome, Outcome::Ok | Outcome::Changed);
+        if is_added || self.is_meta() {
+            return;
+        }
+        let result = verdict.shown(no_log);
+        self.run.emitter.emit(&Event::HostEnded { host: self.host.clone(), task: self.id, outcome, result });
+        self.run.count(&self.host, outcome);
+        if outcome == Outcome::Ignored && verdict.is("changed") {
+            self.run.count_changed(&self.host);
         }
     }
 
@@ -484,28 +528,31 @@ impl Work {
     fn meta(&self, meta: Meta) -> Option<Ended> {
         match meta {
             Meta::FlushHandlers => Some(Ended::Flush),
-            Meta::EndPlay | Meta::EndBatch => Some(Ended::LeavePlay),
+            Meta::EndPlay | Meta::EndBatch => Some(Ended::LeaveAll),
             Meta::EndHost => Some(Ended::LeaveHost),
-            Meta::ClearHostErrors => {
-                locked(&self.run.dead).clear();
-                Some(Ended::ClearErrors)
-            }
             Meta::ClearFacts => {
-                self.run.store.write().unwrap_or_else(PoisonError::into_inner).clear_facts(&self.host);
+                let mut store = self.run.store.write().unwrap_or_else(PoisonError::into_inner);
+                self.everybody(None).for_each(|host| store.clear_facts(host));
                 None
             }
-            Meta::ResetConnection | Meta::RefreshInventory | Meta::Noop => None,
+            Meta::ClearHostErrors | Meta::ResetConnection | Meta::RefreshInventory | Meta::Noop => None,
         }
     }
 }
 
-fn include(effect: &Effect, params: &Map) -> Option<Include> {
-    let params = params.clone();
-    match effect {
-        Effect::IncludeTasks { path, apply } => Some(Include { what: What::Tasks(path.clone()), apply: apply.clone(), params }),
+fn meta_of(effects: &[Effected]) -> Option<Meta> {
+    effects.iter().find_map(|effected| if let Effect::Meta(meta) = effected.effect { Some(meta) } else { None })
+}
+
+fn include(effected: &Effected) -> Option<Include> {
+    let (params, label) = (effected.params.clone(), effected.label.clone());
+    match &effected.effect {
+        Effect::IncludeTasks { path, apply } => {
+            Some(Include { what: What::Tasks(path.clone()), apply: apply.clone(), params, label })
+        }
         Effect::IncludeRole { name, parts, apply, public } => {
             let files = [&parts.tasks, &parts.vars, &parts.defaults, &parts.handlers].map(Clone::clone);
-            Some(Include { what: What::Role { name: name.clone(), files, public: *public }, apply: apply.clone(), params })
+            Some(Include { what: What::Role { name: name.clone(), files, public: *public }, apply: apply.clone(), params, label })
         }
         Effect::SetFacts { .. }
         | Effect::IncludeVars(_)
@@ -551,13 +598,9 @@ fn extended(items: &[Value], index: usize) -> Value {
 /// A task as the output shows it: its name rendered for the first of its hosts.
 pub(crate) fn shown_task(run: &Arc<Run>, play: &Arc<PlayRun>, host: &str, task: &Task, id: u64) -> event::Task {
     let frame = Frame::new(run, play, host, super::frame::view(run, play, host, task));
-    let name = match task.name() {
-        Some(name @ Value::Template(_)) => {
-            let rendered = frame.render(name).map_or_else(|_| name.to_text().to_string(), |name| name.to_text().to_string());
-            task.context.role().map_or_else(|| rendered.clone(), |role| format!("{} : {rendered}", role.name))
-        }
-        _ => task.title(),
-    };
+    let written = task.shown_name();
+    let rendered = frame.render(&written).unwrap_or(written);
+    let name = task.titled(&rendered.to_text());
     let no_log = task
         .keyword("no_log")
         .is_some_and(|written| frame.render(&written.value).ok().and_then(|value| value.to_bool()).unwrap_or(true));

@@ -103,7 +103,11 @@ impl Inventory {
 
     /// Adds a host while a play runs (`add_host`), with its groups and variables; changes it if it is there already.
     pub fn change_host(&mut self, name: &str, groups: &[String], vars: Map) {
-        self.add_host(name, None, Span::NOWHERE);
+        if !self.hosts.contains_key(name) {
+            // As in Ansible: such a host belongs to `all` itself, which puts it before those of the groups.
+            self.add_host(name, None, Span::NOWHERE);
+            self.put_host("all", name);
+        }
         for group in groups {
             self.add_group(group);
             self.put_host(group, name);

@@ -17,6 +17,8 @@ pub struct Reader {
     pub(super) roles: IndexMap<PathBuf, Arc<Role>>,
     /// Handlers of roles that were read since the last [`Reader::take_handlers`].
     pub(super) handlers: Vec<Arc<Task>>,
+    /// Roles that were imported since the last [`Reader::take_imported`], but for those that keep to themselves.
+    pub(super) imported: Vec<Arc<Role>>,
     pub(super) diagnostics: Vec<Diagnostic>,
     pub(super) render: Render,
     /// Files that are being read right now, outermost first: an import of itself is found here.
@@ -45,6 +47,7 @@ impl Reader {
             roles_path,
             roles: IndexMap::new(),
             handlers: Vec::new(),
+            imported: Vec::new(),
             diagnostics: Vec::new(),
             render,
             reading: Vec::new(),
@@ -84,6 +87,10 @@ impl Reader {
 
     pub fn take_handlers(&mut self) -> Vec<Arc<Task>> {
         std::mem::take(&mut self.handlers)
+    }
+
+    pub fn take_imported(&mut self) -> Vec<Arc<Role>> {
+        std::mem::take(&mut self.imported)
     }
 
     /// The one document of a file; it stays in `reading` until the caller pops it.
@@ -185,6 +192,7 @@ impl Reader {
         let context = Arc::new(Context { keywords, ..Context::default() });
         self.used.clear();
         self.handlers.clear();
+        self.imported.clear();
         let section = |reader: &mut Reader, name: &str| match node.get(name) {
             Some(list) => reader.items(list, &context, path, false),
             None => Vec::new(),
@@ -196,8 +204,9 @@ impl Reader {
         let own = node.get("handlers").map(|list| self.handler_items(list, &context, path)).unwrap_or_default();
         let mut handlers = self.take_handlers();
         handlers.extend(own);
+        let imported = self.take_imported();
         let dir = beside(path).to_owned();
-        Some(Play { span: head_of(node), context, pre_tasks, roles, tasks, post_tasks, handlers, dir })
+        Some(Play { span: head_of(node), context, pre_tasks, roles, tasks, post_tasks, handlers, imported, dir })
     }
 
     fn role_uses(&mut self, list: &Node, context: &Arc<Context>, path: &Path) -> Vec<RoleUse> {

@@ -125,6 +125,8 @@ impl Reader {
         if let Some(text) = value.as_str() {
             let rest = text.trim_start().strip_prefix(name.as_str()).unwrap_or_default();
             found.args = kv::scalar(rest.trim(), value.span);
+        } else if let Value::Map(map) = &mut found.args {
+            Arc::make_mut(map).shift_remove("module");
         }
         Some(found)
     }

@@ -130,7 +130,10 @@ impl Page {
             Event::ItemEnded { host, task, label, outcome, result } => self.item(host, *task, label, *outcome, result),
             Event::Retrying { host, task, left, .. } => self.retrying(host, *task, *left),
             Event::HostEnded { host, task, outcome, result } => self.host(host, *task, *outcome, result),
-            Event::Included { what, hosts } => self.out(Ink::Skipped, &format!("included: {what} for {}", hosts.join(", "))),
+            Event::Included { what, hosts, label: item } => {
+                let item = item.as_ref().map_or_else(String::new, |item| format!(" => (item={})", label(item)));
+                self.out(Ink::Skipped, &format!("included: {what} for {}{item}", hosts.join(", ")));
+            }
             Event::Says { host, line } => self.says(host, line),
             Event::Diff { host, diff } => self.hosts.entry(host.clone()).or_default().diffs.push(diff.clone()),
             Event::Rollout(rollout) => self.rollout(rollout),

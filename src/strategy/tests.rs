@@ -29,6 +29,10 @@ fn plain(count: usize) -> Program {
     Program { steps: (0..count).map(|number| task(number, None)).collect(), ..Program::default() }
 }
 
+fn run(task: TaskId, hosts: &[Host], for_all: &[Host]) -> Effect {
+    Effect::Run { step: task, task, hosts: hosts.to_vec(), handler: None, for_all: for_all.to_vec(), more: false }
+}
+
 fn rules() -> Rules {
     Rules { linear: true, forks: 5, fail_percentage_max: None, force_handlers: false }
 }
@@ -128,9 +132,9 @@ fn run_once_runs_on_the_first_host_for_all() {
     let mut program = plain(2);
     program.steps[0].kind = StepKind::Task { task: 0, once: true, fatal: false };
     let mut strategy = Strategy::new(&program, 3, rules());
-    assert_eq!(strategy.on(Input::Start), [Effect::Run { task: 0, hosts: vec![0], handler: None, for_all: vec![1, 2] }]);
+    assert_eq!(strategy.on(Input::Start), [run(0, &[0], &[1, 2])]);
     let after = strategy.on(Input::Ended { host: 0, ended: Ended::Ok });
-    assert_eq!(after, [Effect::Run { task: 1, hosts: vec![0, 1, 2], handler: None, for_all: vec![] }]);
+    assert_eq!(after, [run(1, &[0, 1, 2], &[])]);
 }
 
 #[test]
@@ -162,7 +166,7 @@ fn includes_of_a_loop_come_in_order() {
         Ended::Ok
     };
     let mut strategy = Strategy::new(&plain(2), 2, rules());
-    assert_eq!(strategy.on(Input::Start), [Effect::Run { task: 0, hosts: vec![0, 1], handler: None, for_all: vec![] }]);
+    assert_eq!(strategy.on(Input::Start), [run(0, &[0, 1], &[])]);
     includes(&mut strategy, 0, 1);
     let mut order = Vec::new();
     for _ in 0..4 {
@@ -178,7 +182,7 @@ fn includes_of_a_loop_come_in_order() {
 
 #[test]
 fn leaving_the_play_ends_it_for_all() {
-    let leaves = |_: &mut Strategy, task, host| if (task, host) == (0, 1) { Ended::LeavePlay } else { Ended::Ok };
+    let leaves = |_: &mut Strategy, task, host| if (task, host) == (0, 1) { Ended::LeaveAll } else { Ended::Ok };
     assert_eq!(log(Strategy::new(&plain(2), 2, rules()), leaves), ["0@0,1", "end"]);
 }
 

@@ -133,8 +133,8 @@ pub fn expression(expr: &str, span: Span, scope: &dyn Scope, world: &dyn World) 
     result.map_err(|error| *error)
 }
 
-/// Whether a bare expression such as `when` holds. What is no boolean counts by Python's truth; a string that is itself an
-/// expression is evaluated once more, as playbooks that put conditions into variables need it.
+/// Whether a bare expression such as `when` holds; one that is wholly inside of `{{ }}` counts as if it were not. What is no
+/// boolean counts by Python's truth, but the words `true` and `false` for what they say. The result is never evaluated again.
 pub fn condition(expr: &str, span: Span, scope: &dyn Scope, world: &dyn World) -> Result<bool, TemplateError> {
     let mut eval = Eval::new(scope, world);
     holds(&mut eval, expr, span).map_err(|error| *error)
@@ -172,22 +172,17 @@ fn holds(eval: &mut Eval<'_>, expr: &str, span: Span) -> Result<bool, failure::F
     if trimmed.is_empty() {
         return Ok(true);
     }
-    let val = if trimmed.contains("{{") || trimmed.contains("{%") {
+    let val = if trimmed.starts_with("{{") && trimmed.ends_with("}}") && !trimmed[2..].contains("{{") {
         let template = std::sync::Arc::new(Template { text: expr.to_owned(), span });
         eval.resolve(runtime::Val::Pending(template))?
     } else {
         bare(eval, expr, span)?
     };
     let val = eval.defined(val)?;
-    if let runtime::Val::Str(text) = &val {
-        return match text.trim() {
-            "" => Ok(false),
-            "True" | "true" => Ok(true),
-            "False" | "false" => Ok(false),
-            _ => Ok(true),
-        };
+    match &val {
+        runtime::Val::Str(text) => Ok(!matches!(text.trim(), "" | "False" | "false")),
+        other => eval.truth(other),
     }
-    eval.truth(&val)
 }
 
 fn bare(eval: &mut Eval<'_>, expr: &str, span: Span) -> Result<runtime::Val, failure::Fault> {

@@ -4,17 +4,16 @@
 mod balancer;
 mod connection;
 mod docker;
-mod fake_host;
 mod inventory;
 #[path = "../model/mod.rs"]
 mod model;
 mod modules;
 mod order;
 mod remote;
-mod system_modules;
 mod template;
 mod cli;
 mod errors;
 mod report;
 mod roll;
 mod terraform;
+mod lab;

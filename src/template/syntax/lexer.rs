@@ -268,10 +268,17 @@ impl<'t> Lexer<'t> {
     }
 
     fn balance(&self, mark: &str, start: usize, open: &mut Vec<(char, usize)>) -> Result<(), SyntaxError> {
+        let opens = match mark {
+            "(" => Some(')'),
+            "[" => Some(']'),
+            "{" => Some('}'),
+            _ => None,
+        };
+        if let Some(expected) = opens {
+            open.push((expected, start));
+            return Ok(());
+        }
         let closes = match mark {
-            "(" => return Ok(open.push((')', start))),
-            "[" => return Ok(open.push((']', start))),
-            "{" => return Ok(open.push(('}', start))),
             ")" => ')',
             "]" => ']',
             "}" => '}',

@@ -92,7 +92,7 @@ impl Parser {
             "extends" => self.line(|parser| Ok(StmtKind::Extends(parser.expression()?))),
             "include" => self.line(Parser::include),
             "import" => self.line(Parser::import),
-            "from" => self.line(Parser::from_import),
+            "from" => self.line(Parser::import_names),
             "macro" => self.macro_definition(),
             "call" => self.call_block(),
             "print" => self.line(|parser| Ok(StmtKind::Output(parser.tuple(true, &[])?))),
@@ -239,7 +239,7 @@ impl Parser {
         Ok(StmtKind::Import { source, name, with_context })
     }
 
-    fn from_import(&mut self) -> Parsed<StmtKind> {
+    fn import_names(&mut self) -> Parsed<StmtKind> {
         let source = self.expression()?;
         if !self.skip_name("import") {
             return self.fail(format!("expected token 'import', got {}", describe(self.peek())));
