@@ -39,6 +39,7 @@ pub(super) fn draft(args: &RunArgs, config: &Config, sources: &Sources) -> Draft
         playbooks.push(Playbook { path: path.clone(), plays });
     }
     let inventory = with_playbook(inventory, sources, args, &mut found);
+    check::inventory(&inventory, sources, &mut found);
     check_patterns(&inventory, &playbooks, &mut found);
     check_limit(&inventory, args, &mut found);
     let job = Job { sources: sources.clone(), inventory, reader, playbooks, options, settings: Settings::from_environment() };

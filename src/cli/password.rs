@@ -36,7 +36,9 @@ pub(super) fn of_file(path: &Path) -> Result<Text, Diagnostic> {
             Err(Diagnostic::error("no-password", format!("password file `{}` is empty", path.display())))
         }
         Ok(content) => Ok(Text::secret(content)),
-        Err(error) => Err(Diagnostic::error("no-password", format!("password file `{}` cannot be read: {}", path.display(), plain(&error)))),
+        Err(error) => {
+            Err(Diagnostic::error("no-password", format!("password file `{}` cannot be read: {}", path.display(), plain(&error))))
+        }
     }
 }
 

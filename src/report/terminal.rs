@@ -181,7 +181,8 @@ impl Page {
     /// A task that starts again is the same one for more hosts, until a host shows that it is not (see `begin`).
     fn task(&mut self, task: &Task, is_handler: bool) {
         self.tasks.insert(task.id, task.clone());
-        let is_same = self.is_handler == is_handler && self.banner.as_ref().is_some_and(|last| Task { id: task.id, ..last.clone() } == *task);
+        let is_same = self.is_handler == is_handler
+            && self.banner.as_ref().is_some_and(|last| Task { id: task.id, ..last.clone() } == *task);
         if is_same {
             self.starts.insert(task.id);
         } else {
@@ -296,7 +297,7 @@ impl Page {
         self.screen.say(host, line, Instant::now());
         let is_prompt = self.banner.as_ref().is_some_and(|task| task.module == "pause");
         if is_prompt {
-            self.screen.err(line);
+            self.screen.hold(line);
         } else if self.style.verbosity > 2 {
             self.screen.err(&format!("<{host}> {line}"));
         }

@@ -70,7 +70,10 @@ fn extra_variables_come_from_words_json_and_files() {
     };
     assert_eq!(said(hello().args(["-e", "word='good morning' other=1"])), r#""greeting.stdout": "good morning""#);
     assert_eq!(said(hello().args(["-e", r#"{"word": "json"}"#])), r#""greeting.stdout": "json""#);
-    assert_eq!(said(hello().file("v.yaml", "word: from a file\n").args(["-e", "word=x", "-e", "@v.yaml"])), r#""greeting.stdout": "from a file""#);
+    assert_eq!(
+        said(hello().file("v.yaml", "word: from a file\n").args(["-e", "word=x", "-e", "@v.yaml"])),
+        r#""greeting.stdout": "from a file""#
+    );
 }
 
 #[test]
@@ -86,7 +89,11 @@ fn json_output_is_events_and_nothing_else() {
 fn a_junit_report_is_written() {
     let roll = hello().args(["-i", "web1,", "--junit", "out.xml", "site.yaml"]);
     assert_eq!(roll.run().code, Some(0));
-    assert!(roll.text("out.xml").contains("<testcase name=\"[web1] greet\" classname=\"site.yaml:6\""), "{}", roll.text("out.xml"));
+    assert!(
+        roll.text("out.xml").contains("<testcase name=\"[web1] greet\" classname=\"site.yaml:6\""),
+        "{}",
+        roll.text("out.xml")
+    );
 }
 
 #[test]
@@ -101,7 +108,14 @@ fn failures_and_lost_hosts_have_exit_codes_of_their_own() {
 #[test]
 fn lists_are_ansibles() {
     let text = "- name: first\n  hosts: web\n  tags: t1\n  tasks:\n    - name: a\n      ping:\n      tags: [x, y]\n    - block:\n        - ping:\n      rescue:\n        - debug: msg=no\n- hosts: [db, 'web1']\n  tasks: []\n";
-    let roll = |flag: &str| Roll::new().file("site.yaml", text).file("hosts", "[web]\nweb[1:2]\n[db]\ndb1\n").args(["-i", "hosts", flag, "site.yaml"]).run().stdout;
+    let roll = |flag: &str| {
+        Roll::new()
+            .file("site.yaml", text)
+            .file("hosts", "[web]\nweb[1:2]\n[db]\ndb1\n")
+            .args(["-i", "hosts", flag, "site.yaml"])
+            .run()
+            .stdout
+    };
     insta::assert_snapshot!(roll("--list-hosts").replace('\t', "<TAB>"), @r"
 
     playbook: site.yaml
@@ -150,7 +164,12 @@ fn lists_are_ansibles() {
 fn the_configuration_counts_less_than_the_environment_and_that_less_than_flags() {
     let text = "- hosts: all\n  connection: local\n  gather_facts: false\n  tasks:\n    - debug: msg={{ ansible_forks }}\n";
     let forks = |roll: Roll| {
-        let ran = roll.file("site.yaml", text).file("ansible.cfg", "[defaults]\nforks = 7\ninventory = hosts\n").file("hosts", "web1\n").args(["site.yaml"]).run();
+        let ran = roll
+            .file("site.yaml", text)
+            .file("ansible.cfg", "[defaults]\nforks = 7\ninventory = hosts\n")
+            .file("hosts", "web1\n")
+            .args(["site.yaml"])
+            .run();
         ran.stdout.lines().find_map(|line| line.trim().strip_prefix("\"msg\": ").map(str::to_owned)).unwrap_or(ran.stderr)
     };
     assert_eq!(forks(Roll::new()), "7");
@@ -200,6 +219,8 @@ fn a_become_password_file_is_read_and_its_content_is_never_shown() {
     let ran = roll.run();
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert!(!format!("{ran:?}").contains("hunter2"));
+    let piped = hello().stdin("hunter2-secret\n").args(["-i", "web1,", "-vvv", "--become-password-file", "-", "site.yaml"]).run();
+    assert!(piped.code == Some(0) && !format!("{piped:?}").contains("hunter2"), "{piped:?}");
 }
 
 #[test]

@@ -37,7 +37,12 @@ impl Case {
     /// The exit code and everything on standard error.
     fn output(&self) -> String {
         let value = self.value();
-        let words = |name: &str| value.get(name).and_then(Value::as_list).map(|words| words.iter().map(|word| word.to_text().to_string()).collect::<Vec<_>>());
+        let words = |name: &str| {
+            value
+                .get(name)
+                .and_then(Value::as_list)
+                .map(|words| words.iter().map(|word| word.to_text().to_string()).collect::<Vec<_>>())
+        };
         let mut roll = Roll::new();
         for (name, text) in value.get("files").and_then(Value::as_map).into_iter().flatten() {
             roll = roll.file(&name.to_string(), &text.to_text());
@@ -54,7 +59,8 @@ impl Case {
     }
 
     fn bless(&self, output: &str) {
-        let lines: String = output.lines().map(|line| if line.is_empty() { "\n".to_owned() } else { format!("  {line}\n") }).collect();
+        let lines: String =
+            output.lines().map(|line| if line.is_empty() { "\n".to_owned() } else { format!("  {line}\n") }).collect();
         std::fs::write(&self.path, format!("{}{EXPECTED}{lines}", self.head)).unwrap();
     }
 
@@ -140,7 +146,8 @@ fn every_diagnostic_has_a_case() {
     let codes = codes();
     assert!(codes.len() > 100, "the codes were not found");
     let cases: BTreeSet<String> = cases().iter().map(Case::code).collect();
-    let unshown: BTreeSet<&str> = UNSHOWN.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_whitespace().next()).collect();
+    let unshown: BTreeSet<&str> =
+        UNSHOWN.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_whitespace().next()).collect();
     let missing: Vec<String> = codes
         .iter()
         .filter(|(code, _)| !cases.contains(*code) && !unshown.contains(code.as_str()))

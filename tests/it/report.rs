@@ -37,7 +37,9 @@ fn recordings() -> Vec<PathBuf> {
 
 fn events(path: &Path) -> Vec<Event> {
     let text = std::fs::read_to_string(path).unwrap();
-    text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{}: {error}: {line}", path.display()))).collect()
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{}: {error}: {line}", path.display())))
+        .collect()
 }
 
 fn play(events: &[Event], mut reporter: impl Reporter) {
@@ -89,7 +91,12 @@ fn json_is_one_event_a_line_and_can_be_read_back() {
         play(&events, Json::new(Sources::default(), Box::new(paper.clone())));
         assert_eq!(paper.text().lines().count(), events.len());
         snapshot(&recording, "json", &paper.text());
-        let again: Vec<String> = paper.text().lines().map(|line| serde_json::from_str::<Event>(line).unwrap()).map(|event| serde_json::to_string(&event).unwrap()).collect();
+        let again: Vec<String> = paper
+            .text()
+            .lines()
+            .map(|line| serde_json::from_str::<Event>(line).unwrap())
+            .map(|event| serde_json::to_string(&event).unwrap())
+            .collect();
         let first: Vec<String> = events.iter().map(|event| serde_json::to_string(event).unwrap()).collect();
         assert_eq!(again, first);
     }

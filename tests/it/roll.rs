@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// One call of `roll`.
-pub struct Roll {
+pub(crate) struct Roll {
     dir: tempfile::TempDir,
     args: Vec<OsString>,
     env: Vec<(String, String)>,
@@ -17,65 +17,65 @@ pub struct Roll {
 
 /// What came of it; the directory's name is replaced by `[DIR]`.
 #[derive(Debug)]
-pub struct Ran {
-    pub code: Option<i32>,
-    pub stdout: String,
-    pub stderr: String,
+pub(crate) struct Ran {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 /// Longer than any test should take.
 const TIME_MAX: Duration = Duration::from_secs(60);
 
 impl Roll {
-    pub fn new() -> Roll {
+    pub(crate) fn new() -> Roll {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("home")).unwrap();
         Roll { dir, args: Vec::new(), env: Vec::new(), stdin: String::new() }
     }
 
     /// A file below the directory that `roll` runs in.
-    pub fn file(self, name: &str, text: &str) -> Roll {
+    pub(crate) fn file(self, name: &str, text: &str) -> Roll {
         let path = self.path(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, text).unwrap();
         self
     }
 
-    pub fn mode(self, name: &str, mode: u32) -> Roll {
+    pub(crate) fn mode(self, name: &str, mode: u32) -> Roll {
         std::fs::set_permissions(self.path(name), std::fs::Permissions::from_mode(mode)).unwrap();
         self
     }
 
-    pub fn args<W: Into<OsString>>(mut self, words: impl IntoIterator<Item = W>) -> Roll {
+    pub(crate) fn args<W: Into<OsString>>(mut self, words: impl IntoIterator<Item = W>) -> Roll {
         self.args.extend(words.into_iter().map(Into::into));
         self
     }
 
-    pub fn env(mut self, name: &str, value: &str) -> Roll {
+    pub(crate) fn env(mut self, name: &str, value: &str) -> Roll {
         self.env.push((name.to_owned(), value.to_owned()));
         self
     }
 
-    pub fn stdin(mut self, text: &str) -> Roll {
+    pub(crate) fn stdin(mut self, text: &str) -> Roll {
         text.clone_into(&mut self.stdin);
         self
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
     /// What a file below the directory holds now.
-    pub fn text(&self, name: &str) -> String {
+    pub(crate) fn text(&self, name: &str) -> String {
         std::fs::read_to_string(self.path(name)).unwrap_or_default()
     }
 
-    pub fn run(&self) -> Ran {
+    pub(crate) fn run(&self) -> Ran {
         self.finish(self.spawn())
     }
 
     /// For tests that do something to it while it runs.
-    pub fn spawn(&self) -> Child {
+    pub(crate) fn spawn(&self) -> Child {
         let mut child = self.command().stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut stdin = child.stdin.take().unwrap();
         // It need not read its input.
@@ -84,7 +84,7 @@ impl Roll {
     }
 
     /// Waits for the end; kills what does not end.
-    pub fn finish(&self, child: Child) -> Ran {
+    pub(crate) fn finish(&self, child: Child) -> Ran {
         let id = child.id();
         let (done, is_done) = std::sync::mpsc::channel::<()>();
         let guard = std::thread::spawn(move || {
@@ -115,6 +115,8 @@ impl Roll {
     fn redacted(&self, bytes: &[u8]) -> String {
         let canonical = self.dir.path().canonicalize().unwrap_or_else(|_| self.dir.path().to_owned());
         let text = String::from_utf8_lossy(bytes).into_owned();
-        [canonical.as_path(), self.dir.path()].iter().fold(text, |text, dir: &&Path| text.replace(&*dir.to_string_lossy(), "[DIR]"))
+        [canonical.as_path(), self.dir.path()]
+            .iter()
+            .fold(text, |text, dir: &&Path| text.replace(&*dir.to_string_lossy(), "[DIR]"))
     }
 }
