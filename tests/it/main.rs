@@ -6,6 +6,7 @@ mod connection;
 mod docker;
 mod fake_host;
 mod inventory;
+mod lab;
 #[path = "../model/mod.rs"]
 mod model;
 mod modules;
@@ -14,4 +15,3 @@ mod remote;
 mod system_modules;
 mod template;
 mod terraform;
-mod lab;
