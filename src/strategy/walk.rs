@@ -145,9 +145,6 @@ impl Strategy {
                 if self.rules.linear {
                     self.hosts[host].at = at;
                 }
-                if self.is_caught(host) {
-                    effects.push(Effect::Rescued { host });
-                }
                 self.fail(host, effects);
             }
         }
