@@ -94,12 +94,14 @@ pub(crate) async fn play(run: &Arc<Run>, play: Arc<Play>, playbook: &Path, signa
         run.emitter.emit(&Event::PlaySkipped { name: prepared.name.clone(), reason: "no hosts matched".into() });
         return PlayEnd { ending: Ending::Done, go_on: true };
     }
-    run.emitter.emit(&Event::PlayStarted { name: prepared.name.clone(), hosts: prepared.hosts.clone() });
+    let start = |hosts: &[String]| run.emitter.emit(&Event::PlayStarted { name: prepared.name.clone(), hosts: hosts.to_vec() });
     if prepared.keyword("rollout").is_some_and(|value| !value.is_null()) {
+        start(&prepared.hosts);
         return rollout::play(run, &prepared, signals).await;
     }
     let mut ending = Ending::Done;
     for batch in batches(&prepared, run) {
+        start(&batch);
         let program = whole_program(run, &prepared);
         let end = Stage::new(run, &prepared, &batch, program).drive(signals).await;
         ending = ending.max(settle(run, &prepared, &end));
@@ -283,8 +285,7 @@ pub(crate) fn selected(run: &Run, items: &[Item]) -> Vec<Item> {
         .iter()
         .filter_map(|item| match item {
             Item::Task(task) => {
-                let is_flush = task.module() == "meta" && !task.context.tags().iter().any(|tag| tag == "never");
-                (is_flush || run.options.selection.wants(&task.context.tags())).then(|| item.clone())
+                run.options.selection.wants(&task.context.tags()).then(|| item.clone())
             }
             Item::Block(block) => {
                 let body = selected(run, &block.body);
