@@ -107,15 +107,17 @@ fn first_role(items: &[Item]) -> Option<Arc<Role>> {
 /// The tasks stand where the include stands. Of its own keywords they get the variables, and what `apply` says.
 fn context(task: &Task, include: &Include) -> Context {
     let mut keywords = Keywords::new();
-    if let Some(vars) = task.own("vars") {
-        keywords.insert("vars", vars.clone());
+    // As strong as parameters: stronger than facts and registered results.
+    let mut params = include.params.clone();
+    if let Some(Value::Map(vars)) = task.own("vars").map(|written| &written.value) {
+        params.extend(vars.iter().map(|(key, value)| (key.clone(), value.clone())));
     }
     for (key, value) in include.apply.iter().flatten() {
         if let Some(keyword) = key.as_str().and_then(find) {
             keywords.insert(keyword.name, value.clone().into());
         }
     }
-    Context { keywords, role: None, params: include.params.clone(), parent: task.context.parent.clone() }
+    Context { keywords, role: None, params, parent: task.context.parent.clone() }
 }
 
 /// A broken include fails its hosts.

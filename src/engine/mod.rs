@@ -122,6 +122,8 @@ pub(crate) struct Run {
     /// Variables of the inventory by host, made once.
     pub(crate) layers: Mutex<HashMap<String, Vec<Arc<Map>>>>,
     pub(crate) groups: Mutex<Option<Value>>,
+    /// `--start-at-task`, until that task is met.
+    pub(crate) start_at: Mutex<Option<String>>,
     task_ids: AtomicU64,
 }
 
@@ -136,6 +138,7 @@ impl Run {
     ) -> Run {
         Run {
             connections: Connections::new(settings),
+            start_at: Mutex::new(options.start_at_task.clone()),
             options,
             sources,
             emitter,

@@ -62,7 +62,7 @@ impl Verdict {
     /// `ignored`: a failure does not stop the host.
     pub(crate) fn outcome(&self, ignored: bool) -> Outcome {
         if self.is_unreachable {
-            Outcome::Unreachable
+            if ignored { Outcome::Ignored } else { Outcome::Unreachable }
         } else if self.is("failed") {
             if ignored { Outcome::Ignored } else { Outcome::Failed }
         } else if self.is("skipped") {

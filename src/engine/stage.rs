@@ -188,7 +188,7 @@ impl Stage {
 
     /// `--start-at-task`: everything before the named task is passed over.
     fn is_before_start(&self, task: &Task) -> bool {
-        let mut wanted = locked(&self.play.start_at);
+        let mut wanted = locked(&self.run.start_at);
         let Some(name) = wanted.as_deref() else { return false };
         let own = task.name().map(|name| name.to_text().to_string()).unwrap_or_default();
         let title = task.title();

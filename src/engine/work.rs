@@ -1,18 +1,18 @@
 //! One task on one host: conditions, loop, tries, result.
 
+use super::Run;
 use super::frame::Frame;
 use super::hands::TaskHands;
 use super::include::{Include, What};
 use super::plays::PlayRun;
 use super::results::Verdict;
-use super::Run;
 use crate::actions::{self, Answer, Effect, Meta, Problem};
 use crate::event::{self, Event, Outcome};
 use crate::modules::{self, Args, Failure, Module};
 use crate::playbook::task::texts;
 use crate::playbook::{ActionKind, Task};
 use crate::strategy::Ended;
-use crate::value::{Map, Span, Value};
+use crate::value::{Key, Map, Span, Value};
 use crate::vars::View;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -39,6 +39,23 @@ pub(crate) struct Finished {
     pub(crate) includes: Vec<Include>,
     /// What `meta` came to: it has a heading for each host, which only the stage can keep in order.
     pub(crate) meta: Option<MetaEnd>,
+}
+
+/// How long a task may take.
+struct Limit {
+    seconds: u64,
+    is_async: bool,
+}
+
+impl Limit {
+    fn failure(&self) -> Failure {
+        let seconds = self.seconds;
+        if self.is_async {
+            return Failure::new(format!("async task did not complete within the requested time - {seconds}s"));
+        }
+        let timed_out = Map::from_iter([("period".into(), Value::from(i64::try_from(seconds).unwrap_or(i64::MAX)))]);
+        Failure::new(format!("Task failed: Timed out after {seconds} second(s).")).with("timedout", Value::map(timed_out))
+    }
 }
 
 pub(crate) struct MetaEnd {
@@ -298,15 +315,10 @@ impl Work {
     }
 
     async fn tried(&self, frame: &Frame<'_>, top: &Map) -> Tried {
-        let timeout = self
-            .task
-            .keyword("timeout")
-            .and_then(|written| frame.render(&written.value).ok()?.to_int())
-            .filter(|seconds| *seconds > 0);
-        let answer = match timeout.and_then(|seconds| u64::try_from(seconds).ok()) {
-            Some(seconds) => match tokio::time::timeout(Duration::from_secs(seconds), self.act(frame)).await {
+        let answer = match self.limit(frame) {
+            Some(limit) => match tokio::time::timeout(Duration::from_secs(limit.seconds), self.act(frame)).await {
                 Ok(answer) => answer,
-                Err(_) => Err(Problem::new(format!("The task did not complete within {seconds} s (`timeout`)"))),
+                Err(_) => Err(limit.failure().into()),
             },
             None => self.act(frame).await,
         };
@@ -321,34 +333,60 @@ impl Work {
             }
             Err(problem) => self.failed(problem),
         };
-        if let Err(problem) = self.judge(frame, &mut tried.verdict) {
-            return self.failed(problem);
-        }
+        self.judge(frame, &mut tried.verdict);
         if !tried.verdict.is("failed")
             && let Some(facts) = tried.verdict.values.get("ansible_facts").and_then(Value::as_map)
             && tried.effects.is_empty()
         {
             self.keep_facts(frame, facts);
         }
+        if self.task.own("async").is_some_and(|written| written.value.to_int() != Some(0)) {
+            tried.verdict.set("started", 1);
+            tried.verdict.set("finished", 1);
+            tried.verdict.set("ansible_job_id", format!("j{}", self.id));
+        }
         tried.notify = tried.verdict.is("changed") && !tried.verdict.is("failed");
         tried
     }
 
+    fn limit(&self, frame: &Frame<'_>) -> Option<Limit> {
+        let seconds = |name: &str| {
+            let written = self.task.keyword(name)?;
+            u64::try_from(frame.render(&written.value).ok()?.to_int()?).ok().filter(|seconds| *seconds > 0)
+        };
+        let timeout = seconds("timeout").map(|seconds| Limit { seconds, is_async: false });
+        // A task in the background that is waited for is a task with a time limit.
+        let background = seconds("async").map(|seconds| Limit { seconds, is_async: true });
+        [timeout, background].into_iter().flatten().min_by_key(|limit| limit.seconds)
+    }
+
     /// `changed_when` and `failed_when` have the last word.
-    fn judge(&self, frame: &Frame<'_>, verdict: &mut Verdict) -> Result<(), Problem> {
+    fn judge(&self, frame: &Frame<'_>, verdict: &mut Verdict) {
         if verdict.is("skipped") {
-            return Ok(());
+            return;
         }
         if let Some(written) = self.task.own("changed_when") {
-            let holds = self.after(frame, verdict).conditions(&written.value, written.span)?.is_none();
-            verdict.set("changed", holds);
+            match self.after(frame, verdict).conditions(&written.value, written.span) {
+                Ok(failed) => verdict.set("changed", failed.is_none()),
+                Err(problem) => self.misjudged(verdict, "changed_when_result", &problem),
+            }
         }
         if let Some(written) = self.task.own("failed_when") {
-            let holds = self.after(frame, verdict).conditions(&written.value, written.span)?.is_none();
-            verdict.set("failed_when_result", holds);
-            verdict.set("failed", holds);
+            match self.after(frame, verdict).conditions(&written.value, written.span) {
+                Ok(failed) => {
+                    verdict.set("failed_when_result", failed.is_none());
+                    verdict.set("failed", failed.is_none());
+                }
+                Err(problem) => self.misjudged(verdict, "failed_when_result", &problem),
+            }
         }
-        Ok(())
+    }
+
+    /// A condition that cannot be evaluated fails the task; what it did stays.
+    fn misjudged(&self, verdict: &mut Verdict, name: &str, problem: &Problem) {
+        self.explain(problem);
+        verdict.set(name, problem.failure.msg.as_str());
+        verdict.set("failed", true);
     }
 
     fn failed(&self, problem: Problem) -> Tried {
@@ -390,6 +428,7 @@ impl Work {
             _ => &[],
         };
         for (key, value) in &self.task.args {
+            let key = &if module.name == "set_fact" { rendered_key(frame, key)? } else { key.clone() };
             if key.as_str().is_some_and(|name| raw.contains(&name)) {
                 args.insert(key.clone(), value.clone());
                 continue;
@@ -469,7 +508,6 @@ impl Work {
                 store.set(&self.host, "ansible_failed_task", failed_task(&self.task));
                 Ended::Failed
             }
-            Outcome::Unreachable if self.says(frame, "ignore_unreachable") => Ended::Ok,
             Outcome::Unreachable => Ended::Unreachable,
             Outcome::Ok | Outcome::Changed | Outcome::Skipped | Outcome::Ignored => ended,
         }
@@ -566,6 +604,14 @@ fn include(effected: &Effected) -> Option<Include> {
 pub(crate) fn bad_arguments(module: &Module, problems: &[modules::Problem]) -> Problem {
     let texts: Vec<String> = problems.iter().map(|problem| problem.text(module.name)).collect();
     Problem::new(texts.join("; "))
+}
+
+/// The names of facts may be templates.
+fn rendered_key(frame: &Frame<'_>, key: &Key) -> Result<Key, Problem> {
+    match key.as_str().filter(|name| name.contains("{{")) {
+        Some(name) => Ok(frame.render(&crate::playbook::scalar(name, Span::NOWHERE))?.to_text().into()),
+        None => Ok(key.clone()),
+    }
 }
 
 fn failed_task(task: &Task) -> Value {

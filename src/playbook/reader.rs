@@ -32,6 +32,7 @@ pub type Render = Box<dyn Fn(&Template, &Context) -> Option<Value> + Send + Sync
 
 /// Errors beyond these are not shown: the first ones explain the rest.
 pub const DIAGNOSTICS_MAX: usize = 20;
+const STRATEGIES: [&str; 3] = ["linear", "free", "host_pinned"];
 const IMPORT_DEPTH_MAX: usize = 64;
 
 impl std::fmt::Debug for Reader {
@@ -231,6 +232,7 @@ impl Reader {
                 Some(keyword) => {
                     let written = Written { value: value.to_value(), span: value.span };
                     if keyword.form.accepts(&written.value) {
+                        self.check_supported(keyword.name, &written);
                         keywords.insert(keyword.name, written);
                     } else {
                         let title = format!("`{name}` takes {}, not a {}", keyword.form.text(), written.value.kind());
@@ -241,6 +243,26 @@ impl Reader {
             }
         }
         keywords
+    }
+
+    /// What the table knows but nobody can do.
+    fn check_supported(&mut self, name: &str, written: &Written) {
+        let text = written.value.to_text();
+        match name {
+            "debugger" if !matches!(text.as_str(), "never" | "") => {
+                self.wrong("unsupported-keyword", "the task debugger is not supported", written.span, "only `never` means something here");
+            }
+            "strategy" if !written.value.has_template() && !STRATEGIES.contains(&text.rsplit('.').next().unwrap_or_default()) => {
+                let mut diagnostic = Diagnostic::error("unknown-strategy", format!("there is no strategy `{text}`"))
+                    .at(written.span, "not a strategy")
+                    .note(format!("known are {}", STRATEGIES.join(", ")));
+                if let Some(near) = closest(&text, STRATEGIES.iter().copied()) {
+                    diagnostic = diagnostic.patch(written.span, near, "a strategy with a similar name exists");
+                }
+                self.diagnostics.push(diagnostic);
+            }
+            _ => {}
+        }
     }
 
     fn unknown_keyword(&mut self, key: &Node, at: u8) {

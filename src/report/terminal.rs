@@ -269,6 +269,9 @@ impl Page {
             Outcome::Changed if !has_items => Some((Ink::Changed, format!("changed: [{name}]{}", shown.tail()))),
             Outcome::Skipped if has_items => Some((Ink::Skipped, format!("skipping: [{name}]"))),
             Outcome::Skipped => Some((Ink::Skipped, format!("skipping: [{name}]{}", shown.tail()))),
+            Outcome::Ignored if result.get("unreachable").and_then(Value::to_bool) == Some(true) => {
+                Some((Ink::Unreachable, format!("fatal: [{name}]: UNREACHABLE!{}", shown.forced_tail())))
+            }
             Outcome::Failed | Outcome::Ignored if !has_items => {
                 Some((Ink::Failed, format!("fatal: [{name}]: FAILED!{}", shown.forced_tail())))
             }

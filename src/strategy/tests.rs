@@ -85,13 +85,13 @@ fn a_failed_host_takes_no_further_step() {
 fn a_rescue_catches_and_always_always_runs() {
     let fails = |_: &mut Strategy, task, host| if (task, host) == (0, 1) { Ended::Failed } else { Ended::Ok };
     let found = log(Strategy::new(&block(), 2, rules()), fails);
-    assert_eq!(found, ["0@0,1", "1@1", "rescued@1", "2@0,1", "3@0,1", "end"]);
+    assert_eq!(found, ["0@0,1", "rescued@1", "1@1", "2@0,1", "3@0,1", "end"]);
 }
 
 #[test]
 fn a_failed_rescue_fails_the_host_after_always() {
     let fails = |_: &mut Strategy, task, _| if task < 2 { Ended::Failed } else { Ended::Ok };
-    assert_eq!(log(Strategy::new(&block(), 1, rules()), fails), ["0@0", "1@0", "2@0", "failed@0", "end"]);
+    assert_eq!(log(Strategy::new(&block(), 1, rules()), fails), ["0@0", "rescued@0", "1@0", "2@0", "failed@0", "end"]);
 }
 
 #[test]
@@ -115,18 +115,18 @@ fn a_handler_runs_once_where_it_was_notified() {
 }
 
 #[test]
-fn a_handler_may_notify_another() {
+fn a_handler_may_notify_a_later_one() {
     let mut program = plain(1);
     program.steps.push(Step { kind: StepKind::Flush, home: None });
     let notifies = |strategy: &mut Strategy, task, host| {
         match task {
-            0 => drop(strategy.on(Input::Notified { host, handler: 3 })),
-            103 => drop(strategy.on(Input::Notified { host, handler: 1 })),
+            0 => drop(strategy.on(Input::Notified { host, handler: 1 })),
+            101 => drop(strategy.on(Input::Notified { host, handler: 3 })),
             _ => {}
         }
         Ended::Ok
     };
-    assert_eq!(log(Strategy::new(&program, 1, rules()), notifies), ["0@0", "handler 3@0", "handler 1@0", "end"]);
+    assert_eq!(log(Strategy::new(&program, 1, rules()), notifies), ["0@0", "handler 1@0", "handler 3@0", "end"]);
 }
 
 #[test]
