@@ -1,7 +1,7 @@
 //! A release build of `roll` carries the host program: this builds the same package a second time, static and without the control
 //! side, for every machine type whose standard library is installed. All other builds carry nothing; `roll` then looks beside itself.
 //!
-//! Writes `embedded.rs`: a list of (machine type, name by content, gzipped program, size of the program).
+//! Writes `embedded.rs`: a list of (machine type, name by content, program as xz, program as gzip, size of the program).
 
 use std::error::Error;
 use std::fs;
@@ -34,6 +34,8 @@ fn variable(name: &str) -> Result<String, String> {
 mod host {
     use super::variable;
     use flate2::{Compression, GzBuilder};
+    use liblzma::stream::{Check, Filters, LzmaOptions, PRESET_EXTREME, Stream};
+    use liblzma::write::XzEncoder;
     use std::error::Error;
     use std::fs;
     use std::hash::{DefaultHasher, Hash, Hasher};
@@ -43,7 +45,13 @@ mod host {
 
     const MACHINES: &[&str] = &["x86_64", "aarch64"];
     /// Static, and without the tables that would let it be loaded anywhere in memory: they are a twentieth of it.
-    const FLAGS: &str = r#"["-C","target-feature=+crt-static","-C","relocation-model=static"]"#;
+    const FLAGS: &[&str] = &["-Ctarget-feature=+crt-static", "-Crelocation-model=static"];
+    /// Leaves out the tables for unwinding, a tenth of the program: a panic ends it, and without symbols no trace could be read.
+    /// What the C runtime's own start files bring is marked by them and has to stay.
+    const LINKING: &str = "SECTIONS { /DISCARD/ : { *(EXCLUDE_FILE(*crtbegin*.o *crtend*.o *crt1.o) .eh_frame) \
+                           *(.gcc_except_table .gcc_except_table.*) } } INSERT AFTER .rodata;\n";
+    /// How far back xz looks for repetitions, and what the host needs in memory to unpack: more than the program is long.
+    const WINDOW: u32 = 4 << 20;
 
     pub(crate) fn rows(out: &Path) -> Result<String, Box<dyn Error>> {
         let own = variable("CARGO_CFG_TARGET_ARCH")?;
@@ -81,7 +89,7 @@ mod host {
         let mut cargo = Command::new(variable("CARGO")?);
         cargo
             .args(["build", "--profile", "host", "--no-default-features", "--bin", "roll-remote", "--target", target])
-            .args(["--config", &format!("target.{target}.rustflags={FLAGS}")])
+            .args(["--config", &format!("target.{target}.rustflags={:?}", flags(out)?)])
             .arg("--target-dir")
             .arg(&directory);
         if is_foreign && let Some(linker) = target.split('-').next().and_then(linker) {
@@ -97,17 +105,56 @@ mod host {
         Ok(directory.join(target).join("host/roll-remote"))
     }
 
-    /// One line of the list; the program is packed as `gzip -9` packs it, without a time.
+    fn flags(out: &Path) -> Result<Vec<String>, Box<dyn Error>> {
+        let script = out.join("host.ld");
+        fs::write(&script, LINKING)?;
+        let linking = ["-Clink-arg=-Wl,--no-eh-frame-hdr".to_owned(), format!("-Clink-arg=-Wl,-T,{}", script.display())];
+        // Where a source lies is part of every message about a bug in it; the program must not tell where it was built.
+        let sources = cargo_home().map(|home| format!("--remap-path-prefix={}=cargo", home.display()));
+        Ok(FLAGS.iter().map(|&flag| flag.to_owned()).chain(linking).chain(sources).collect())
+    }
+
+    fn cargo_home() -> Option<PathBuf> {
+        std::env::var_os("CARGO_HOME")
+            .map(PathBuf::from)
+            .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cargo")))
+    }
+
+    /// One line of the list.
     fn row(machine: &str, program: &Path, out: &Path) -> Result<String, Box<dyn Error>> {
         let bytes = fs::read(program)?;
         let mut hasher = DefaultHasher::new();
         bytes.hash(&mut hasher);
-        let mut packer = GzBuilder::new().mtime(0).write(Vec::new(), Compression::best());
-        packer.write_all(&bytes)?;
-        let packed = packer.finish()?;
-        let file = out.join(format!("roll-remote-{machine}.gz"));
-        fs::write(&file, packed)?;
         let name = format!("roll-remote-{:016x}", hasher.finish());
-        Ok(format!("(\"{machine}\", \"{name}\", include_bytes!({file:?}).as_slice(), {}),", bytes.len()))
+        let file = |ending: &str| out.join(format!("roll-remote-{machine}.{ending}"));
+        fs::write(file("xz"), xz(machine, &bytes)?)?;
+        fs::write(file("gz"), gzip(&bytes)?)?;
+        Ok(format!(
+            "({machine:?}, {name:?}, include_bytes!({:?}).as_slice(), include_bytes!({:?}).as_slice(), {}),",
+            file("xz"),
+            file("gz"),
+            bytes.len()
+        ))
+    }
+
+    /// As small as any `xz` of a host can unpack it: the filter for jumps is as old as the format, the one for aarch64 is not.
+    fn xz(machine: &str, bytes: &[u8]) -> Result<Vec<u8>, Box<dyn Error>> {
+        let mut options = LzmaOptions::new_preset(9 | PRESET_EXTREME)?;
+        options.dict_size(WINDOW.max(u32::try_from(bytes.len())?)).literal_context_bits(4).position_bits(0);
+        let mut filters = Filters::new();
+        if machine == "x86_64" {
+            filters.x86();
+        }
+        filters.lzma2(&options);
+        let mut packer = XzEncoder::new_stream(Vec::new(), Stream::new_stream_encoder(&filters, Check::Crc32)?);
+        packer.write_all(bytes)?;
+        Ok(packer.finish()?)
+    }
+
+    /// As `gzip -9` packs it, without a time.
+    fn gzip(bytes: &[u8]) -> Result<Vec<u8>, Box<dyn Error>> {
+        let mut packer = GzBuilder::new().mtime(0).write(Vec::new(), Compression::best());
+        packer.write_all(bytes)?;
+        Ok(packer.finish()?)
     }
 }

@@ -7,7 +7,7 @@
 
 use super::escalation::{Answer, Escalation, quoted};
 use super::pipe::{Input, Piece, Pipe};
-use super::programs::{MACHINES, Program, Programs};
+use super::programs::{MACHINES, Packing, Program, Programs};
 use super::remote::Frames;
 use super::{Become, ConnectError, Denial, Stage};
 use std::time::Duration;
@@ -66,10 +66,13 @@ impl<'a> Opening<'a> {
             let word = self.word(&mut pipe).await?;
             match word.split_once(' ').unwrap_or((&word, "")) {
                 ("go", _) => return Ok(Frames::new(pipe, std::mem::take(&mut self.out))),
-                ("need", machine) => match programs.get(machine) {
-                    Some(program) => self.deliver(&mut pipe, program).await?,
-                    None => return Err(self.no_program(machine, programs)),
-                },
+                ("need", what) => {
+                    let (machine, tool) = what.split_once(' ').unwrap_or((what, ""));
+                    match programs.get(machine).and_then(|program| program.packing(tool)) {
+                        Some(packing) => self.deliver(&mut pipe, packing).await?,
+                        None => return Err(self.no_program(machine, programs)),
+                    }
+                }
                 ("machine", machine) => return Err(self.no_program(machine, programs)),
                 ("nowhere", _) => {
                     let reason = "no directory of this user lets programs run (mounted noexec, or not writable): tried ~/.cache, \
@@ -93,10 +96,10 @@ impl<'a> Opening<'a> {
         Ok(self.out)
     }
 
-    async fn deliver(&mut self, pipe: &mut Pipe, program: &Program) -> Result<(), ConnectError> {
+    async fn deliver(&mut self, pipe: &mut Pipe, packing: &Packing) -> Result<(), ConnectError> {
         let Some(mut input) = pipe.take_input() else { return Ok(()) };
         let send = async {
-            for piece in program.bytes.chunks(PIECE) {
+            for piece in packing.bytes.chunks(PIECE) {
                 input.write_all(piece).await?;
             }
             input.flush().await
@@ -252,18 +255,10 @@ fn find(text: &[u8], part: &[u8]) -> Option<usize> {
     text.windows(part.len()).position(|window| window == part)
 }
 
-/// See the room's doc. `t` token, `a` machine, `n` name, `s` bytes sent, `z` bytes unpacked, `k` how to unpack, `c` cache, `u` user id,
+/// See the room's doc. `t` token, `a` machine, `n` name, `z` bytes unpacked, `k` how to unpack, `s` bytes sent, `c` cache, `u` user id,
 /// `f` the directory chosen, `g` becomes the program in a directory if it is there.
 fn script(token: &str, programs: &Programs) -> String {
-    let mut rows = String::new();
-    for program in programs.each() {
-        let names = MACHINES.iter().filter(|(machine, _)| *machine == program.machine);
-        let names: Vec<&str> =
-            names.flat_map(|(machine, others)| std::iter::once(*machine).chain(others.iter().copied())).collect();
-        let unpack = if program.is_packed { "gzip -dc" } else { "cat" };
-        rows +=
-            &format!("{}) n={} s={} z={} k=\"{unpack}\";; ", names.join("|"), program.name, program.bytes.len(), program.size);
-    }
+    let rows: String = programs.each().map(row).collect();
     format!(
         "t={token}; a=$(uname -m); case \"$a\" in {rows}*) echo; echo \"$t machine $a\"; exit 0;; esac; \
          g() {{ if [ -L \"$1\" ]; then return; fi; \
@@ -278,15 +273,33 @@ fn script(token: &str, programs: &Programs) -> String {
          if (umask 077; echo : >\"$d/.try$$\" && chmod 700 \"$d/.try$$\" && \"$d/.try$$\") 2>/dev/null; then f=$d; fi; \
          rm -f \"$d/.try$$\"; if [ -n \"$f\" ]; then break; fi; done; \
          if [ -z \"$f\" ]; then echo; echo \"$t nowhere\"; exit 0; fi; \
-         echo; echo \"$t need $a\"; p=$f/.$n.$$; \
+         echo; echo \"$t need $a ${{k%% *}}\"; p=$f/.$n.$$; \
          if (umask 077; head -c $s | $k >\"$p\") && [ $(wc -c <\"$p\") -eq $z ] && chmod 700 \"$p\" && mv -f \"$p\" \"$f/$n\"; then \
          find \"$f\" -name \"roll-remote-*\" -mtime +30 -atime +30 -exec rm -f {{}} + 2>/dev/null; g \"$f\"; fi; \
          rm -f \"$p\"; echo; echo \"$t broken\""
     )
 }
 
+/// What the script knows of one program: of the packings the first that the host has a tool for, else the last.
+fn row(program: &Program) -> String {
+    let names = MACHINES.iter().filter(|(machine, _)| *machine == program.machine);
+    let names: Vec<&str> = names.flat_map(|(machine, others)| std::iter::once(*machine).chain(others.iter().copied())).collect();
+    let mut choice = String::new();
+    for (place, Packing { tool, bytes }) in program.packings.iter().enumerate() {
+        let take = format!("k=\"{}\" s={}", tool.command(), bytes.len());
+        if place + 1 == program.packings.len() {
+            choice += &take;
+            choice += &"; fi".repeat(place);
+        } else {
+            choice += &format!("if command -v {} >/dev/null 2>&1; then {take}; else ", tool.name());
+        }
+    }
+    format!("{}) n={} z={}; {choice};; ", names.join("|"), program.name, program.size)
+}
+
 #[cfg(test)]
 mod tests {
+    use super::super::programs::Tool;
     use super::*;
     use std::os::unix::fs::PermissionsExt as _;
     use std::path::Path;
@@ -333,22 +346,37 @@ mod tests {
     #[tokio::test]
     async fn a_packed_program_is_unpacked_by_the_host() {
         let home = tempfile::tempdir().unwrap();
-        let programs = stand_in(home.path()).packed();
-        let said = open(home.path(), "", &programs).await.unwrap();
+        let programs = stand_in(home.path());
+        for tools in [&[Tool::Xz, Tool::Gzip][..], &[Tool::Gzip], &[Tool::Xz]] {
+            let said = open(home.path(), "", &programs.packed(tools)).await.unwrap();
+            assert!(said.starts_with("started "), "{tools:?}: {said}");
+            std::fs::remove_dir_all(home.path().join(".cache")).unwrap();
+        }
+    }
+
+    /// A directory with what the script needs, and nothing to unpack with but what is named.
+    fn tools(home: &Path, more: &[&str]) -> String {
+        let tools = home.join("tools");
+        std::fs::create_dir(&tools).unwrap();
+        for tool in ["uname", "id", "mkdir", "chmod", "rm", "head", "wc", "mv"].iter().chain(more) {
+            std::os::unix::fs::symlink(Path::new("/bin").join(tool), tools.join(tool)).unwrap();
+        }
+        format!("export PATH={};", tools.display())
+    }
+
+    #[tokio::test]
+    async fn a_host_without_xz_gets_what_gzip_unpacks() {
+        let home = tempfile::tempdir().unwrap();
+        let programs = stand_in(home.path()).packed(&[Tool::Xz, Tool::Gzip]);
+        let said = open(home.path(), &tools(home.path(), &["gzip"]), &programs).await.unwrap();
         assert!(said.starts_with("started "), "{said}");
     }
 
     #[tokio::test]
-    async fn a_host_without_gzip_says_so() {
+    async fn a_host_without_either_says_so() {
         let home = tempfile::tempdir().unwrap();
-        let programs = stand_in(home.path()).packed();
-        let tools = home.path().join("tools");
-        std::fs::create_dir(&tools).unwrap();
-        for tool in ["uname", "id", "mkdir", "chmod", "rm", "head", "wc", "mv"] {
-            std::os::unix::fs::symlink(Path::new("/bin").join(tool), tools.join(tool)).unwrap();
-        }
-        let before = format!("export PATH={};", tools.display());
-        let failure = open(home.path(), &before, &programs).await.unwrap_err();
+        let programs = stand_in(home.path()).packed(&[Tool::Xz, Tool::Gzip]);
+        let failure = open(home.path(), &tools(home.path(), &[]), &programs).await.unwrap_err();
         let ConnectError::CannotRun { reason, .. } = failure else { panic!("{failure:?}") };
         assert!(reason.contains("gzip") && reason.contains("not found"), "{reason}");
         let left = std::fs::read_dir(home.path().join(".cache/roll")).unwrap().count();

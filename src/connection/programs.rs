@@ -17,18 +17,33 @@ pub(super) struct Program {
     pub(super) machine: &'static str,
     /// `roll-remote-` and a hash of its bytes: a host that has the name has the program.
     pub(super) name: String,
-    /// What is sent.
-    pub(super) bytes: Cow<'static, [u8]>,
-    pub(super) is_packed: bool,
+    /// The smallest first; the last is for a host that has nothing to unpack the others with.
+    pub(super) packings: Vec<Packing>,
     /// Bytes once unpacked.
     pub(super) size: u64,
+}
+
+/// What may be sent for a program.
+#[derive(Clone, Debug)]
+pub(super) struct Packing {
+    pub(super) tool: Tool,
+    pub(super) bytes: Cow<'static, [u8]>,
+}
+
+/// What unpacks it on the host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tool {
+    Xz,
+    Gzip,
+    /// Nothing is packed.
+    Cat,
 }
 
 /// Machine types and their other names.
 pub(super) const MACHINES: &[(&str, &[&str])] = &[("x86_64", &["amd64"]), ("aarch64", &["arm64"])];
 
-/// Machine type, name, gzipped program and its size; empty except in release builds.
-static EMBEDDED: &[(&str, &str, &[u8], u64)] = include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
+/// Machine type, name, the program as xz and as gzip, and its size; empty except in release builds.
+static EMBEDDED: &[(&str, &str, &[u8], &[u8], u64)] = include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
 
 impl Programs {
     /// What is embedded, then `roll-remote` (this machine's type) and `roll-remote-<machine>` beside the executable.
@@ -57,14 +72,12 @@ impl Programs {
         Programs { all: Arc::new(program.into_iter().collect()) }
     }
 
-    /// The same as a release build carries them.
+    /// The same, packed as these tools pack.
     #[cfg(test)]
-    pub(super) fn packed(&self) -> Programs {
-        use std::io::Write as _;
+    pub(super) fn packed(&self, tools: &[Tool]) -> Programs {
         let pack = |program: &Program| {
-            let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
-            packer.write_all(&program.bytes).unwrap();
-            Program { bytes: packer.finish().unwrap().into(), is_packed: true, ..program.clone() }
+            let packings = tools.iter().map(|tool| Packing { tool: *tool, bytes: tool.pack(&program.packings[0].bytes).into() });
+            Program { packings: packings.collect(), ..program.clone() }
         };
         Programs { all: Arc::new(self.all.iter().map(pack).collect()) }
     }
@@ -82,8 +95,10 @@ impl Programs {
 
 impl Program {
     fn embedded(machine: &'static str) -> Option<Program> {
-        let (_, name, packed, size) = EMBEDDED.iter().find(|(known, ..)| *known == machine)?;
-        Some(Program { machine, name: (*name).to_owned(), bytes: Cow::Borrowed(packed), is_packed: true, size: *size })
+        let (_, name, xz, gzip, size) = EMBEDDED.iter().find(|(known, ..)| *known == machine)?;
+        let packing = |tool, bytes| Packing { tool, bytes: Cow::Borrowed(bytes) };
+        let packings = vec![packing(Tool::Xz, xz), packing(Tool::Gzip, gzip)];
+        Some(Program { machine, name: (*name).to_owned(), packings, size: *size })
     }
 
     fn read(machine: &'static str, file: &Path) -> Option<Program> {
@@ -92,6 +107,40 @@ impl Program {
         bytes.hash(&mut hasher);
         let size = u64::try_from(bytes.len()).ok()?;
         let name = format!("roll-remote-{:016x}", hasher.finish());
-        Some(Program { machine, name, bytes: Cow::Owned(bytes), is_packed: false, size })
+        Some(Program { machine, name, packings: vec![Packing { tool: Tool::Cat, bytes: Cow::Owned(bytes) }], size })
+    }
+
+    /// For the tool that the host says it has.
+    pub(super) fn packing(&self, tool: &str) -> Option<&Packing> {
+        self.packings.iter().find(|packing| packing.tool.name() == tool)
+    }
+}
+
+impl Tool {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Tool::Xz => "xz",
+            Tool::Gzip => "gzip",
+            Tool::Cat => "cat",
+        }
+    }
+
+    /// Reads what is packed, writes what it was.
+    pub(super) fn command(self) -> &'static str {
+        match self {
+            Tool::Xz => "xz -dc",
+            Tool::Gzip => "gzip -dc",
+            Tool::Cat => "cat",
+        }
+    }
+
+    #[cfg(test)]
+    fn pack(self, bytes: &[u8]) -> Vec<u8> {
+        use std::io::Write as _;
+        use std::process::{Command, Stdio};
+        let mut command = Command::new(self.name());
+        let mut child = command.arg("-c").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(bytes).unwrap();
+        child.wait_with_output().unwrap().stdout
     }
 }

@@ -2,14 +2,19 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 mod balancer;
+mod cli;
 mod connection;
 mod docker;
+mod errors;
 mod inventory;
+mod lab;
 #[path = "../model/mod.rs"]
 mod model;
 mod modules;
 mod order;
 mod remote;
+mod report;
+mod roll;
 mod tables;
 mod template;
 mod terraform;

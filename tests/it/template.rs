@@ -86,7 +86,15 @@ fn run(case: &Value, scope: &Vars) -> Result<Value, String> {
 /// Without what only tells where in Ansible an error arose.
 fn plain(error: &str) -> String {
     let mut plain = error.to_owned();
-    for part in ["Error while evaluating conditional: ", "Syntax error in expression: ", "Error rendering expression: ", "Error rendering template: ", "Syntax error in template: ", "ansible.builtin.", "_internal._templating._lazy_containers."] {
+    for part in [
+        "Error while evaluating conditional: ",
+        "Syntax error in expression: ",
+        "Error rendering expression: ",
+        "Error rendering template: ",
+        "Syntax error in template: ",
+        "ansible.builtin.",
+        "_internal._templating._lazy_containers.",
+    ] {
         plain = plain.replace(part, "");
     }
     plain = plain.replace("_AnsibleLazyTemplateList", "list").replace("_AnsibleLazyTemplateDict", "dict");
@@ -96,7 +104,9 @@ fn plain(error: &str) -> String {
 /// Equal with types: `1`, `1.0` and `true` differ.
 fn same(left: &Value, right: &Value) -> bool {
     match (left, right) {
-        (Value::List(left), Value::List(right)) => left.len() == right.len() && left.iter().zip(&**right).all(|(left, right)| same(left, right)),
+        (Value::List(left), Value::List(right)) => {
+            left.len() == right.len() && left.iter().zip(&**right).all(|(left, right)| same(left, right))
+        }
         (Value::Map(left), Value::Map(right)) => {
             left.len() == right.len() && left.iter().all(|(key, value)| right.get(key).is_some_and(|other| same(value, other)))
         }
@@ -167,7 +177,10 @@ fn what_never_ends_is_an_error_and_not_a_crash() {
     ] {
         assert!(error_of(text, "{}").contains(limits), "{text} {}", error_of(text, "{}"));
     }
-    assert_eq!(error_of("{{ a }}", r#"{"a": "{{ b }}", "b": "x{{ c }}", "c": "{{ a }}"}"#), "Recursive loop detected in template: a -> b -> c -> a");
+    assert_eq!(
+        error_of("{{ a }}", r#"{"a": "{{ b }}", "b": "x{{ c }}", "c": "{{ a }}"}"#),
+        "Recursive loop detected in template: a -> b -> c -> a"
+    );
     let parentheses = format!("{{{{ {}1{} }}}}", "(".repeat(100_000), ")".repeat(100_000));
     assert!(error_of(&parentheses, "{}").contains("levels deep"));
     assert!(error_of(&format!("{{{{ {} }}}}", "[".repeat(100_000)), "{}").contains("expected ']'"));
@@ -195,7 +208,9 @@ fn an_error_points_into_the_yaml_and_names_the_nearest_name() {
     let sources = Sources::default();
     let text = "msg: \"hello {{ user_nmae }}\"\n";
     let reading = read(&sources, "site.yaml", text, Trust::User);
-    let Some(Value::Template(template)) = reading.document().unwrap().to_value().get("msg").cloned() else { panic!("a template") };
+    let Some(Value::Template(template)) = reading.document().unwrap().to_value().get("msg").cloned() else {
+        panic!("a template")
+    };
     let error = evaluate(&template, &vars(r#"{"user_name": 1}"#), &Here).unwrap_err();
     let diagnostic = error.explain();
     assert_eq!(sources.slice(diagnostic.labels[0].span).as_deref(), Some("user_nmae"));
@@ -256,7 +271,8 @@ impl Scope for Fleet {
     }
 
     fn of_host(&self, host: &str) -> Option<Box<dyn Scope + '_>> {
-        (host == "web1").then(|| -> Box<dyn Scope> { Box::new(vars(r#"{"port": 90, "url": "{{ host }}:{{ port }}", "host": "web1"}"#)) })
+        (host == "web1")
+            .then(|| -> Box<dyn Scope> { Box::new(vars(r#"{"port": 90, "url": "{{ host }}:{{ port }}", "host": "web1"}"#)) })
     }
 
     fn hosts(&self) -> Vec<String> {
@@ -283,7 +299,9 @@ fn what_comes_from_elsewhere_is_never_rendered() {
 #[test]
 fn templates_of_many_lines_are_quick() {
     let scope = vars(r#"{"users": [{"name": "a", "port": 1}, {"name": "b", "port": 2}], "x": "{{ users[0].name }}"}"#);
-    let text = "{% for u in users %}\nserver {{ u.name | upper }}:{{ u.port + 1 }} {% if loop.last %}{{ x }}{% endif %}\n{% endfor %}\n".repeat(350);
+    let text =
+        "{% for u in users %}\nserver {{ u.name | upper }}:{{ u.port + 1 }} {% if loop.last %}{{ x }}{% endif %}\n{% endfor %}\n"
+            .repeat(350);
     let first = render_file(&text, &FileOptions::default(), &scope, &Here).unwrap();
     let start = std::time::Instant::now();
     let second = render_file(&text, &FileOptions::default(), &scope, &Here).unwrap();
@@ -315,7 +333,8 @@ fn no_text_makes_it_panic() {
     for name in ["language.yaml", "undefined_and_operators.yaml", "plugins.yaml", "more_plugins.yaml"] {
         let document = load(&cases().join(name));
         for case in document.get("cases").and_then(Value::as_list).unwrap() {
-            let Some(text) = case.get("template").and_then(Value::as_str).filter(|text| !text.contains("lookup") && !text.contains("query"))
+            let Some(text) =
+                case.get("template").and_then(Value::as_str).filter(|text| !text.contains("lookup") && !text.contains("query"))
             else {
                 continue;
             };
