@@ -6,6 +6,7 @@ use crate::modules::case;
 use roll::actions::ACTIONS;
 use roll::balancer::DRIVERS;
 use roll::modules::{self, MODULES, control::CONTROL};
+use roll::report::OUTPUTS;
 use roll::template::{Plugin, PluginRow, plugins};
 use roll::value::Value;
 use std::fs;
@@ -163,6 +164,23 @@ fn every_inventory_source_has_cases() {
         assert!(is_known, "tests/cases/inventory/{folder} is no source");
         let is_run = text("tests/it/inventory.rs").contains(&format!("\"{folder}\""));
         assert!(is_run, "tests/it/inventory.rs does not run tests/cases/inventory/{folder}");
+    }
+}
+
+#[test]
+fn every_output_and_every_recording_are_partners() {
+    let files = names("tests/cases/events");
+    let recordings: Vec<&str> = files.iter().filter_map(|file| file.strip_suffix(".jsonl")).collect();
+    assert!(!recordings.is_empty(), "tests/cases/events has no recordings");
+    for recording in &recordings {
+        for output in OUTPUTS {
+            let shown = format!("{recording}.{}.snap", output.name);
+            assert!(files.contains(&shown), "tests/cases/events/{shown}");
+        }
+    }
+    for file in files.iter().filter(|file| !file.ends_with(".jsonl")) {
+        let recording = file.split('.').next().unwrap_or_default();
+        assert!(recordings.contains(&recording), "tests/cases/events/{file} is of no recording");
     }
 }
 
