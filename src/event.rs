@@ -70,6 +70,9 @@ pub enum Event {
     Included {
         what: String,
         hosts: Vec<String>,
+        /// The item of the loop it belongs to.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        label: Option<Value>,
     },
     /// A line from a host that works or waits.
     Says {

@@ -160,21 +160,14 @@ struct Written {
 impl Written {
     fn of(context: &Context) -> Written {
         let mut written = Written::default();
-        let mut is_around_role = false;
         for one in context.chain() {
             if !one.params.is_empty() {
                 written.params.push(Arc::new(one.params.clone()));
             }
             if let Some(Value::Map(vars)) = one.keywords.get("vars").map(|written| &written.value) {
-                let tier = match (&one.parent, is_around_role) {
-                    (None, _) => &mut written.play_vars,
-                    // `vars` of a role's entry are as strong as its parameters.
-                    (Some(_), true) => &mut written.params,
-                    (Some(_), false) => &mut written.vars,
-                };
+                let tier = if one.parent.is_some() { &mut written.vars } else { &mut written.play_vars };
                 tier.push(vars.clone());
             }
-            is_around_role = one.role.is_some();
             if let Some(role) = &one.role {
                 written.role_vars.push(Arc::new(role.vars.clone()));
                 written.role_defaults.push(Arc::new(role.defaults.clone()));

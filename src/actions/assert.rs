@@ -16,6 +16,9 @@ pub(super) fn assert(args: &Args, hands: &impl Hands) -> Result<Answer, Problem>
             return Err(failure.into());
         }
     }
-    let values = [("changed", Value::Bool(false)), ("msg", message("success_msg", "All assertions passed"))];
-    Ok(Answer::of(values.into_iter().map(|(key, value)| (key.into(), value)).collect::<Map>()))
+    let mut values = Map::from_iter([("changed".into(), Value::Bool(false)), ("msg".into(), message("success_msg", "All assertions passed"))]);
+    if args.bool("quiet") {
+        values.insert("_ansible_verbose_always".into(), Value::Bool(false));
+    }
+    Ok(Answer::of(values))
 }

@@ -7,6 +7,7 @@ use crate::connection::{self, HostKeys, Settings};
 use crate::diag::{Diagnostic, Severity, Sources, Span};
 use crate::engine::{Job, Options, Playbook, Selection};
 use crate::inventory::{self, Inventory};
+use crate::playbook::task::texts;
 use crate::playbook::{Context, Reader, Render};
 use crate::template::{self, Scope, World};
 use crate::value::{Map, Template, Text, Value};
@@ -38,6 +39,8 @@ pub(super) fn draft(args: &RunArgs, config: &Config, sources: &Sources) -> Draft
         playbooks.push(Playbook { path: path.clone(), plays });
     }
     let inventory = with_playbook(inventory, sources, args, &mut found);
+    check::inventory(&inventory, sources, &mut found);
+    check_patterns(&inventory, &playbooks, &mut found);
     check_limit(&inventory, args, &mut found);
     let job = Job { sources: sources.clone(), inventory, reader, playbooks, options, settings: Settings::from_environment() };
     Draft { job, diagnostics: once(found) }
@@ -190,6 +193,15 @@ fn with_playbook(inventory: Inventory, sources: &Sources, args: &RunArgs, found:
     }
     found.append(&mut inventory.warnings);
     inventory
+}
+
+/// Patterns that cannot be read. Those that match nothing may be meant so, and say so when their play's turn comes.
+fn check_patterns(inventory: &Inventory, playbooks: &[Playbook], found: &mut Vec<Diagnostic>) {
+    for play in playbooks.iter().flat_map(|playbook| &playbook.plays) {
+        let Some(hosts) = play.context.keywords.get("hosts").filter(|hosts| !hosts.value.has_template()) else { continue };
+        let selection = inventory.select(&texts(&hosts.value).join(","), hosts.span);
+        found.extend(selection.diagnostics.into_iter().filter(Diagnostic::is_error));
+    }
 }
 
 fn check_limit(inventory: &Inventory, args: &RunArgs, found: &mut Vec<Diagnostic>) {

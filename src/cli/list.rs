@@ -34,7 +34,8 @@ fn plays(args: &RunArgs, job: &Job, playbook: &Playbook, out: &mut String) {
         if args.list_hosts {
             hosts(&job.inventory, &patterns, job.options.limit.as_deref(), out);
         }
-        let tasks = tasks(play, &job.options.selection);
+        // Asked for the tags, nothing is left out for its tags.
+        let tasks = tasks(play, (!args.list_tags).then_some(&job.options.selection));
         if args.list_tasks {
             let _ = writeln!(out, "    tasks:");
             for (title, tags) in &tasks {
@@ -59,7 +60,7 @@ fn hosts(inventory: &Inventory, patterns: &[String], limit: Option<&str>, out: &
 }
 
 /// Titles and tags of the tasks that would run if nothing fails.
-fn tasks(play: &Play, selection: &Selection) -> Vec<(String, Vec<String>)> {
+fn tasks(play: &Play, selection: Option<&Selection>) -> Vec<(String, Vec<String>)> {
     let roles = play.roles.iter().flat_map(|used| &used.items);
     let mut found = Vec::new();
     for item in play.pre_tasks.iter().chain(roles).chain(&play.tasks).chain(&play.post_tasks) {
@@ -68,11 +69,11 @@ fn tasks(play: &Play, selection: &Selection) -> Vec<(String, Vec<String>)> {
     found
 }
 
-fn collect(item: &Item, selection: &Selection, found: &mut Vec<(String, Vec<String>)>) {
+fn collect(item: &Item, selection: Option<&Selection>, found: &mut Vec<(String, Vec<String>)>) {
     match item {
         Item::Task(task) => {
             let tags = task.context.tags();
-            if selection.wants(&tags) {
+            if selection.is_none_or(|selection| selection.wants(&tags)) {
                 found.push((task.title(), tags));
             }
         }

@@ -37,9 +37,15 @@ pub(super) fn of_file(path: &Path) -> Result<Text, Diagnostic> {
         }
         Ok(content) => Ok(Text::secret(content)),
         Err(error) => {
-            Err(Diagnostic::error("no-password", format!("password file `{}` cannot be read: {error}", path.display())))
+            Err(Diagnostic::error("no-password", format!("password file `{}` cannot be read: {}", path.display(), plain(&error))))
         }
     }
+}
+
+/// Without the number behind it.
+fn plain(error: &io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or(&text).to_lowercase()
 }
 
 fn output_of(program: &Path) -> io::Result<String> {

@@ -25,6 +25,8 @@ pub(crate) struct TaskHands<'a> {
     environment: Vec<(String, String)>,
     is_check: bool,
     is_diff: bool,
+    /// A difference would show what `no_log` hides.
+    is_silent: bool,
 }
 
 impl<'a> TaskHands<'a> {
@@ -48,6 +50,7 @@ impl<'a> TaskHands<'a> {
             environment: environment(work, frame)?,
             is_check: boolean("check_mode", work.run.options.check)?,
             is_diff: boolean("diff", work.run.options.diff)?,
+            is_silent: boolean("no_log", false)?,
         })
     }
 
@@ -85,14 +88,14 @@ impl<'a> TaskHands<'a> {
     }
 
     fn show_diff(&self, values: &Map) {
-        if let Some(diff) = values.get("diff").filter(|_| self.is_diff) {
+        if let Some(diff) = values.get("diff").filter(|_| self.is_diff && !self.is_silent) {
             self.work.run.emitter.emit(&Event::Diff { host: self.work.host.clone(), diff: diff.clone() });
         }
     }
 }
 
 /// Where it is delegated to, if anywhere.
-fn delegate(work: &Work, frame: &Frame<'_>) -> Result<Option<String>, Problem> {
+pub(crate) fn delegate(work: &Work, frame: &Frame<'_>) -> Result<Option<String>, Problem> {
     let Some(written) = work.task.keyword("delegate_to") else { return Ok(None) };
     let host = frame.argument(&written.value)?.map(|value| value.to_text().to_string());
     Ok(host.filter(|host| !host.is_empty() && *host != work.host))

@@ -5,7 +5,7 @@ use super::{Run, locked};
 use crate::diag::Diagnostic;
 use crate::event::Event;
 use crate::playbook::keyword::{Keywords, find};
-use crate::playbook::{Context, Item, Parts, Program, Task};
+use crate::playbook::{Context, Item, Parts, Program, Role, Task};
 use crate::strategy::Host;
 use crate::value::{Map, Value};
 use std::path::PathBuf;
@@ -18,6 +18,8 @@ pub(crate) struct Include {
     pub(crate) apply: Option<Map>,
     /// Loop variables and the like: parameters of the include.
     pub(crate) params: Map,
+    /// What the output calls the item of its loop.
+    pub(crate) label: Option<Value>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -34,7 +36,7 @@ pub(crate) enum What {
 impl Include {
     pub(crate) fn shown(&self) -> String {
         match &self.what {
-            What::Tasks(path) => path.display().to_string(),
+            What::Tasks(path) => std::path::absolute(path).unwrap_or_else(|_| path.clone()).components().collect::<PathBuf>().display().to_string(),
             What::Role { name, .. } => name.clone(),
         }
     }
@@ -68,6 +70,7 @@ pub(crate) fn read(run: &Run, play: &PlayRun, task: &Task, include: &Include) ->
     });
     let found = reader.take_diagnostics();
     let handlers = reader.take_handlers();
+    let imported = reader.take_imported();
     drop(reader);
     if found.iter().any(Diagnostic::is_error) {
         return Err(found);
@@ -77,38 +80,44 @@ pub(crate) fn read(run: &Run, play: &PlayRun, task: &Task, include: &Include) ->
     }
     let mut program = Program::default();
     program.add(&selected(run, &items), None);
-    publish(play, include, &items);
+    imported.iter().for_each(|role| publish(play, role));
+    if matches!(include.what, What::Role { public: true, .. })
+        && let Some(role) = first_role(&items)
+    {
+        publish(play, &role);
+    }
     Ok(program)
 }
 
-/// `public: true`: the role's variables stay for the rest of the play.
-fn publish(play: &PlayRun, include: &Include, items: &[Item]) {
-    let What::Role { public: true, .. } = include.what else { return };
-    let role = items.iter().find_map(|item| match item {
-        Item::Task(task) => task.context.role().cloned(),
-        Item::Block(block) => block.body.iter().find_map(|item| match item {
-            Item::Task(task) => task.context.role().cloned(),
-            Item::Block(_) => None,
-        }),
-    });
-    if let (Some(role), Ok(mut ground)) = (role, play.ground.write()) {
+/// The role's variables stay for the rest of the play.
+fn publish(play: &PlayRun, role: &Role) {
+    if let Ok(mut ground) = play.ground.write() {
         ground.role_defaults.insert(0, Arc::new(role.defaults.clone()));
         ground.role_vars.insert(0, Arc::new(role.vars.clone()));
     }
 }
 
+fn first_role(items: &[Item]) -> Option<Arc<Role>> {
+    items.iter().find_map(|item| match item {
+        Item::Task(task) => task.context.role().cloned(),
+        Item::Block(block) => first_role(&block.body),
+    })
+}
+
 /// The tasks stand where the include stands. Of its own keywords they get the variables, and what `apply` says.
 fn context(task: &Task, include: &Include) -> Context {
     let mut keywords = Keywords::new();
-    if let Some(vars) = task.own("vars") {
-        keywords.insert("vars", vars.clone());
+    // As strong as parameters: stronger than facts and registered results.
+    let mut params = include.params.clone();
+    if let Some(Value::Map(vars)) = task.own("vars").map(|written| &written.value) {
+        params.extend(vars.iter().map(|(key, value)| (key.clone(), value.clone())));
     }
     for (key, value) in include.apply.iter().flatten() {
         if let Some(keyword) = key.as_str().and_then(find) {
             keywords.insert(keyword.name, value.clone().into());
         }
     }
-    Context { keywords, role: None, params: include.params.clone(), parent: task.context.parent.clone() }
+    Context { keywords, role: None, params, parent: task.context.parent.clone() }
 }
 
 /// A broken include fails its hosts.

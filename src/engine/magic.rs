@@ -20,6 +20,14 @@ pub(crate) fn magic(run: &Run, play: &PlayRun, host: &str, task: Option<&Task>) 
     set("play_hosts", names(&alive));
     let batch = play.batch();
     set("ansible_play_batch", batch.iter().filter(|host| alive.contains(host)).map(Value::from).collect());
+    let roles = play.play.roles.iter().map(|used| used.role.name.as_str());
+    let mut roles: Vec<&str> = roles.collect();
+    roles.dedup();
+    let roles: Value = roles.into_iter().map(Value::from).collect();
+    set("role_names", roles.clone());
+    set("ansible_role_names", roles.clone());
+    set("ansible_play_role_names", roles);
+    set("ansible_dependent_role_names", Vec::<Value>::new().into());
     set("ansible_play_name", play.name.as_str().into());
     set("playbook_dir", path(&play.play.dir));
     set("ansible_check_mode", run.options.check.into());

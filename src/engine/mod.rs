@@ -122,6 +122,8 @@ pub(crate) struct Run {
     /// Variables of the inventory by host, made once.
     pub(crate) layers: Mutex<HashMap<String, Vec<Arc<Map>>>>,
     pub(crate) groups: Mutex<Option<Value>>,
+    /// `--start-at-task`, until that task is met.
+    pub(crate) start_at: Mutex<Option<String>>,
     task_ids: AtomicU64,
 }
 
@@ -136,6 +138,7 @@ impl Run {
     ) -> Run {
         Run {
             connections: Connections::new(settings),
+            start_at: Mutex::new(options.start_at_task.clone()),
             options,
             sources,
             emitter,
@@ -156,6 +159,11 @@ impl Run {
 
     pub(crate) fn count(&self, host: &str, outcome: Outcome) {
         locked(&self.stats).entry(host.to_owned()).or_default().add(outcome);
+    }
+
+    /// A failure that is ignored may have changed something.
+    pub(crate) fn count_changed(&self, host: &str) {
+        locked(&self.stats).entry(host.to_owned()).or_default().changed += 1;
     }
 
     pub(crate) fn warn(&self, diagnostic: Diagnostic) {

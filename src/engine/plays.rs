@@ -14,7 +14,7 @@ use crate::value::{Map, Value};
 use crate::vars::Ground;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use tokio::sync::mpsc;
 
 /// A play while it runs.
@@ -26,8 +26,6 @@ pub(crate) struct PlayRun {
     pub(crate) hosts: Vec<String>,
     pub(crate) ground: RwLock<Ground>,
     pub(crate) handlers: RwLock<Vec<Arc<Task>>>,
-    /// Files of roles that are public or were read with the play; searched for handlers.
-    pub(crate) start_at: Mutex<Option<String>>,
     batch: RwLock<Vec<String>>,
     dead: RwLock<BTreeSet<String>>,
 }
@@ -43,6 +41,10 @@ impl PlayRun {
     pub(crate) fn alive(&self) -> Vec<String> {
         let dead = self.dead.read().unwrap_or_else(PoisonError::into_inner);
         self.hosts.iter().filter(|host| !dead.contains(*host)).cloned().collect()
+    }
+
+    fn is_alive(&self, host: &str) -> bool {
+        !self.dead.read().unwrap_or_else(PoisonError::into_inner).contains(host)
     }
 
     pub(crate) fn batch(&self) -> Vec<String> {
@@ -94,12 +96,18 @@ pub(crate) async fn play(run: &Arc<Run>, play: Arc<Play>, playbook: &Path, signa
         run.emitter.emit(&Event::PlaySkipped { name: prepared.name.clone(), reason: "no hosts matched".into() });
         return PlayEnd { ending: Ending::Done, go_on: true };
     }
-    run.emitter.emit(&Event::PlayStarted { name: prepared.name.clone(), hosts: prepared.hosts.clone() });
+    let start = |hosts: &[String]| run.emitter.emit(&Event::PlayStarted { name: prepared.name.clone(), hosts: hosts.to_vec() });
     if prepared.keyword("rollout").is_some_and(|value| !value.is_null()) {
+        start(&prepared.hosts);
         return rollout::play(run, &prepared, signals).await;
     }
     let mut ending = Ending::Done;
     for batch in batches(&prepared, run) {
+        start(&batch);
+        let batch: Vec<String> = batch.into_iter().filter(|host| prepared.is_alive(host)).collect();
+        if batch.is_empty() {
+            continue;
+        }
         let program = whole_program(run, &prepared);
         let end = Stage::new(run, &prepared, &batch, program).drive(signals).await;
         ending = ending.max(settle(run, &prepared, &end));
@@ -142,7 +150,6 @@ fn prepare(run: &Run, play: Arc<Play>, playbook: &Path) -> Result<PlayRun, Box<D
         hosts: Vec::new(),
         ground: RwLock::new(ground(run, &play)),
         handlers: RwLock::new(play.handlers.clone()),
-        start_at: Mutex::new(run.options.start_at_task.clone()),
         batch: RwLock::default(),
         dead: RwLock::default(),
         play,
@@ -164,7 +171,11 @@ fn prepare(run: &Run, play: Arc<Play>, playbook: &Path) -> Result<PlayRun, Box<D
         }
         run.warn(diagnostic);
     }
-    hosts.retain(|host| !dead.contains(host));
+    // Batches are cut of all hosts, dead or alive; a rollout counts the living.
+    if prepared.keyword("rollout").is_some_and(|value| !value.is_null()) {
+        hosts.retain(|host| !dead.contains(host));
+    }
+    prepared.dead = RwLock::new(dead);
     ordered(&mut hosts, prepared.keyword("order").map(|order| order.to_text().to_string()).as_deref());
     prepared.name = match prepared.keyword("name") {
         Some(name) => Frame::of_play(run, &prepared)
@@ -193,7 +204,7 @@ fn ordered(hosts: &mut [String], order: Option<&str>) {
 
 /// Variables of the play as a whole. A `vars_files` entry may be a list: the first file that exists counts.
 fn ground(run: &Run, play: &Play) -> Ground {
-    let roles = || play.roles.iter().rev().map(|used| &used.role);
+    let roles = || play.roles.iter().map(|used| &used.role).chain(&play.imported).rev();
     let mut ground = Ground {
         extra: Arc::new(run.options.extra.clone()),
         play_files: Vec::new(),
@@ -283,8 +294,7 @@ pub(crate) fn selected(run: &Run, items: &[Item]) -> Vec<Item> {
         .iter()
         .filter_map(|item| match item {
             Item::Task(task) => {
-                let is_flush = task.module() == "meta" && !task.context.tags().iter().any(|tag| tag == "never");
-                (is_flush || run.options.selection.wants(&task.context.tags())).then(|| item.clone())
+                run.options.selection.wants(&task.context.tags()).then(|| item.clone())
             }
             Item::Block(block) => {
                 let body = selected(run, &block.body);

@@ -9,6 +9,8 @@ use crate::value::{Map, Value};
 pub(crate) struct Verdict {
     pub(crate) values: Map,
     pub(crate) is_unreachable: bool,
+    /// The host that did it for this one.
+    pub(crate) delegate: Option<String>,
 }
 
 impl Verdict {
@@ -19,7 +21,7 @@ impl Verdict {
         if !values.contains_key("failed") {
             values.insert("failed".into(), Value::Bool(false));
         }
-        Verdict { values, is_unreachable: false }
+        Verdict { values, ..Verdict::default() }
     }
 
     pub(crate) fn failed(failure: Failure) -> Verdict {
@@ -30,12 +32,12 @@ impl Verdict {
         values.entry("changed".into()).or_insert(Value::Bool(false));
         values.insert("failed".into(), Value::Bool(true));
         add_lines(&mut values);
-        Verdict { values, is_unreachable: false }
+        Verdict { values, ..Verdict::default() }
     }
 
     pub(crate) fn unreachable(msg: String) -> Verdict {
         let values = [("changed", Value::Bool(false)), ("msg", msg.into()), ("unreachable", Value::Bool(true))];
-        Verdict { values: values.into_iter().map(|(key, value)| (key.into(), value)).collect(), is_unreachable: true }
+        Verdict { values: values.into_iter().map(|(key, value)| (key.into(), value)).collect(), is_unreachable: true, delegate: None }
     }
 
     pub(crate) fn skipped(reason: &str, condition: Option<Value>) -> Verdict {
@@ -46,7 +48,7 @@ impl Verdict {
         if let Some(condition) = condition {
             values.insert("false_condition".into(), condition);
         }
-        Verdict { values, is_unreachable: false }
+        Verdict { values, ..Verdict::default() }
     }
 
     pub(crate) fn is(&self, name: &str) -> bool {
@@ -60,7 +62,7 @@ impl Verdict {
     /// `ignored`: a failure does not stop the host.
     pub(crate) fn outcome(&self, ignored: bool) -> Outcome {
         if self.is_unreachable {
-            Outcome::Unreachable
+            if ignored { Outcome::Ignored } else { Outcome::Unreachable }
         } else if self.is("failed") {
             if ignored { Outcome::Ignored } else { Outcome::Failed }
         } else if self.is("skipped") {
@@ -82,14 +84,15 @@ impl Verdict {
             (false, true) => "All items skipped",
             (false, false) => "All items completed",
         };
-        let mut verdict = Verdict { values: Map::new(), is_unreachable };
+        let mut verdict = Verdict { values: Map::new(), is_unreachable, delegate: None };
         verdict.set("changed", changed);
         verdict.set("msg", msg);
         verdict.set("results", items.into_iter().map(|item| Value::map(item.values)).collect::<Value>());
         if is_skipped {
             verdict.set("skipped", true);
+        } else {
+            verdict.set("failed", failed);
         }
-        verdict.set("failed", failed);
         if is_unreachable {
             verdict.set("unreachable", true);
         }
@@ -98,9 +101,15 @@ impl Verdict {
 
     /// What people and logs see of it.
     pub(crate) fn shown(&self, no_log: bool) -> Map {
-        if !no_log {
-            return self.values.clone();
+        let mut shown = if no_log { self.censored() } else { self.values.clone() };
+        if let Some(delegate) = &self.delegate {
+            let names = Map::from_iter([("ansible_delegated_host".into(), Value::from(delegate))]);
+            shown.insert("_ansible_delegated_vars".into(), names.into());
         }
+        shown
+    }
+
+    fn censored(&self) -> Map {
         let mut shown = Map::new();
         shown.insert("censored".into(), CENSORED.into());
         for name in ["changed", "failed", "skipped", "unreachable"] {

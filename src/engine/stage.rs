@@ -2,11 +2,12 @@
 
 use super::include::{self, Include};
 use super::plays::PlayRun;
-use super::work::{Finished, Work};
+use super::work::{Finished, MetaEnd, Work};
 use super::{Run, Signal, locked};
+use crate::actions::Meta;
 use crate::event::{Event, Outcome};
 use crate::playbook::{Program, Task};
-use crate::strategy::{Effect, Ended, Host, Input, Strategy};
+use crate::strategy::{Effect, Ended, Host, Input, StepId, Strategy};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -18,22 +19,49 @@ pub(crate) struct Stage {
     hosts: Vec<String>,
     tasks: Vec<Arc<Task>>,
     strategy: Strategy,
-    /// Includes whose hosts have not all answered yet, by the run they belong to.
+    /// Steps whose hosts have not all answered yet, by the number of their task in the output.
     open: BTreeMap<u64, Open>,
+    /// Under which number each step was announced.
+    announced: BTreeMap<StepId, u64>,
     unreachable: BTreeSet<Host>,
+    /// Failed, and then cleared of it for the plays to come.
+    forgiven: BTreeSet<Host>,
     interrupted: bool,
     left_play: bool,
     results: mpsc::UnboundedSender<(Host, Finished)>,
     inbox: mpsc::UnboundedReceiver<(Host, Finished)>,
 }
 
-/// Hosts that were started together on one step.
+/// Hosts that are at one step together.
 struct Open {
     task: Arc<Task>,
     waiting: BTreeSet<Host>,
+    /// More hosts will be started on it.
+    more: bool,
     for_all: Vec<Host>,
     includes: Vec<(Host, Include)>,
     ended: Vec<(Host, Ended)>,
+}
+
+/// What the strategy wants started.
+struct Starting {
+    hosts: Vec<Host>,
+    for_all: Vec<Host>,
+    more: bool,
+    is_handler: bool,
+}
+
+impl Open {
+    fn new(task: &Arc<Task>) -> Open {
+        Open {
+            task: task.clone(),
+            waiting: BTreeSet::new(),
+            more: false,
+            for_all: Vec::new(),
+            includes: Vec::new(),
+            ended: Vec::new(),
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -56,7 +84,9 @@ impl Stage {
             tasks: program.tasks,
             strategy,
             open: BTreeMap::new(),
+            announced: BTreeMap::new(),
             unreachable: BTreeSet::new(),
+            forgiven: BTreeSet::new(),
             interrupted: false,
             left_play: false,
             results,
@@ -87,7 +117,8 @@ impl Stage {
 
     fn end(self) -> StageEnd {
         let name = |host: &Host| self.hosts[*host].clone();
-        let failed = self.strategy.failed();
+        let mut failed = self.strategy.failed();
+        failed.retain(|host| !self.forgiven.contains(host));
         StageEnd {
             failed: failed.iter().filter(|host| !self.unreachable.contains(host)).map(name).collect(),
             unreachable: failed.iter().filter(|host| self.unreachable.contains(host)).map(name).collect(),
@@ -100,13 +131,13 @@ impl Stage {
     fn carry_out(&mut self, effects: Vec<Effect>) -> bool {
         for effect in effects {
             match effect {
-                Effect::Run { task, hosts, handler, for_all } => {
+                Effect::Run { step, task, hosts, handler, for_all, more } => {
                     let found = match handler {
                         Some(id) => self.play.handlers.read().ok().and_then(|handlers| handlers.get(id).cloned()),
                         None => self.tasks.get(task).cloned(),
                     };
                     if let Some(found) = found {
-                        self.start(&found, &hosts, &for_all, handler.is_some());
+                        self.start(step, &found, &Starting { hosts, for_all, more, is_handler: handler.is_some() });
                     }
                 }
                 Effect::Rescued { host } => {
@@ -122,23 +153,28 @@ impl Stage {
         false
     }
 
-    fn start(&mut self, task: &Arc<Task>, hosts: &[Host], for_all: &[Host], is_handler: bool) {
-        let id = self.run.next_task_id();
+    fn start(&mut self, step: StepId, task: &Arc<Task>, starting: &Starting) {
         let is_passed_over = self.is_before_start(task);
-        if !is_passed_over {
-            self.announce(id, task, hosts, is_handler);
+        let known = self.announced.get(&step).copied();
+        let id = known.unwrap_or_else(|| self.run.next_task_id());
+        if known.is_none() {
+            self.announced.insert(step, id);
+            if !is_passed_over {
+                self.announce(id, task, &starting.hosts, starting.is_handler);
+            }
         }
-        let waiting = hosts.iter().copied().collect();
-        self.open
-            .insert(id, Open { task: task.clone(), waiting, for_all: for_all.to_vec(), includes: Vec::new(), ended: Vec::new() });
-        for host in hosts {
+        let open = self.open.entry(id).or_insert_with(|| Open::new(task));
+        open.waiting.extend(&starting.hosts);
+        open.for_all.extend(&starting.for_all);
+        open.more = starting.more;
+        for host in &starting.hosts {
             let work = Work {
                 run: self.run.clone(),
                 play: self.play.clone(),
                 host: self.hosts[*host].clone(),
                 task: task.clone(),
                 id,
-                for_all: for_all.iter().map(|host| self.hosts[*host].clone()).collect(),
+                for_all: starting.for_all.iter().map(|host| self.hosts[*host].clone()).collect(),
                 is_passed_over,
             };
             let (results, host) = (self.results.clone(), *host);
@@ -152,7 +188,7 @@ impl Stage {
 
     /// `--start-at-task`: everything before the named task is passed over.
     fn is_before_start(&self, task: &Task) -> bool {
-        let mut wanted = locked(&self.play.start_at);
+        let mut wanted = locked(&self.run.start_at);
         let Some(name) = wanted.as_deref() else { return false };
         let own = task.name().map(|name| name.to_text().to_string()).unwrap_or_default();
         let title = task.title();
@@ -169,7 +205,7 @@ impl Stage {
             return;
         }
         let shown = super::work::shown_task(&self.run, &self.play, first, task, id);
-        self.run.emitter.emit(&if is_handler {
+        self.run.emitter.emit(&if is_handler || task.is_handler {
             Event::HandlerStarted { task: shown }
         } else {
             Event::TaskStarted { task: shown }
@@ -184,8 +220,8 @@ impl Stage {
         if finished.ended == Ended::Unreachable {
             self.unreachable.insert(host);
         }
-        if finished.ended == Ended::LeavePlay {
-            self.left_play = true;
+        if let Some(meta) = &finished.meta {
+            self.meta(host, &finished, meta);
         }
         let Some(open) = self.open.get_mut(&finished.id) else { return effects };
         open.waiting.remove(&host);
@@ -193,13 +229,34 @@ impl Stage {
         if matches!(open.task.module(), "include_tasks" | "include_role") {
             open.includes.extend(finished.includes.into_iter().map(|include| (host, include)));
             open.ended.push((host, finished.ended));
+            effects.extend(self.strategy.on(Input::Held { host }));
         } else {
             effects.extend(self.strategy.on(Input::Ended { host, ended: finished.ended }));
         }
-        if open.waiting.is_empty() {
+        let is_over = self.open.get(&finished.id).is_some_and(|open| open.waiting.is_empty() && !open.more);
+        if is_over {
             effects.extend(self.close(finished.id));
         }
         effects
+    }
+
+    /// Each host that carries out a `meta` has a heading of its own.
+    fn meta(&mut self, host: Host, finished: &Finished, meta: &MetaEnd) {
+        let Some(task) = self.open.get(&finished.id).map(|open| open.task.clone()) else { return };
+        let (id, name) = (self.run.next_task_id(), self.hosts[host].clone());
+        let shown = super::work::shown_task(&self.run, &self.play, &name, &task, id);
+        self.run.emitter.emit(&Event::TaskStarted { task: shown });
+        if matches!(meta.outcome, Outcome::Skipped | Outcome::Failed | Outcome::Ignored) {
+            self.run.emitter.emit(&Event::HostEnded { host: name, task: id, outcome: meta.outcome, result: meta.result.clone() });
+        }
+        match meta.word {
+            Some(Meta::EndPlay) => self.left_play = true,
+            Some(Meta::ClearHostErrors) => {
+                self.forgiven.extend(self.strategy.failed());
+                locked(&self.run.dead).clear();
+            }
+            _ => {}
+        }
     }
 
     fn close(&mut self, id: u64) -> Vec<Effect> {
@@ -213,7 +270,8 @@ impl Stage {
             let names: Vec<String> = hosts.iter().map(|host| self.hosts[*host].clone()).collect();
             match include::read(&self.run, &self.play, &open.task, &group) {
                 Ok(program) => {
-                    self.run.emitter.emit(&Event::Included { what: group.shown(), hosts: names });
+                    names.iter().for_each(|name| self.run.count(name, Outcome::Ok));
+                    self.run.emitter.emit(&Event::Included { what: group.shown(), hosts: names, label: group.label.clone() });
                     let program = program.behind(self.tasks.len(), self.strategy.block_count(), self.strategy.home(first));
                     self.tasks.extend(program.tasks);
                     effects.extend(self.strategy.on(Input::Included {
@@ -243,7 +301,7 @@ impl Stage {
     /// Every handler of that name, the last one defined, and every handler that listens to it.
     fn notify(&mut self, host: Host, name: &str, finished: &Finished) -> Vec<Effect> {
         let handlers = self.play.handlers.read().map(|handlers| handlers.clone()).unwrap_or_default();
-        let named = handlers.iter().rposition(|handler| is_called(handler, name));
+        let named = last_called(&handlers, name);
         let listening = handlers.iter().enumerate().filter(|(_, handler)| listens(handler, name)).map(|(id, _)| id);
         let found: BTreeSet<usize> = named.into_iter().chain(listening).collect();
         if found.is_empty() {
@@ -267,6 +325,19 @@ impl Stage {
         }
         effects
     }
+}
+
+/// Of several handlers with one name the one counts that was read last; within one role, or within the play, the first.
+fn last_called(handlers: &[Arc<Task>], name: &str) -> Option<usize> {
+    let role = |task: &Task| task.context.role().map(Arc::as_ptr);
+    let mut end = handlers.len();
+    for group in handlers.chunk_by(|one, other| role(one) == role(other)).rev() {
+        end -= group.len();
+        if let Some(at) = group.iter().position(|handler| is_called(handler, name)) {
+            return Some(end + at);
+        }
+    }
+    None
 }
 
 fn is_called(handler: &Task, name: &str) -> bool {

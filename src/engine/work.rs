@@ -1,18 +1,18 @@
 //! One task on one host: conditions, loop, tries, result.
 
+use super::Run;
 use super::frame::Frame;
 use super::hands::TaskHands;
 use super::include::{Include, What};
 use super::plays::PlayRun;
 use super::results::Verdict;
-use super::{Run, locked};
 use crate::actions::{self, Answer, Effect, Meta, Problem};
 use crate::event::{self, Event, Outcome};
 use crate::modules::{self, Args, Failure, Module};
 use crate::playbook::task::texts;
 use crate::playbook::{ActionKind, Task};
 use crate::strategy::Ended;
-use crate::value::{Map, Span, Value};
+use crate::value::{Key, Map, Span, Value};
 use crate::vars::View;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -37,14 +37,48 @@ pub(crate) struct Finished {
     pub(crate) notify: Vec<String>,
     pub(crate) notify_span: Span,
     pub(crate) includes: Vec<Include>,
+    /// What `meta` came to: it has a heading for each host, which only the stage can keep in order.
+    pub(crate) meta: Option<MetaEnd>,
+}
+
+/// How long a task may take.
+struct Limit {
+    seconds: u64,
+    is_async: bool,
+}
+
+impl Limit {
+    fn failure(&self) -> Failure {
+        let seconds = self.seconds;
+        if self.is_async {
+            return Failure::new(format!("async task did not complete within the requested time - {seconds}s"));
+        }
+        let timed_out = Map::from_iter([("period".into(), Value::from(i64::try_from(seconds).unwrap_or(i64::MAX)))]);
+        Failure::new(format!("Task failed: Timed out after {seconds} second(s).")).with("timedout", Value::map(timed_out))
+    }
+}
+
+pub(crate) struct MetaEnd {
+    pub(crate) outcome: Outcome,
+    pub(crate) result: Map,
+    /// What was carried out; nothing where it was skipped.
+    pub(crate) word: Option<Meta>,
 }
 
 /// What one try, one item, one task gives.
 #[derive(Default)]
 struct Tried {
     verdict: Verdict,
-    effects: Vec<(Effect, Map)>,
+    effects: Vec<Effected>,
     notify: bool,
+}
+
+/// An effect of one item of a loop.
+struct Effected {
+    effect: Effect,
+    /// The loop's variables.
+    params: Map,
+    label: Option<Value>,
 }
 
 const RETRIES_DEFAULT: i64 = 3;
@@ -60,14 +94,25 @@ impl Work {
         let frame = Frame::new(&self.run, &self.play, &self.host, view).for_task(&self.task, &self.play);
         let no_log = self.says(&frame, "no_log");
         let tried = self.whole(&frame, no_log).await;
-        let ended = self.conclude(&frame, &tried, no_log);
+        let outcome = self.outcome(&frame, &tried.verdict);
+        let ended = self.conclude(&frame, &tried, outcome, no_log);
         let notify = if tried.notify { self.notified(&frame) } else { Vec::new() };
-        let includes = tried.effects.iter().filter_map(|(effect, params)| include(effect, params)).collect();
-        Finished { notify, includes, notify_span: self.notify_span(), ..self.finished(ended) }
+        let includes = tried.effects.iter().filter_map(include).collect();
+        let meta =
+            self.is_meta().then(|| MetaEnd { outcome, result: tried.verdict.shown(no_log), word: meta_of(&tried.effects) });
+        Finished { notify, includes, meta, notify_span: self.notify_span(), ..self.finished(ended) }
     }
 
     fn finished(&self, ended: Ended) -> Finished {
-        Finished { id: self.id, ended, notify: Vec::new(), notify_span: Span::NOWHERE, includes: Vec::new() }
+        Finished { id: self.id, ended, notify: Vec::new(), notify_span: Span::NOWHERE, includes: Vec::new(), meta: None }
+    }
+
+    fn is_meta(&self) -> bool {
+        self.task.module() == "meta"
+    }
+
+    fn is_include(&self) -> bool {
+        matches!(self.task.module(), "include_tasks" | "include_role")
     }
 
     fn view(&self) -> View {
@@ -154,9 +199,10 @@ impl Work {
                 .get("label")
                 .map_or_else(|| Ok(item.clone()), |label| inner.render(label))
                 .unwrap_or_else(|_| item.clone());
-            self.show_item(&verdict, if no_log { Value::from("(censored due to no_log)") } else { label }, no_log);
+            let label = if no_log { Value::from("(censored due to no_log)") } else { label };
             all.notify |= tried.notify;
-            all.effects.extend(tried.effects);
+            all.effects.extend(tried.effects.into_iter().map(|effected| Effected { label: Some(label.clone()), ..effected }));
+            self.show_item(&verdict, label, no_log);
             let is_broken = control
                 .get("break_when")
                 .is_some_and(|condition| inner.conditions(condition, Span::NOWHERE).is_ok_and(|holds| holds.is_none()));
@@ -176,10 +222,10 @@ impl Work {
     }
 
     fn show_item(&self, verdict: &Verdict, label: Value, no_log: bool) {
-        if matches!(self.task.module(), "include_tasks" | "include_role") {
+        let outcome = verdict.outcome(false);
+        if self.is_include() && matches!(outcome, Outcome::Ok | Outcome::Changed) {
             return;
         }
-        let outcome = verdict.outcome(false);
         self.run.emitter.emit(&Event::ItemEnded {
             host: self.host.clone(),
             task: self.id,
@@ -234,6 +280,7 @@ impl Work {
             }
             if attempt > retries {
                 tried.verdict.set("failed", true);
+                tried.verdict.set("attempts", retries);
                 return tried;
             }
             let left = u64::try_from(retries - attempt + 1).unwrap_or(0);
@@ -262,21 +309,22 @@ impl Work {
     }
 
     async fn once(&self, frame: &Frame<'_>, top: &Map) -> Tried {
-        let timeout = self
-            .task
-            .keyword("timeout")
-            .and_then(|written| frame.render(&written.value).ok()?.to_int())
-            .filter(|seconds| *seconds > 0);
-        let answer = match timeout.and_then(|seconds| u64::try_from(seconds).ok()) {
-            Some(seconds) => match tokio::time::timeout(Duration::from_secs(seconds), self.act(frame)).await {
+        let tried = self.tried(frame, top).await;
+        let delegate = super::hands::delegate(self, frame).unwrap_or_default();
+        Tried { verdict: Verdict { delegate, ..tried.verdict }, ..tried }
+    }
+
+    async fn tried(&self, frame: &Frame<'_>, top: &Map) -> Tried {
+        let answer = match self.limit(frame) {
+            Some(limit) => match tokio::time::timeout(Duration::from_secs(limit.seconds), self.act(frame)).await {
                 Ok(answer) => answer,
-                Err(_) => Err(Problem::new(format!("The task did not complete within {seconds} s (`timeout`)"))),
+                Err(_) => Err(limit.failure().into()),
             },
             None => self.act(frame).await,
         };
         let mut tried = match answer {
             Ok(Answer { values, effect }) => {
-                let effects = effect.map(|effect| (effect, top.clone())).into_iter().collect();
+                let effects = effect.map(|effect| Effected { effect, params: top.clone(), label: None }).into_iter().collect();
                 Tried { verdict: Verdict::ok(values), effects, notify: false }
             }
             Err(problem) if problem.is_unreachable => {
@@ -285,34 +333,60 @@ impl Work {
             }
             Err(problem) => self.failed(problem),
         };
-        if let Err(problem) = self.judge(frame, &mut tried.verdict) {
-            return self.failed(problem);
-        }
+        self.judge(frame, &mut tried.verdict);
         if !tried.verdict.is("failed")
             && let Some(facts) = tried.verdict.values.get("ansible_facts").and_then(Value::as_map)
             && tried.effects.is_empty()
         {
             self.keep_facts(frame, facts);
         }
+        if self.task.own("async").is_some_and(|written| written.value.to_int() != Some(0)) {
+            tried.verdict.set("started", 1);
+            tried.verdict.set("finished", 1);
+            tried.verdict.set("ansible_job_id", format!("j{}", self.id));
+        }
         tried.notify = tried.verdict.is("changed") && !tried.verdict.is("failed");
         tried
     }
 
+    fn limit(&self, frame: &Frame<'_>) -> Option<Limit> {
+        let seconds = |name: &str| {
+            let written = self.task.keyword(name)?;
+            u64::try_from(frame.render(&written.value).ok()?.to_int()?).ok().filter(|seconds| *seconds > 0)
+        };
+        let timeout = seconds("timeout").map(|seconds| Limit { seconds, is_async: false });
+        // A task in the background that is waited for is a task with a time limit.
+        let background = seconds("async").map(|seconds| Limit { seconds, is_async: true });
+        [timeout, background].into_iter().flatten().min_by_key(|limit| limit.seconds)
+    }
+
     /// `changed_when` and `failed_when` have the last word.
-    fn judge(&self, frame: &Frame<'_>, verdict: &mut Verdict) -> Result<(), Problem> {
+    fn judge(&self, frame: &Frame<'_>, verdict: &mut Verdict) {
         if verdict.is("skipped") {
-            return Ok(());
+            return;
         }
         if let Some(written) = self.task.own("changed_when") {
-            let holds = self.after(frame, verdict).conditions(&written.value, written.span)?.is_none();
-            verdict.set("changed", holds);
+            match self.after(frame, verdict).conditions(&written.value, written.span) {
+                Ok(failed) => verdict.set("changed", failed.is_none()),
+                Err(problem) => self.misjudged(verdict, "changed_when_result", &problem),
+            }
         }
         if let Some(written) = self.task.own("failed_when") {
-            let holds = self.after(frame, verdict).conditions(&written.value, written.span)?.is_none();
-            verdict.set("failed_when_result", holds);
-            verdict.set("failed", holds);
+            match self.after(frame, verdict).conditions(&written.value, written.span) {
+                Ok(failed) => {
+                    verdict.set("failed_when_result", failed.is_none());
+                    verdict.set("failed", failed.is_none());
+                }
+                Err(problem) => self.misjudged(verdict, "failed_when_result", &problem),
+            }
         }
-        Ok(())
+    }
+
+    /// A condition that cannot be evaluated fails the task; what it did stays.
+    fn misjudged(&self, verdict: &mut Verdict, name: &str, problem: &Problem) {
+        self.explain(problem);
+        verdict.set(name, problem.failure.msg.as_str());
+        verdict.set("failed", true);
     }
 
     fn failed(&self, problem: Problem) -> Tried {
@@ -354,6 +428,7 @@ impl Work {
             _ => &[],
         };
         for (key, value) in &self.task.args {
+            let key = &if module.name == "set_fact" { rendered_key(frame, key)? } else { key.clone() };
             if key.as_str().is_some_and(|name| raw.contains(&name)) {
                 args.insert(key.clone(), value.clone());
                 continue;
@@ -403,8 +478,15 @@ impl Work {
         own.into_iter().flatten().chain(instead)
     }
 
+    fn outcome(&self, frame: &Frame<'_>, verdict: &Verdict) -> Outcome {
+        // What an include names must be there.
+        let may_ignore = verdict.is_unreachable || !self.is_include();
+        verdict
+            .outcome(may_ignore && self.says(frame, if verdict.is_unreachable { "ignore_unreachable" } else { "ignore_errors" }))
+    }
+
     /// Registers, carries effects out, tells everybody, and answers what the strategy needs to know.
-    fn conclude(&self, frame: &Frame<'_>, tried: &Tried, no_log: bool) -> Ended {
+    fn conclude(&self, frame: &Frame<'_>, tried: &Tried, outcome: Outcome, no_log: bool) -> Ended {
         let verdict = &tried.verdict;
         if let Some(name) = self.task.own("register") {
             let mut store = self.run.store.write().unwrap_or_else(PoisonError::into_inner);
@@ -413,25 +495,12 @@ impl Work {
             }
         }
         let mut ended = Ended::Ok;
-        for (effect, _) in &tried.effects {
-            if let Some(said) = self.carry_out(frame, effect) {
+        for effected in &tried.effects {
+            if let Some(said) = self.carry_out(frame, &effected.effect) {
                 ended = said;
             }
         }
-        let is_ignored = self.says(frame, if verdict.is_unreachable { "ignore_unreachable" } else { "ignore_errors" });
-        let outcome = verdict.outcome(is_ignored);
-        let is_silent = matches!(self.task.module(), "include_tasks" | "include_role" | "meta")
-            && outcome != Outcome::Failed
-            && outcome != Outcome::Skipped;
-        if !(self.task.module() == "meta" && outcome == Outcome::Skipped) {
-            if !is_silent {
-                let result = verdict.shown(no_log);
-                self.run.emitter.emit(&Event::HostEnded { host: self.host.clone(), task: self.id, outcome, result });
-            }
-            if self.task.module() != "meta" {
-                self.run.count(&self.host, outcome);
-            }
-        }
+        self.tell(verdict, outcome, no_log);
         match outcome {
             Outcome::Failed => {
                 let mut store = self.run.store.write().unwrap_or_else(PoisonError::into_inner);
@@ -439,9 +508,22 @@ impl Work {
                 store.set(&self.host, "ansible_failed_task", failed_task(&self.task));
                 Ended::Failed
             }
-            Outcome::Unreachable if is_ignored => Ended::Ok,
             Outcome::Unreachable => Ended::Unreachable,
             Outcome::Ok | Outcome::Changed | Outcome::Skipped | Outcome::Ignored => ended,
+        }
+    }
+
+    /// An include that goes well is told and counted when its tasks are added, and `meta` by the stage.
+    fn tell(&self, verdict: &Verdict, outcome: Outcome, no_log: bool) {
+        let is_added = self.is_include() && matches!(outcome, Outcome::Ok | Outcome::Changed);
+        if is_added || self.is_meta() {
+            return;
+        }
+        let result = verdict.shown(no_log);
+        self.run.emitter.emit(&Event::HostEnded { host: self.host.clone(), task: self.id, outcome, result });
+        self.run.count(&self.host, outcome);
+        if outcome == Outcome::Ignored && verdict.is("changed") {
+            self.run.count_changed(&self.host);
         }
     }
 
@@ -484,28 +566,31 @@ impl Work {
     fn meta(&self, meta: Meta) -> Option<Ended> {
         match meta {
             Meta::FlushHandlers => Some(Ended::Flush),
-            Meta::EndPlay | Meta::EndBatch => Some(Ended::LeavePlay),
+            Meta::EndPlay | Meta::EndBatch => Some(Ended::LeaveAll),
             Meta::EndHost => Some(Ended::LeaveHost),
-            Meta::ClearHostErrors => {
-                locked(&self.run.dead).clear();
-                Some(Ended::ClearErrors)
-            }
             Meta::ClearFacts => {
-                self.run.store.write().unwrap_or_else(PoisonError::into_inner).clear_facts(&self.host);
+                let mut store = self.run.store.write().unwrap_or_else(PoisonError::into_inner);
+                self.everybody(None).for_each(|host| store.clear_facts(host));
                 None
             }
-            Meta::ResetConnection | Meta::RefreshInventory | Meta::Noop => None,
+            Meta::ClearHostErrors | Meta::ResetConnection | Meta::RefreshInventory | Meta::Noop => None,
         }
     }
 }
 
-fn include(effect: &Effect, params: &Map) -> Option<Include> {
-    let params = params.clone();
-    match effect {
-        Effect::IncludeTasks { path, apply } => Some(Include { what: What::Tasks(path.clone()), apply: apply.clone(), params }),
+fn meta_of(effects: &[Effected]) -> Option<Meta> {
+    effects.iter().find_map(|effected| if let Effect::Meta(meta) = effected.effect { Some(meta) } else { None })
+}
+
+fn include(effected: &Effected) -> Option<Include> {
+    let (params, label) = (effected.params.clone(), effected.label.clone());
+    match &effected.effect {
+        Effect::IncludeTasks { path, apply } => {
+            Some(Include { what: What::Tasks(path.clone()), apply: apply.clone(), params, label })
+        }
         Effect::IncludeRole { name, parts, apply, public } => {
             let files = [&parts.tasks, &parts.vars, &parts.defaults, &parts.handlers].map(Clone::clone);
-            Some(Include { what: What::Role { name: name.clone(), files, public: *public }, apply: apply.clone(), params })
+            Some(Include { what: What::Role { name: name.clone(), files, public: *public }, apply: apply.clone(), params, label })
         }
         Effect::SetFacts { .. }
         | Effect::IncludeVars(_)
@@ -519,6 +604,14 @@ fn include(effect: &Effect, params: &Map) -> Option<Include> {
 pub(crate) fn bad_arguments(module: &Module, problems: &[modules::Problem]) -> Problem {
     let texts: Vec<String> = problems.iter().map(|problem| problem.text(module.name)).collect();
     Problem::new(texts.join("; "))
+}
+
+/// The names of facts may be templates.
+fn rendered_key(frame: &Frame<'_>, key: &Key) -> Result<Key, Problem> {
+    match key.as_str().filter(|name| name.contains("{{")) {
+        Some(name) => Ok(frame.render(&crate::playbook::scalar(name, Span::NOWHERE))?.to_text().into()),
+        None => Ok(key.clone()),
+    }
 }
 
 fn failed_task(task: &Task) -> Value {
@@ -551,13 +644,9 @@ fn extended(items: &[Value], index: usize) -> Value {
 /// A task as the output shows it: its name rendered for the first of its hosts.
 pub(crate) fn shown_task(run: &Arc<Run>, play: &Arc<PlayRun>, host: &str, task: &Task, id: u64) -> event::Task {
     let frame = Frame::new(run, play, host, super::frame::view(run, play, host, task));
-    let name = match task.name() {
-        Some(name @ Value::Template(_)) => {
-            let rendered = frame.render(name).map_or_else(|_| name.to_text().to_string(), |name| name.to_text().to_string());
-            task.context.role().map_or_else(|| rendered.clone(), |role| format!("{} : {rendered}", role.name))
-        }
-        _ => task.title(),
-    };
+    let written = task.shown_name();
+    let rendered = frame.render(&written).unwrap_or(written);
+    let name = task.titled(&rendered.to_text());
     let no_log = task
         .keyword("no_log")
         .is_some_and(|written| frame.render(&written.value).ok().and_then(|value| value.to_bool()).unwrap_or(true));

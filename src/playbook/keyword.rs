@@ -70,7 +70,7 @@ pub static KEYWORDS: &[Keyword] = &[
     row("handlers", PLAY, Form::List, Inherit::No, "tasks that run when notified"),
     row("roles", PLAY, Form::List, Inherit::No, "roles before `tasks`"),
     row("rollout", PLAY, Form::Map, Inherit::No, "one batch after the other behind a load balancer (not in Ansible)"),
-    row("vars_files", PLAY, Form::Texts, Inherit::No, "files with variables"),
+    row("vars_files", PLAY, Form::Any, Inherit::No, "files with variables"),
     row("vars_prompt", PLAY, Form::List, Inherit::No, "variables to ask for"),
     row("gather_facts", PLAY, Form::Bool, Inherit::No, "run `setup` first (default: yes)"),
     row("gather_subset", PLAY, Form::Texts, Inherit::No, "which facts"),

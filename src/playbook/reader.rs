@@ -17,6 +17,8 @@ pub struct Reader {
     pub(super) roles: IndexMap<PathBuf, Arc<Role>>,
     /// Handlers of roles that were read since the last [`Reader::take_handlers`].
     pub(super) handlers: Vec<Arc<Task>>,
+    /// Roles that were imported since the last [`Reader::take_imported`], but for those that keep to themselves.
+    pub(super) imported: Vec<Arc<Role>>,
     pub(super) diagnostics: Vec<Diagnostic>,
     pub(super) render: Render,
     /// Files that are being read right now, outermost first: an import of itself is found here.
@@ -30,6 +32,7 @@ pub type Render = Box<dyn Fn(&Template, &Context) -> Option<Value> + Send + Sync
 
 /// Errors beyond these are not shown: the first ones explain the rest.
 pub const DIAGNOSTICS_MAX: usize = 20;
+const STRATEGIES: [&str; 3] = ["linear", "free", "host_pinned"];
 const IMPORT_DEPTH_MAX: usize = 64;
 
 impl std::fmt::Debug for Reader {
@@ -45,6 +48,7 @@ impl Reader {
             roles_path,
             roles: IndexMap::new(),
             handlers: Vec::new(),
+            imported: Vec::new(),
             diagnostics: Vec::new(),
             render,
             reading: Vec::new(),
@@ -84,6 +88,10 @@ impl Reader {
 
     pub fn take_handlers(&mut self) -> Vec<Arc<Task>> {
         std::mem::take(&mut self.handlers)
+    }
+
+    pub fn take_imported(&mut self) -> Vec<Arc<Role>> {
+        std::mem::take(&mut self.imported)
     }
 
     /// The one document of a file; it stays in `reading` until the caller pops it.
@@ -185,6 +193,7 @@ impl Reader {
         let context = Arc::new(Context { keywords, ..Context::default() });
         self.used.clear();
         self.handlers.clear();
+        self.imported.clear();
         let section = |reader: &mut Reader, name: &str| match node.get(name) {
             Some(list) => reader.items(list, &context, path, false),
             None => Vec::new(),
@@ -196,8 +205,9 @@ impl Reader {
         let own = node.get("handlers").map(|list| self.handler_items(list, &context, path)).unwrap_or_default();
         let mut handlers = self.take_handlers();
         handlers.extend(own);
+        let imported = self.take_imported();
         let dir = beside(path).to_owned();
-        Some(Play { span: head_of(node), context, pre_tasks, roles, tasks, post_tasks, handlers, dir })
+        Some(Play { span: head_of(node), context, pre_tasks, roles, tasks, post_tasks, handlers, imported, dir })
     }
 
     fn role_uses(&mut self, list: &Node, context: &Arc<Context>, path: &Path) -> Vec<RoleUse> {
@@ -222,6 +232,7 @@ impl Reader {
                 Some(keyword) => {
                     let written = Written { value: value.to_value(), span: value.span };
                     if keyword.form.accepts(&written.value) {
+                        self.check_supported(keyword.name, &written);
                         keywords.insert(keyword.name, written);
                     } else {
                         let title = format!("`{name}` takes {}, not a {}", keyword.form.text(), written.value.kind());
@@ -232,6 +243,26 @@ impl Reader {
             }
         }
         keywords
+    }
+
+    /// What the table knows but nobody can do.
+    fn check_supported(&mut self, name: &str, written: &Written) {
+        let text = written.value.to_text();
+        match name {
+            "debugger" if !matches!(text.as_str(), "never" | "") => {
+                self.wrong("unsupported-keyword", "the task debugger is not supported", written.span, "only `never` means something here");
+            }
+            "strategy" if !written.value.has_template() && !STRATEGIES.contains(&text.rsplit('.').next().unwrap_or_default()) => {
+                let mut diagnostic = Diagnostic::error("unknown-strategy", format!("there is no strategy `{text}`"))
+                    .at(written.span, "not a strategy")
+                    .note(format!("known are {}", STRATEGIES.join(", ")));
+                if let Some(near) = closest(&text, STRATEGIES.iter().copied()) {
+                    diagnostic = diagnostic.patch(written.span, near, "a strategy with a similar name exists");
+                }
+                self.diagnostics.push(diagnostic);
+            }
+            _ => {}
+        }
     }
 
     fn unknown_keyword(&mut self, key: &Node, at: u8) {

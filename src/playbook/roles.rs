@@ -127,6 +127,9 @@ impl Reader {
             }
         }
         let role = self.role(&name, &path, &parts);
+        if args.get("public").and_then(Value::to_bool) != Some(false) {
+            self.imported.push(role.clone());
+        }
         body.extend(self.role_tasks(&role, &parts, context, found.value));
         Some(Item::Block(Arc::new(Block { span: found.key, body, rescue: Vec::new(), always: Vec::new() })))
     }

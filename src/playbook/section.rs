@@ -125,6 +125,8 @@ impl Reader {
         if let Some(text) = value.as_str() {
             let rest = text.trim_start().strip_prefix(name.as_str()).unwrap_or_default();
             found.args = kv::scalar(rest.trim(), value.span);
+        } else if let Value::Map(map) = &mut found.args {
+            Arc::make_mut(map).shift_remove("module");
         }
         Some(found)
     }
@@ -149,9 +151,10 @@ impl Reader {
         if is_local && !keywords.contains_key("delegate_to") {
             keywords.insert("delegate_to", Written { value: Value::from("localhost"), span: found.span });
         }
+        self.check_background(&keywords);
         let inner = Arc::new(context.child(keywords));
         if let Some(module) = found.module {
-            self.check_arguments(module, &args, found);
+            self.check_arguments(module, &args, found, has_defaults(&inner, module));
             match module.name {
                 "import_tasks" => return self.import_tasks(&args, found, &inner, file, is_handler),
                 "import_role" => {
@@ -172,6 +175,18 @@ impl Reader {
             file: file.to_owned(),
             is_handler,
         })))
+    }
+
+    /// Nobody would ask after a task that is left running.
+    fn check_background(&mut self, keywords: &Keywords) {
+        let number = |name: &str| keywords.get(name).and_then(|written| written.value.to_int());
+        if let (Some(1..), Some(0), Some(poll)) = (number("async"), number("poll"), keywords.get("poll")) {
+            self.diagnostics.push(
+                Diagnostic::error("unsupported-keyword", "a task that is left running (`poll: 0`) is not supported")
+                    .at(poll.span, "nobody would wait for it")
+                    .help("leave `poll` out: the task then runs for at most `async` seconds"),
+            );
+        }
     }
 
     fn arguments(&mut self, found: &Found) -> Option<Map> {
@@ -205,13 +220,17 @@ impl Reader {
         }
     }
 
-    fn check_arguments(&mut self, module: &'static Module, args: &Map, found: &Found) {
+    /// With `module_defaults`, what is missing may come from there.
+    fn check_arguments(&mut self, module: &'static Module, args: &Map, found: &Found, has_defaults: bool) {
         if args.contains_key(WHOLE) {
             return;
         }
         let hidden =
             args.keys().filter_map(|key| module.arg(key.as_str()?)).find(|arg| arg.hidden && Some(arg.name) != module.free_form);
         let mut problems = Args::check(module, args).err().unwrap_or_default();
+        problems.retain(|problem| {
+            !has_defaults || !matches!(problem, Problem::Missing { .. } | Problem::NoneOf { .. } | Problem::RequiredBy { .. })
+        });
         problems.extend(hidden.map(|arg| Problem::Unknown { name: arg.name.to_owned() }));
         for problem in problems {
             let diagnostic = found.explain(&problem, module);
@@ -246,6 +265,19 @@ impl Reader {
 
 /// Marks arguments that are one expression (`module: "{{ settings }}"`).
 pub(crate) const WHOLE: &str = "_whole";
+
+/// Whether some `module_defaults` around a task are for its module.
+fn has_defaults(context: &Context, module: &Module) -> bool {
+    let is_for_it = |value: &Value| {
+        value.as_map().is_some_and(|map| {
+            map.keys().any(|key| key.as_str().and_then(modules::find).is_some_and(|found| found.name == module.name))
+        })
+    };
+    context.gathered("module_defaults").iter().any(|written| match &written.value {
+        Value::List(items) => items.iter().any(is_for_it),
+        value => is_for_it(value),
+    })
+}
 
 fn is_one_expression(text: &str) -> bool {
     let text = text.trim();

@@ -1,6 +1,7 @@
 //! Tasks, blocks, roles and plays, as data.
 
 use super::keyword::{self, Inherit, Keywords, Written};
+use super::kv::scalar;
 use crate::modules::Module;
 use crate::value::{Map, Span, Value};
 use std::path::PathBuf;
@@ -18,6 +19,8 @@ pub struct Play {
     pub tasks: Vec<Item>,
     pub post_tasks: Vec<Item>,
     pub handlers: Vec<Arc<Task>>,
+    /// Roles imported among the tasks: their variables are seen by the whole play.
+    pub imported: Vec<Arc<Role>>,
     /// Directory of the playbook.
     pub dir: PathBuf,
 }
@@ -153,11 +156,42 @@ impl Task {
 
     /// Its name, or its module's where it has none, with its role.
     pub fn title(&self) -> String {
-        let name = self.name().map_or_else(|| self.action.name.clone(), |name| name.to_text().to_string());
+        self.titled(&self.shown_name().to_text())
+    }
+
+    /// Its name as it is shown; it may hold a template.
+    pub fn shown_name(&self) -> Value {
+        if let Some(name) = self.name() {
+            return name.clone();
+        }
+        let role = self.args.get("name").or_else(|| self.args.get("role")).filter(|_| self.module() == "include_role");
+        match role {
+            Some(role) => scalar(&format!("{} : {}", self.action.name, role.to_text()), self.span),
+            None => Value::from(self.action.name.as_str()),
+        }
+    }
+
+    /// A name with the task's role before it.
+    pub fn titled(&self, name: &str) -> String {
         match self.context.role() {
             Some(role) => format!("{} : {name}", role.name),
-            None => name,
+            None => name.to_owned(),
         }
+    }
+
+    /// Whether one host does it for all by nature: what it changes is the run itself, or the operator is asked.
+    pub fn is_for_all(&self) -> bool {
+        match self.module() {
+            "add_host" | "pause" => true,
+            "meta" => !self.is_meta_of_host(),
+            _ => false,
+        }
+    }
+
+    /// `meta` that each host does for itself.
+    fn is_meta_of_host(&self) -> bool {
+        let word = self.args.get("_raw_params").map(|word| word.to_text().trim().to_owned()).unwrap_or_default();
+        matches!(word.as_str(), "noop" | "flush_handlers" | "end_host" | "end_role" | "reset_connection")
     }
 
     /// The module's short name.

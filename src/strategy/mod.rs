@@ -17,6 +17,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub type Host = usize;
 /// Number of a task in the play's table of tasks; it stays when steps are put in.
 pub type TaskId = usize;
+/// Number of a step; it stays when others are put in before it.
+pub type StepId = usize;
 /// Number of a handler, in the order in which they are defined.
 pub type HandlerId = usize;
 
@@ -43,12 +45,17 @@ pub struct Strategy {
     notified: BTreeMap<HandlerId, BTreeSet<Host>>,
     /// The step whose includes are being added, and where the next one goes.
     next_include: Option<(usize, usize)>,
+    /// For the next step that is put in.
+    next_id: StepId,
+    /// A failure here is the failure of all, as soon as no host is still at it.
+    fatal: Option<usize>,
     stopped: bool,
     ended: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Slot {
+    id: StepId,
     step: Step,
     /// The hosts that take this step; none means all.
     only: Option<BTreeSet<Host>>,
@@ -62,8 +69,8 @@ struct HostState {
     state: State,
     /// Blocks that this host has to fail once their `always` is through.
     failing: BTreeSet<usize>,
-    /// Blocks whose rescue this host is in or has been through.
-    rescued: BTreeSet<usize>,
+    /// The last handler that the flush the host is at has come to.
+    flushed: Option<HandlerId>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -73,7 +80,8 @@ enum State {
     Busy,
     /// Waits for the host that runs this step for all.
     Following,
-    /// Has finished the step, waits for the others that are still at it (linear).
+    /// Ran an include; waits for the others that are still at it.
+    Held,
     Failed,
     Unreachable,
     /// `end_host`, `end_play`.
@@ -91,11 +99,9 @@ pub enum Ended {
     /// `meta: end_host`.
     LeaveHost,
     /// `meta: end_play` and `end_batch`: for all hosts.
-    LeavePlay,
+    LeaveAll,
     /// `meta: flush_handlers`.
     Flush,
-    /// `meta: clear_host_errors`.
-    ClearErrors,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -104,6 +110,10 @@ pub enum Input {
     Ended {
         host: Host,
         ended: Ended,
+    },
+    /// The step is an include and has run on this host, but what it adds goes in only when all have run it.
+    Held {
+        host: Host,
     },
     /// A handler was notified by the step the host is at.
     Notified {
@@ -122,9 +132,18 @@ pub enum Input {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Effect {
-    /// Run the task on these hosts (together: one heading in the output). With `for_all`, one host runs it for all of those.
-    Run { task: TaskId, hosts: Vec<Host>, handler: Option<HandlerId>, for_all: Vec<Host> },
-    /// A failure was caught: one more `rescued` for the host.
+    /// Run the task on these hosts. With `for_all`, one host runs it for all of those.
+    Run {
+        /// Runs of one step belong together: one heading in the output, one round of includes.
+        step: StepId,
+        task: TaskId,
+        hosts: Vec<Host>,
+        handler: Option<HandlerId>,
+        for_all: Vec<Host>,
+        /// Others will run this very step as soon as there is a fork for them.
+        more: bool,
+    },
+    /// A failure was caught: one more `rescued`, one less `failed` for the host.
     Rescued { host: Host },
     /// The host is out of the play.
     HostFailed { host: Host },
@@ -134,8 +153,8 @@ pub enum Effect {
 
 impl Strategy {
     pub fn new(program: &Program, hosts: usize, rules: Rules) -> Strategy {
-        let slots = program.steps.iter().map(|step| Slot { step: *step, only: None, handler: None }).collect();
-        let host = HostState { at: 0, state: State::Ready, failing: BTreeSet::new(), rescued: BTreeSet::new() };
+        let slots = program.steps.iter().enumerate().map(|(id, step)| Slot { id, step: *step, only: None, handler: None }).collect();
+        let host = HostState { at: 0, state: State::Ready, failing: BTreeSet::new(), flushed: None };
         Strategy {
             rules,
             slots,
@@ -143,6 +162,8 @@ impl Strategy {
             hosts: vec![host; hosts],
             notified: BTreeMap::new(),
             next_include: None,
+            next_id: program.steps.len(),
+            fatal: None,
             stopped: false,
             ended: false,
         }
@@ -154,6 +175,7 @@ impl Strategy {
         match input {
             Input::Start => {}
             Input::Ended { host, ended } => self.ended(host, &ended, &mut effects),
+            Input::Held { host } => self.hold(host),
             Input::Notified { host, handler } => {
                 if host < self.hosts.len() {
                     self.notified.entry(handler).or_default().insert(host);
@@ -187,7 +209,7 @@ impl Strategy {
     /// The step that a host is at, if it runs one.
     pub fn running(&self, host: Host) -> Option<TaskId> {
         let state = self.hosts.get(host)?;
-        let is_running = matches!(state.state, State::Busy | State::Following);
+        let is_running = matches!(state.state, State::Busy | State::Held | State::Following);
         match self.slots.get(state.at)?.step.kind {
             StepKind::Task { task, .. } if is_running => Some(task),
             StepKind::Task { .. } | StepKind::EndBody(_) | StepKind::EndRescue(_) | StepKind::EndAlways(_) | StepKind::Flush => {
@@ -199,6 +221,11 @@ impl Strategy {
     /// Where the tasks of an include that `host` runs belong: the block around it.
     pub fn home(&self, host: Host) -> Option<(usize, Part)> {
         self.slots.get(self.hosts.get(host)?.at)?.step.home
+    }
+
+    fn new_id(&mut self) -> StepId {
+        self.next_id += 1;
+        self.next_id - 1
     }
 
     pub fn block_count(&self) -> usize {

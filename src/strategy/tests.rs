@@ -26,7 +26,13 @@ fn block() -> Program {
 }
 
 fn plain(count: usize) -> Program {
-    Program { steps: (0..count).map(|number| task(number, None)).collect(), ..Program::default() }
+    let mut program = Program::default();
+    program.steps = (0..count).map(|number| task(number, None)).collect();
+    program
+}
+
+fn run(task: TaskId, hosts: &[Host], for_all: &[Host]) -> Effect {
+    Effect::Run { step: task, task, hosts: hosts.to_vec(), handler: None, for_all: for_all.to_vec(), more: false }
 }
 
 fn rules() -> Rules {
@@ -79,13 +85,13 @@ fn a_failed_host_takes_no_further_step() {
 fn a_rescue_catches_and_always_always_runs() {
     let fails = |_: &mut Strategy, task, host| if (task, host) == (0, 1) { Ended::Failed } else { Ended::Ok };
     let found = log(Strategy::new(&block(), 2, rules()), fails);
-    assert_eq!(found, ["0@0,1", "1@1", "rescued@1", "2@0,1", "3@0,1", "end"]);
+    assert_eq!(found, ["0@0,1", "rescued@1", "1@1", "2@0,1", "3@0,1", "end"]);
 }
 
 #[test]
 fn a_failed_rescue_fails_the_host_after_always() {
     let fails = |_: &mut Strategy, task, _| if task < 2 { Ended::Failed } else { Ended::Ok };
-    assert_eq!(log(Strategy::new(&block(), 1, rules()), fails), ["0@0", "1@0", "2@0", "failed@0", "end"]);
+    assert_eq!(log(Strategy::new(&block(), 1, rules()), fails), ["0@0", "rescued@0", "1@0", "2@0", "failed@0", "end"]);
 }
 
 #[test]
@@ -109,18 +115,18 @@ fn a_handler_runs_once_where_it_was_notified() {
 }
 
 #[test]
-fn a_handler_may_notify_another() {
+fn a_handler_may_notify_a_later_one() {
     let mut program = plain(1);
     program.steps.push(Step { kind: StepKind::Flush, home: None });
     let notifies = |strategy: &mut Strategy, task, host| {
         match task {
-            0 => drop(strategy.on(Input::Notified { host, handler: 3 })),
-            103 => drop(strategy.on(Input::Notified { host, handler: 1 })),
+            0 => drop(strategy.on(Input::Notified { host, handler: 1 })),
+            101 => drop(strategy.on(Input::Notified { host, handler: 3 })),
             _ => {}
         }
         Ended::Ok
     };
-    assert_eq!(log(Strategy::new(&program, 1, rules()), notifies), ["0@0", "handler 3@0", "handler 1@0", "end"]);
+    assert_eq!(log(Strategy::new(&program, 1, rules()), notifies), ["0@0", "handler 1@0", "handler 3@0", "end"]);
 }
 
 #[test]
@@ -128,9 +134,9 @@ fn run_once_runs_on_the_first_host_for_all() {
     let mut program = plain(2);
     program.steps[0].kind = StepKind::Task { task: 0, once: true, fatal: false };
     let mut strategy = Strategy::new(&program, 3, rules());
-    assert_eq!(strategy.on(Input::Start), [Effect::Run { task: 0, hosts: vec![0], handler: None, for_all: vec![1, 2] }]);
+    assert_eq!(strategy.on(Input::Start), [run(0, &[0], &[1, 2])]);
     let after = strategy.on(Input::Ended { host: 0, ended: Ended::Ok });
-    assert_eq!(after, [Effect::Run { task: 1, hosts: vec![0, 1, 2], handler: None, for_all: vec![] }]);
+    assert_eq!(after, [run(1, &[0, 1, 2], &[])]);
 }
 
 #[test]
@@ -162,7 +168,7 @@ fn includes_of_a_loop_come_in_order() {
         Ended::Ok
     };
     let mut strategy = Strategy::new(&plain(2), 2, rules());
-    assert_eq!(strategy.on(Input::Start), [Effect::Run { task: 0, hosts: vec![0, 1], handler: None, for_all: vec![] }]);
+    assert_eq!(strategy.on(Input::Start), [run(0, &[0, 1], &[])]);
     includes(&mut strategy, 0, 1);
     let mut order = Vec::new();
     for _ in 0..4 {
@@ -178,7 +184,7 @@ fn includes_of_a_loop_come_in_order() {
 
 #[test]
 fn leaving_the_play_ends_it_for_all() {
-    let leaves = |_: &mut Strategy, task, host| if (task, host) == (0, 1) { Ended::LeavePlay } else { Ended::Ok };
+    let leaves = |_: &mut Strategy, task, host| if (task, host) == (0, 1) { Ended::LeaveAll } else { Ended::Ok };
     assert_eq!(log(Strategy::new(&plain(2), 2, rules()), leaves), ["0@0,1", "end"]);
 }
 

@@ -1,10 +1,10 @@
 //! How hosts move through the list of steps.
 
-use super::{BTreeSet, BlockInfo, Effect, Ended, Host, Part, Slot, State, Step, StepKind, Strategy};
+use super::{BTreeSet, BlockInfo, Effect, Ended, HandlerId, Host, Part, Slot, State, Step, StepKind, Strategy};
 
 impl Strategy {
     pub(super) fn ended(&mut self, host: Host, ended: &Ended, effects: &mut Vec<Effect>) {
-        if self.hosts.get(host).is_none_or(|state| state.state != State::Busy) {
+        if self.hosts.get(host).is_none_or(|state| !matches!(state.state, State::Busy | State::Held)) {
             return;
         }
         let at = self.hosts[host].at;
@@ -20,12 +20,17 @@ impl Strategy {
         for one in together {
             self.end_one(one, ended, effects);
         }
-        if matches!(ended, Ended::LeavePlay) {
-            self.leave_play();
+        if matches!(ended, Ended::LeaveAll) {
+            self.leave_all();
         }
-        let is_failure = matches!(ended, Ended::Failed | Ended::Unreachable);
-        if is_failure && (fatal || self.is_over_limit()) {
-            self.fail_the_others(at, effects);
+        if matches!(ended, Ended::Failed | Ended::Unreachable) && (fatal || self.is_over_limit()) {
+            self.fatal = Some(at);
+        }
+    }
+
+    pub(super) fn hold(&mut self, host: Host) {
+        if let Some(state) = self.hosts.get_mut(host).filter(|state| state.state == State::Busy) {
+            state.state = State::Held;
         }
     }
 
@@ -34,21 +39,17 @@ impl Strategy {
         self.hosts[host].state = State::Ready;
         match ended {
             Ended::Ok => self.hosts[host].at = at + 1,
-            Ended::ClearErrors => {
-                self.hosts[host].at = at + 1;
-                for other in &mut self.hosts {
-                    if other.state == State::Failed || other.state == State::Unreachable {
-                        other.state = State::Ready;
-                        other.at = at + 1;
-                    }
+            Ended::Failed => {
+                if self.is_caught(host) {
+                    effects.push(Effect::Rescued { host });
                 }
+                self.fail(host, effects);
             }
-            Ended::Failed => self.fail(host, effects),
             Ended::Unreachable => {
                 self.hosts[host].state = State::Unreachable;
                 effects.push(Effect::HostFailed { host });
             }
-            Ended::LeaveHost | Ended::LeavePlay => self.hosts[host].state = State::Left,
+            Ended::LeaveHost | Ended::LeaveAll => self.hosts[host].state = State::Left,
             Ended::Flush => {
                 self.hosts[host].at = at + 1;
                 let flush = Step { kind: StepKind::Flush, home: self.slots[at].step.home };
@@ -56,11 +57,24 @@ impl Strategy {
                 if is_there {
                     self.slots[at + 1].only.get_or_insert_default().insert(host);
                 } else {
-                    self.insert(at + 1, vec![Slot { step: flush, only: Some(BTreeSet::from([host])), handler: None }]);
+                    let id = self.new_id();
+                    self.insert(at + 1, vec![Slot { id, step: flush, only: Some(BTreeSet::from([host])), handler: None }]);
                     self.hosts[host].at = at + 1;
                 }
             }
         }
+    }
+
+    /// Whether a rescue around the step the host is at takes the failure.
+    fn is_caught(&self, host: Host) -> bool {
+        let mut home = self.slots[self.hosts[host].at].step.home;
+        while let Some((block, part)) = home {
+            if part == Part::Body && self.blocks[block].has_rescue {
+                return true;
+            }
+            home = self.blocks[block].home;
+        }
+        false
     }
 
     /// From the step the host is at, outwards: the nearest rescue or always takes over, or the host is out.
@@ -69,11 +83,9 @@ impl Strategy {
         while let Some((block, part)) = home {
             let info = self.blocks[block];
             if part == Part::Body && info.has_rescue {
-                self.hosts[host].rescued.insert(block);
                 return self.jump_behind(host, StepKind::EndBody(block));
             }
             if part != Part::Always && info.has_always {
-                self.hosts[host].rescued.remove(&block);
                 self.hosts[host].failing.insert(block);
                 return self.jump_behind(host, StepKind::EndRescue(block));
             }
@@ -112,23 +124,33 @@ impl Strategy {
         self.rules.fail_percentage_max.is_some_and(|limit| failed * 100 > limit as usize * self.hosts.len())
     }
 
-    /// The failure of one host is the failure of all: each fails where it is, with its rescue and always.
-    fn fail_the_others(&mut self, at: usize, effects: &mut Vec<Effect>) {
+    /// The failure of one host is the failure of all, once no host is at the step any more: each fails there, with its rescue and
+    /// always. In `free` the hosts are everywhere: nothing more is started for them.
+    fn fail_the_others(&mut self, effects: &mut Vec<Effect>) {
+        let Some(at) = self.fatal else { return };
+        let is_at_it = |host: &super::HostState| match host.state {
+            State::Busy | State::Held | State::Following => host.at <= at,
+            State::Ready => host.at == at && self.rules.linear,
+            State::Failed | State::Unreachable | State::Left | State::Done => false,
+        };
+        if self.hosts.iter().any(is_at_it) {
+            return;
+        }
+        self.fatal = None;
         for host in 0..self.hosts.len() {
             let state = &self.hosts[host];
-            if state.state == State::Ready && !state.failing.contains(&usize::MAX) && self.is_in_reach(state.at, at) {
-                self.hosts[host].at = at.min(self.slots.len() - 1);
+            // Who has come this far without failing is right behind the step.
+            let was_there = state.at == at + 1 || !self.rules.linear;
+            if state.state == State::Ready && !state.failing.contains(&usize::MAX) && was_there {
+                if self.rules.linear {
+                    self.hosts[host].at = at;
+                }
                 self.fail(host, effects);
             }
         }
     }
 
-    /// Hosts that are already past the step (in linear: by at most that step) fail with it.
-    fn is_in_reach(&self, host_at: usize, at: usize) -> bool {
-        host_at <= at + 1
-    }
-
-    fn leave_play(&mut self) {
+    fn leave_all(&mut self) {
         for host in &mut self.hosts {
             if matches!(host.state, State::Ready | State::Following) {
                 host.state = State::Left;
@@ -148,7 +170,7 @@ impl Strategy {
         // Behind what other includes at this very step have put there.
         let place = self.next_include.filter(|(step, _)| *step == at).map_or(at + 1, |(_, place)| place);
         self.next_include = Some((at, place + steps.len()));
-        let slots = steps.iter().map(|step| Slot { step: *step, only: Some(hosts.clone()), handler: None }).collect();
+        let slots = steps.iter().map(|step| Slot { id: self.new_id(), step: *step, only: Some(hosts.clone()), handler: None }).collect();
         self.insert(place, slots);
     }
 
@@ -157,7 +179,7 @@ impl Strategy {
         let count = slots.len();
         self.slots.splice(place..place, slots);
         for host in &mut self.hosts {
-            let is_behind = host.at > place || (host.at == place && matches!(host.state, State::Busy | State::Following));
+            let is_behind = host.at > place || (host.at == place && matches!(host.state, State::Busy | State::Held | State::Following));
             if is_behind {
                 host.at += count;
             }
@@ -169,23 +191,44 @@ impl Strategy {
         if self.ended {
             return;
         }
-        loop {
-            for host in 0..self.hosts.len() {
-                self.pass_markers(host, effects);
-            }
-            if !self.flush() {
-                break;
-            }
-        }
+        self.fail_the_others(effects);
+        while self.pass(effects) || self.flush() {}
         if !self.stopped {
             self.start(effects);
         }
-        let is_idle = !self.hosts.iter().any(|host| matches!(host.state, State::Busy | State::Following));
+        // Once stopped, nobody comes any more for whom a held host waits.
+        let is_idle = !self.hosts.iter().any(|host| match host.state {
+            State::Busy | State::Following => true,
+            State::Held => !self.stopped,
+            State::Ready | State::Failed | State::Unreachable | State::Left | State::Done => false,
+        });
         let nothing_left = self.stopped || !self.hosts.iter().any(|host| host.state == State::Ready);
         if is_idle && nothing_left && !effects.iter().any(|effect| matches!(effect, Effect::Run { .. })) {
             self.ended = true;
             effects.push(Effect::Finished);
         }
+    }
+
+    /// Takes hosts over steps at which nothing runs; false when there is none. In `linear` a host waits behind the step it has run
+    /// until all have run it: a failure that is everybody's fails it there.
+    fn pass(&mut self, effects: &mut Vec<Effect>) -> bool {
+        let lowest = self.lowest().unwrap_or_default();
+        let mut has_moved = false;
+        for host in 0..self.hosts.len() {
+            if self.hosts[host].state != State::Ready || (self.rules.linear && self.hosts[host].at > lowest) {
+                continue;
+            }
+            let before = (self.hosts[host].at, self.hosts[host].state);
+            self.pass_markers(host, effects);
+            has_moved |= before != (self.hosts[host].at, self.hosts[host].state);
+        }
+        has_moved
+    }
+
+    /// Where the last of the hosts that take part is.
+    fn lowest(&self) -> Option<usize> {
+        let takes_part = |state: State| matches!(state, State::Ready | State::Busy | State::Held | State::Following);
+        self.hosts.iter().filter(|host| takes_part(host.state)).map(|host| host.at).min()
     }
 
     fn pass_markers(&mut self, host: Host, effects: &mut Vec<Effect>) {
@@ -199,16 +242,11 @@ impl Strategy {
             }
             match slot.step.kind {
                 StepKind::Task { .. } if slot.handler.is_none() && self.hosts[host].failing.contains(&usize::MAX) => {
-                    self.hosts[host].at += 1;
+                    self.hosts[host].at += 1
                 }
                 StepKind::Task { .. } | StepKind::Flush => return,
                 StepKind::EndBody(block) => self.jump_behind(host, StepKind::EndRescue(block)),
-                StepKind::EndRescue(block) => {
-                    if self.hosts[host].rescued.remove(&block) {
-                        effects.push(Effect::Rescued { host });
-                    }
-                    self.hosts[host].at += 1;
-                }
+                StepKind::EndRescue(_) => self.hosts[host].at += 1,
                 StepKind::EndAlways(block) => {
                     if self.hosts[host].failing.remove(&block) {
                         self.fail_out_of(host, block, effects);
@@ -246,27 +284,27 @@ impl Strategy {
         let Some(at) = waiting.iter().map(|host| self.hosts[*host].at).min() else { return false };
         let arrived: BTreeSet<Host> = waiting.into_iter().filter(|host| self.hosts[*host].at == at).collect();
         let is_awaited =
-            |host: &super::HostState| host.at < at && matches!(host.state, State::Ready | State::Busy | State::Following);
-        let is_busy_here = |host: &super::HostState| host.at == at && matches!(host.state, State::Busy | State::Following);
+            |host: &super::HostState| host.at < at && matches!(host.state, State::Ready | State::Busy | State::Held | State::Following);
+        let is_busy_here =
+            |host: &super::HostState| host.at == at && matches!(host.state, State::Busy | State::Held | State::Following);
         if self.rules.linear && self.hosts.iter().any(|host| is_awaited(host) || is_busy_here(host)) {
             return false;
         }
-        let (id, due) = match self.notified.iter().find(|(_, hosts)| !hosts.is_disjoint(&arrived)) {
-            Some((id, hosts)) => (*id, hosts.intersection(&arrived).copied().collect::<BTreeSet<Host>>()),
-            None => {
-                for host in &arrived {
-                    self.hosts[*host].at = at + 1;
-                }
-                return true;
+        let Some((id, due)) = self.next_handler(&arrived) else {
+            for host in &arrived {
+                self.hosts[*host].at = at + 1;
+                self.hosts[*host].flushed = None;
             }
+            return true;
         };
         if let Some(hosts) = self.notified.get_mut(&id) {
             hosts.retain(|host| !due.contains(host));
         }
-        // The handler runs right before the flush step, which is then met again: handlers may notify handlers.
+        due.iter().for_each(|host| self.hosts[*host].flushed = Some(id));
+        // The handler runs right before the flush step, which is then met again: handlers may notify later ones.
         let home = self.slots[at].step.home;
         let step = Step { kind: StepKind::Task { task: id, once: false, fatal: false }, home };
-        let slot = Slot { step, only: Some(due.clone()), handler: Some(id) };
+        let slot = Slot { id: self.new_id(), step, only: Some(due.clone()), handler: Some(id) };
         self.slots.insert(at, slot);
         for (host, state) in self.hosts.iter_mut().enumerate() {
             let stays = state.at == at && due.contains(&host);
@@ -277,15 +315,18 @@ impl Strategy {
         true
     }
 
+    /// The first handler that one of these hosts has to run and that its flush has not passed yet, with all who have to.
+    fn next_handler(&self, arrived: &BTreeSet<Host>) -> Option<(HandlerId, BTreeSet<Host>)> {
+        self.notified.iter().find_map(|(id, hosts)| {
+            let is_due = |host: &Host| self.hosts[*host].flushed.is_none_or(|passed| passed < *id);
+            let due: BTreeSet<Host> = hosts.intersection(arrived).copied().filter(is_due).collect();
+            (!due.is_empty()).then_some((*id, due))
+        })
+    }
+
     fn start(&mut self, effects: &mut Vec<Effect>) {
         let mut free = self.rules.forks.max(1).saturating_sub(self.hosts_in(|state| state == State::Busy).len());
-        let lowest = self
-            .hosts
-            .iter()
-            .filter(|host| matches!(host.state, State::Ready | State::Busy | State::Following))
-            .map(|host| host.at)
-            .min();
-        let Some(lowest) = lowest else { return };
+        let Some(lowest) = self.lowest() else { return };
         let mut positions: Vec<usize> = self.hosts.iter().filter(|host| host.state == State::Ready).map(|host| host.at).collect();
         positions.sort_unstable();
         positions.dedup();
@@ -294,12 +335,12 @@ impl Strategy {
                 break;
             }
             let ready = self.hosts_at(at, State::Ready);
-            let Some(Slot { step: Step { kind: StepKind::Task { task, once, .. }, .. }, handler, .. }) =
+            let Some(Slot { id: step, step: Step { kind: StepKind::Task { task, once, .. }, .. }, handler, .. }) =
                 self.slots.get(at).cloned()
             else {
                 continue;
             };
-            let is_awaited = |host: &super::HostState| host.at == at && matches!(host.state, State::Busy);
+            let is_awaited = |host: &super::HostState| host.at == at && matches!(host.state, State::Busy | State::Held);
             if once && self.hosts.iter().any(is_awaited) {
                 continue;
             }
@@ -309,17 +350,18 @@ impl Strategy {
                     self.hosts[first].state = State::Busy;
                     others.iter().for_each(|host| self.hosts[*host].state = State::Following);
                     free -= 1;
-                    effects.push(Effect::Run { task, hosts: vec![first], handler, for_all: others });
+                    effects.push(Effect::Run { step, task, hosts: vec![first], handler, for_all: others, more: false });
                 }
                 continue;
             }
+            let more = self.rules.linear && ready.len() > free;
             let now: Vec<Host> = ready.into_iter().take(free).collect();
             if now.is_empty() {
                 continue;
             }
             free -= now.len();
             now.iter().for_each(|host| self.hosts[*host].state = State::Busy);
-            effects.push(Effect::Run { task, hosts: now, handler, for_all: Vec::new() });
+            effects.push(Effect::Run { step, task, hosts: now, handler, for_all: Vec::new(), more });
         }
     }
 

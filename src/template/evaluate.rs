@@ -197,7 +197,8 @@ impl<'e> Eval<'e> {
             let locals = Locals::root();
             if let Some(StmtKind::Output(expr)) = single(&tree) {
                 let value = eval.eval(expr, &locals)?;
-                return if value.is_undefined() { Ok(value) } else { eval.settle(&value) };
+                let value = if value.is_undefined() { value } else { eval.settle(&value)? };
+                return Ok(with_trailing_newlines(value, &template.text));
             }
             if template.text.is_empty() {
                 return Ok(Val::from(""));
@@ -205,7 +206,7 @@ impl<'e> Eval<'e> {
             let blocks = std::mem::take(&mut eval.blocks);
             let output = eval.run_tree(&tree, &locals);
             eval.blocks = blocks;
-            Ok(output?.into_native())
+            Ok(with_trailing_newlines(output?.into_native(), &template.text))
         })
     }
 
@@ -364,6 +365,18 @@ impl<'e> Eval<'e> {
             return Err("A template was resolved to an Omit scalar.".into());
         }
         settled.to_value().map_err(|kind| fault(Problem::Unstorable { kind: kind.to_owned() }))
+    }
+}
+
+/// The reader of templates drops the last newline; Ansible puts back as many as the text had.
+pub(crate) fn with_trailing_newlines(val: Val, text: &str) -> Val {
+    let count = |text: &str| text.len() - text.trim_end_matches('\n').len();
+    match val {
+        Val::Str(result) if count(&result) < count(text) => {
+            let missing = "\n".repeat(count(text) - count(&result));
+            Val::text_of(format!("{}{missing}", result.as_str()), result.is_secret())
+        }
+        other => other,
     }
 }
 

@@ -102,7 +102,7 @@ pub(crate) const TESTS: &[Test] = &[
         .or(&["version_compare"]),
     test("any", &[], "one item is true", |call| Ok(call.items()?.iter().any(|item| item.truth() == Some(true)))),
     test("all", &[], "every item is true", |call| Ok(call.items()?.iter().all(|item| item.truth() == Some(true)))),
-    test("truthy", &["convert_bool"], "counts as true", |call| truthy(call)),
+    test("truthy", &["convert_bool"], "counts as true", truthy),
     test("falsy", &["convert_bool"], "counts as false", |call| Ok(!truthy(call)?)),
     test("subset", &["other"], "every item is in the other list", |call| subset(call, false)).or(&["issubset"]),
     test("superset", &["other"], "has every item of the other list", |call| subset(call, true)).or(&["issuperset"]),

@@ -103,8 +103,21 @@ pub(super) struct ProxyStream {
     _child: Child,
 }
 
+const LAST_WORDS_TRIES: u32 = 25;
+const LAST_WORDS_EVERY: std::time::Duration = std::time::Duration::from_millis(20);
+
 /// The last words of a proxy command on its standard error.
 pub(super) type LastWords = Arc<Mutex<String>>;
+
+/// A command that ends breaks its pipe before its last words are read: they get a moment to arrive.
+pub(super) async fn hear_out(words: &LastWords) {
+    for _ in 0..LAST_WORDS_TRIES {
+        if !words.lock().unwrap_or_else(PoisonError::into_inner).is_empty() {
+            return;
+        }
+        tokio::time::sleep(LAST_WORDS_EVERY).await;
+    }
+}
 
 pub(super) fn proxy(route: &Route, command: &str) -> Result<(ProxyStream, LastWords), ConnectError> {
     let failed = |reason: String| ConnectError::Proxy { host: route.title.clone(), command: command.to_owned(), reason };

@@ -98,7 +98,13 @@ impl Dialer {
             Proxy::None => shake_hands(route, dial::tcp(route).await?, None).await,
             Proxy::Command(command) => {
                 let (stream, words) = dial::proxy(route, command)?;
-                shake_hands(route, stream, None).await.map_err(|failure| blame_proxy(failure, route, command, &words))
+                match shake_hands(route, stream, None).await {
+                    Ok(hands) => Ok(hands),
+                    Err(failure) => {
+                        dial::hear_out(&words).await;
+                        Err(blame_proxy(failure, route, command, &words))
+                    }
+                }
             }
             Proxy::Jump(hop) => {
                 let wrap =

@@ -99,6 +99,9 @@ impl Driver {
             may_cut: false,
             patience: u16::try_from(seconds).unwrap_or(u16::MAX).max(PATIENCE_MIN),
         };
+        if largest >= play.hosts.len() && spec.balancer.kind != "none" {
+            run.warn(words::no_floor(&spec.app).at(span, "in this rollout"));
+        }
         let started = RolloutEvent::Started {
             app: spec.app.clone(),
             release: spec.release.clone(),

@@ -87,6 +87,10 @@ impl Steps {
     /// Where Docker is not installed yet, the app never ran.
     async fn inspect(&self, host: usize) -> Result<Answer, Problem> {
         match self.module(host, "_app_inspect", &[("container", self.spec.app.as_str().into())]).await {
+            Ok(values) if removes_itself(&values) => {
+                let msg = words::removes_itself(self.name(host), &self.spec.app);
+                Err(Problem::new(msg))
+            }
             Ok(values) => Ok(if is_running(&values) { Answer::Ok } else { Answer::Empty }),
             Err(problem) if problem.is_unreachable => Err(problem),
             Err(_) => Ok(Answer::Empty),
@@ -318,6 +322,11 @@ impl Steps {
 
 fn is_running(values: &Map) -> bool {
     values.get("current").and_then(|current| current.get("is_running")).and_then(Value::to_bool).unwrap_or(false)
+}
+
+/// Stopping such a container would remove it: nothing to go back to would be left.
+fn removes_itself(values: &Map) -> bool {
+    values.get("current").and_then(|current| current.get("auto_remove")).and_then(Value::to_bool).unwrap_or(false)
 }
 
 /// What a URL answered.

@@ -86,6 +86,16 @@ pub(super) fn next(outcome: Outcome, _run: &Run) -> Option<String> {
     }
 }
 
+pub(super) fn removes_itself(host: &str, app: &str) -> String {
+    format!("container `{app}` on `{host}` was started with `auto_remove`: once stopped it could not be gone back to")
+}
+
+/// With one host and no other target, replacing it in place means downtime.
+pub(super) fn no_floor(app: &str) -> Diagnostic {
+    Diagnostic::warning("no-floor", format!("nothing else serves `{app}` while its only batch is replaced"))
+        .help("add hosts, or make the batches smaller with `serial`")
+}
+
 pub(super) fn not_drained(host: &str, sessions: u64, waited: Duration) -> String {
     format!("`{host}` still has {sessions} requests in flight after {} s", waited.as_secs())
 }

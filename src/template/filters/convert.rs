@@ -73,7 +73,7 @@ fn parse_int(text: &str, base: u32) -> Option<i64> {
     };
     let is_separated = !digits.starts_with('_') && !digits.ends_with('_') && !digits.contains("__");
     let plain = digits.replace('_', "");
-    let is_number = is_separated && plain.chars().next().is_some_and(|c| c.is_alphanumeric());
+    let is_number = is_separated && plain.chars().next().is_some_and(char::is_alphanumeric);
     if is_number
         && (2..=36).contains(&base)
         && let Ok(number) = i64::from_str_radix(&plain, base)

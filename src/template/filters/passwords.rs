@@ -158,9 +158,20 @@ mod tests {
 
     #[test]
     fn hashes_are_those_of_crypt() {
-        let sha512 = sha_crypt::<Sha512>("Hello world!", "saltstring", 5000, "6", &ORDER_512);
-        assert_eq!(sha512, "$6$saltstring$svn8UoSVapNtMuq1ukKS4tPQd8iKwSMHWjlO/O817G3uBnIFNjnQJuesI68OTLiBFdcbYEdFCoEOfaS35inz1");
-        let sha256 = sha_crypt::<Sha256>("Hello world!", "saltstringsaltstring", 10_000, "5", &ORDER_256);
-        assert_eq!(sha256, "$5$rounds=10000$saltstringsaltst$3xv.VbSCBX41eDL9L3voZBOK4XdHgHbnKG5ZsA9jHGC");
+        let sha512 = |password: &str, salt: &str| sha_crypt::<Sha512>(password, salt, 5000, "6", &ORDER_512);
+        let sha256 = |password: &str, salt: &str, rounds: u64| sha_crypt::<Sha256>(password, salt, rounds, "5", &ORDER_256);
+        assert_eq!(
+            sha512("Hello world!", "saltstring"),
+            "$6$saltstring$svn8UoSVapNtMuq1ukKS4tPQd8iKwSMHWjl/O817G3uBnIFNjnQJuesI68u4OTLiBFdcbYEdFCoEOfaS35inz1"
+        );
+        assert_eq!(
+            sha512("päss wörd long long long long long long long long long long long long long long", "saltsalt"),
+            "$6$saltsalt$6ehW2k3GH.GEAAUnmwgDTw4EYn9tuT7k34gzcubWYnhRRAeS6FiZsyfcefoE1UQGi6QIIeZCD.Remb4KPTBlw1"
+        );
+        assert_eq!(sha256("a", "saltsalt", 5000), "$5$saltsalt$Mtm6KOxb.PwaKES1sp80SDYOu1T0RdwsBVakhLiqA64");
+        assert_eq!(
+            sha256("a", "saltstringsaltstring", 10_000),
+            "$5$rounds=10000$saltstringsaltst$rZNsT9de4Ps18rmsZqoornVjrFXrKSh8plUb/vRagV1"
+        );
     }
 }

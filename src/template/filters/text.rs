@@ -160,7 +160,7 @@ fn wrap_line(line: &str, width: usize, is_breaking: bool, on_hyphens: bool) -> V
         let is_space = c.is_whitespace();
         match chunks.last_mut() {
             Some(last) if last.chars().all(char::is_whitespace) == is_space && !(on_hyphens && after_hyphen(last, c)) => {
-                last.push(c)
+                last.push(c);
             }
             _ => chunks.push(c.to_string()),
         }

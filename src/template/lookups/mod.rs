@@ -39,6 +39,10 @@ fn tables() -> [&'static [Lookup]; 5] {
     [environment::LOOKUPS, files::LOOKUPS, lists::LOOKUPS, passwords::LOOKUPS, records::LOOKUPS]
 }
 
+pub(crate) fn rows() -> impl Iterator<Item = &'static Lookup> {
+    tables().into_iter().flatten()
+}
+
 pub(crate) fn find(name: &str) -> Option<&'static Lookup> {
     let name = plain_name(name);
     tables().into_iter().flatten().find(|lookup| lookup.name == name)

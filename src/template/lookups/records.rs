@@ -46,7 +46,7 @@ fn ini(asked: &mut Asked<'_, '_>) -> Res<Vec<Val>> {
         let is_sensitive =
             matches!(option(asked, &inline, "case_sensitive", "false").to_lowercase().as_str(), "true" | "yes" | "1");
         let fold = |name: &str| if is_sensitive { name.to_owned() } else { name.to_lowercase() };
-        let values = entries(&text).into_iter().filter(|entry| entry.section == section);
+        let mut values = entries(&text).into_iter().filter(|entry| entry.section == section);
         if is_pattern {
             let regex = regex::compile(&key, false, false)?;
             for entry in values {
@@ -56,7 +56,7 @@ fn ini(asked: &mut Asked<'_, '_>) -> Res<Vec<Val>> {
             }
             continue;
         }
-        match values.filter(|entry| fold(&entry.key) == fold(&key)).last() {
+        match values.rfind(|entry| fold(&entry.key) == fold(&key)) {
             Some(entry) => found.push(Val::from(entry.value)),
             None => found.push(Val::from(option(asked, &inline, "default", ""))),
         }

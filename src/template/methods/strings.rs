@@ -115,7 +115,7 @@ fn property(text: &str, name: &str) -> bool {
         "isalnum" => all(char::is_alphanumeric),
         "isalpha" => all(char::is_alphabetic),
         "isascii" => text.is_ascii(),
-        "isdecimal" | "isdigit" => all(|c| c.is_numeric() && c.to_digit(10).is_some() || c.is_ascii_digit()),
+        "isdecimal" | "isdigit" => all(|c| c.is_ascii_digit()),
         "isnumeric" => all(char::is_numeric),
         "isidentifier" => {
             text.chars().next().is_some_and(|c| c == '_' || c.is_alphabetic())
@@ -139,9 +139,9 @@ fn title(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         if is_inside {
-            out.extend(c.to_lowercase())
+            out.extend(c.to_lowercase());
         } else {
-            out.extend(c.to_uppercase())
+            out.extend(c.to_uppercase());
         }
         is_inside = c.is_alphabetic();
     }

@@ -61,7 +61,8 @@ pub(crate) struct HostScope {
 pub(crate) struct Macro {
     pub(crate) definition: Arc<MacroDef>,
     pub(crate) locals: Weak<Locals>,
-    /// Set for an imported macro, which outlives nothing else.
+    /// Set for an imported macro: nothing else keeps what is around it.
+    #[expect(dead_code, reason = "held so that `locals` stays alive")]
     pub(crate) module: Option<Rc<Locals>>,
 }
 

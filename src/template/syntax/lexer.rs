@@ -212,7 +212,7 @@ impl<'t> Lexer<'t> {
         let sign =
             self.rest()[..opening_length].strip_suffix(self.style.block.1.as_str()).and_then(|head| head.chars().next_back());
         self.position += opening_length;
-        self.trim_after(sign, false);
+        self.trim_after(sign, true);
         let body_start = self.position;
         let mut search = body_start;
         while let Some(offset) = self.text[search..].find(self.style.block.0.as_str()) {
@@ -268,10 +268,17 @@ impl<'t> Lexer<'t> {
     }
 
     fn balance(&self, mark: &str, start: usize, open: &mut Vec<(char, usize)>) -> Result<(), SyntaxError> {
+        let opens = match mark {
+            "(" => Some(')'),
+            "[" => Some(']'),
+            "{" => Some('}'),
+            _ => None,
+        };
+        if let Some(expected) = opens {
+            open.push((expected, start));
+            return Ok(());
+        }
         let closes = match mark {
-            "(" => return Ok(open.push((')', start))),
-            "[" => return Ok(open.push((']', start))),
-            "{" => return Ok(open.push(('}', start))),
             ")" => ')',
             "]" => ']',
             "}" => '}',
