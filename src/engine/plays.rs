@@ -293,9 +293,7 @@ pub(crate) fn selected(run: &Run, items: &[Item]) -> Vec<Item> {
     items
         .iter()
         .filter_map(|item| match item {
-            Item::Task(task) => {
-                run.options.selection.wants(&task.context.tags()).then(|| item.clone())
-            }
+            Item::Task(task) => run.options.selection.wants(&task.context.tags()).then(|| item.clone()),
             Item::Block(block) => {
                 let body = selected(run, &block.body);
                 (!body.is_empty() || !block.always.is_empty()).then(|| {

@@ -195,3 +195,47 @@ fn overdue(cmd: &Cmd, output: &Output) -> Failure {
         .with("stdout", output.stdout_text())
         .with("stderr", output.stderr_text())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn started(script: &str) -> (Cmd, Running) {
+        let cmd = Cmd { argv: ["sh", "-c", script].map(str::to_owned).to_vec(), ..Cmd::default() };
+        let child = spawn(&cmd, &[]).unwrap();
+        (cmd, Running::new(child))
+    }
+
+    #[test]
+    fn where_nothing_tells_of_the_end_it_is_found_all_the_same() {
+        for is_old in [false, true] {
+            let (cmd, mut running) = started("echo one; sleep 0.05; echo two >&2; exec >&- 2>&-; sleep 0.05; exit 3");
+            running.ending = running.ending.filter(|_| !is_old);
+            running.watch(&cmd, None).unwrap();
+            let output = running.output();
+            assert_eq!((output.code, output.stdout_text(), output.stderr_text()), (3, "one\n".into(), "two\n".into()));
+        }
+    }
+
+    #[test]
+    fn what_it_leaves_behind_is_not_waited_for() {
+        for is_old in [false, true] {
+            let (cmd, mut running) = started("sleep 5 & echo done");
+            running.ending = running.ending.filter(|_| !is_old);
+            let start = Instant::now();
+            running.watch(&cmd, None).unwrap();
+            kill(group_of(&running.child));
+            assert!(start.elapsed() < Duration::from_secs(4), "{:?}", start.elapsed());
+            assert_eq!(running.output().stdout_text(), "done\n");
+        }
+    }
+
+    #[test]
+    fn one_that_never_stops_talking_is_overdue_too() {
+        let (cmd, mut running) = started("while :; do echo y; sleep 0.01; done");
+        let start = Instant::now();
+        let failure = running.watch(&cmd, Some(start + Duration::from_millis(300))).unwrap_err();
+        kill(group_of(&running.child));
+        assert!(failure.values.contains_key("timedout") && start.elapsed() < Duration::from_secs(4), "{failure:?}");
+    }
+}
