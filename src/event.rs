@@ -248,22 +248,21 @@ fn masked(event: &Event, secrets: &BTreeSet<String>) -> Option<Event> {
     hide(&mut json, secrets).then(|| serde_json::from_value(json).ok()).flatten()
 }
 
+/// Whether anything had to be replaced.
 fn hide(json: &mut serde_json::Value, secrets: &BTreeSet<String>) -> bool {
+    let mut found = false;
     match json {
         serde_json::Value::String(text) => {
-            let mut found = false;
-            for secret in secrets.iter().rev().filter(|secret| !secret.is_empty()) {
-                if text.contains(secret.as_str()) {
-                    *text = text.replace(secret.as_str(), MASK);
-                    found = true;
-                }
+            for secret in secrets.iter().rev().filter(|secret| text.contains(secret.as_str())).collect::<Vec<_>>() {
+                *text = text.replace(secret.as_str(), MASK);
+                found = true;
             }
-            found
         }
-        serde_json::Value::Array(items) => items.iter_mut().fold(false, |found, item| hide(item, secrets) || found),
-        serde_json::Value::Object(map) => map.values_mut().fold(false, |found, item| hide(item, secrets) || found),
-        _ => false,
+        serde_json::Value::Array(items) => items.iter_mut().for_each(|item| found |= hide(item, secrets)),
+        serde_json::Value::Object(map) => map.values_mut().for_each(|item| found |= hide(item, secrets)),
+        serde_json::Value::Null | serde_json::Value::Bool(_) | serde_json::Value::Number(_) => {}
     }
+    found
 }
 
 impl Stats {

@@ -212,7 +212,13 @@ mod tests {
         for name in order {
             assert_eq!(view.get(name), Some(&Value::from("extra")));
         }
-        let weaker = View::new(&Ground::default(), &task, &HostStore { set: Arc::default(), ..store.host("web1") }, Arc::default(), &inventory);
+        let weaker = View::new(
+            &Ground::default(),
+            &task,
+            &HostStore { set: Arc::default(), ..store.host("web1") },
+            Arc::default(),
+            &inventory,
+        );
         for (index, name) in order.iter().enumerate().skip(2) {
             assert_eq!(weaker.get(name), Some(&Value::from(order[2])), "{index}");
         }

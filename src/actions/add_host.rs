@@ -9,9 +9,15 @@ const OWN: &[&str] = &["name", "groups"];
 pub(super) fn add_host(args: &Args) -> Result<Answer, Problem> {
     let name = args.required("name")?.to_owned();
     let groups: Vec<String> = args.list("groups").into_iter().filter(|group| !group.is_empty()).collect();
-    let vars: Map = args.all().iter().filter(|(key, _)| !OWN.contains(&key.to_string().as_str())).map(|(key, value)| (key.clone(), value.clone())).collect();
+    let vars: Map = args
+        .all()
+        .iter()
+        .filter(|(key, _)| !OWN.contains(&key.to_string().as_str()))
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect();
     let mut values = Map::new();
-    let shown = [("host_name", Value::from(&name)), ("groups", Value::from(groups.clone())), ("host_vars", Value::map(vars.clone()))];
+    let shown =
+        [("host_name", Value::from(&name)), ("groups", Value::from(groups.clone())), ("host_vars", Value::map(vars.clone()))];
     values.insert("add_host".into(), shown.into_iter().collect());
     values.insert("changed".into(), Value::Bool(true));
     Ok(Answer { values, effect: Some(Effect::AddHost { name, groups, vars }) })

@@ -8,7 +8,8 @@ pub(super) fn assert(args: &Args, hands: &impl Hands) -> Result<Answer, Problem>
     let message = |name: &str, default: &str| args.get(name).cloned().unwrap_or_else(|| Value::from(default));
     for condition in args.items("that") {
         if !hands.condition(condition)? {
-            let mut failure = Failure::new("").with("assertion", condition.to_text()).with("evaluated_to", false).with("changed", false);
+            let mut failure =
+                Failure::new("").with("assertion", condition.to_text()).with("evaluated_to", false).with("changed", false);
             let msg = message("fail_msg", "Assertion failed");
             failure.msg = msg.to_text().to_string();
             failure.values.insert("msg".into(), msg);

@@ -53,7 +53,8 @@ fn add_tree(dir: &Path, inside: &str, files: &mut Vec<Value>, bodies: &mut Bodie
     let unreadable = |path: &Path, error: &std::io::Error| Problem::new(format!("cannot read `{}`: {error}", path.display()));
     let mode = std::fs::metadata(dir).map_err(|error| unreadable(dir, &error))?.permissions().mode() & 0o7777;
     files.push(entry(inside, "directory", mode, None));
-    let mut paths: Vec<_> = std::fs::read_dir(dir).map_err(|error| unreadable(dir, &error))?.flatten().map(|entry| entry.path()).collect();
+    let mut paths: Vec<_> =
+        std::fs::read_dir(dir).map_err(|error| unreadable(dir, &error))?.flatten().map(|entry| entry.path()).collect();
     paths.sort();
     for path in paths {
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();

@@ -31,7 +31,11 @@ fn missing(args: &Args, src: &str) -> Result<Answer, Problem> {
     if args.bool("fail_on_missing") {
         return Err(Failure::new("the remote file does not exist").with("file", src).into());
     }
-    let values = [("changed", Value::Bool(false)), ("file", src.into()), ("msg", "the remote file does not exist, not transferring, ignored".into())];
+    let values = [
+        ("changed", Value::Bool(false)),
+        ("file", src.into()),
+        ("msg", "the remote file does not exist, not transferring, ignored".into()),
+    ];
     Ok(Answer::of(values.into_iter().map(|(key, value)| (key.into(), value)).collect()))
 }
 

@@ -14,7 +14,12 @@ pub(super) fn tasks(args: &Args, hands: &impl Hands) -> Result<Answer, Problem> 
 
 pub(super) fn role(args: &Args) -> Result<Answer, Problem> {
     let part = |name| args.text(name).map_or_else(|| "main".to_owned(), |text| text.to_string());
-    let parts = Parts { tasks: part("tasks_from"), vars: part("vars_from"), defaults: part("defaults_from"), handlers: part("handlers_from") };
+    let parts = Parts {
+        tasks: part("tasks_from"),
+        vars: part("vars_from"),
+        defaults: part("defaults_from"),
+        handlers: part("handlers_from"),
+    };
     let effect = Effect::IncludeRole {
         name: args.required("name")?.to_owned(),
         parts,

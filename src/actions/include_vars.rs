@@ -22,7 +22,10 @@ pub(super) fn include_vars(args: &Args, hands: &impl Hands) -> Result<Answer, Pr
     }
     let mut values = Map::new();
     values.insert("ansible_facts".into(), Value::map(found.clone()));
-    values.insert("ansible_included_var_files".into(), files.iter().map(|file| Value::from(file.to_string_lossy().into_owned())).collect());
+    values.insert(
+        "ansible_included_var_files".into(),
+        files.iter().map(|file| Value::from(file.to_string_lossy().into_owned())).collect(),
+    );
     values.insert("changed".into(), Value::Bool(false));
     Ok(Answer { values, effect: Some(Effect::IncludeVars(found)) })
 }
@@ -35,7 +38,8 @@ fn in_dir(dir: &Path, args: &Args) -> Result<Vec<PathBuf>, Problem> {
     let mut files = Vec::new();
     let mut open = vec![(dir.to_owned(), 1)];
     while let Some((dir, level)) = open.pop() {
-        let entries = std::fs::read_dir(&dir).map_err(|error| Problem::new(format!("cannot read `{}`: {error}", dir.display())))?;
+        let entries =
+            std::fs::read_dir(&dir).map_err(|error| Problem::new(format!("cannot read `{}`: {error}", dir.display())))?;
         let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
         paths.sort();
         for path in paths {

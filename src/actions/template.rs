@@ -6,12 +6,26 @@ use crate::value::{Map, Value};
 
 /// What `copy` on the host takes as it is.
 const PASSED_ON: &[&str] = &[
-    "dest", "backup", "force", "validate", "follow", "mode", "owner", "group", "seuser", "serole", "setype", "selevel", "unsafe_writes", "attributes",
+    "dest",
+    "backup",
+    "force",
+    "validate",
+    "follow",
+    "mode",
+    "owner",
+    "group",
+    "seuser",
+    "serole",
+    "setype",
+    "selevel",
+    "unsafe_writes",
+    "attributes",
 ];
 
 pub(super) async fn template(args: &Args, hands: &impl Hands) -> Result<Answer, Problem> {
     let path = hands.find("templates", args.required("src")?)?;
-    let text = std::fs::read_to_string(&path).map_err(|error| Problem::new(format!("cannot read `{}`: {error}", path.display())))?;
+    let text =
+        std::fs::read_to_string(&path).map_err(|error| Problem::new(format!("cannot read `{}`: {error}", path.display())))?;
     let rendered = hands.template(&text, &path, args)?;
     let mut bodies = Bodies::default();
     let mut host = Map::new();

@@ -1,7 +1,7 @@
 //! `haproxy`: HAProxy's runtime API, over its admin socket on the host that runs it.
 //!
 //! `drain` takes a server out of balancing; it is still checked, and persistent sessions may still come. `maint` stops both.
-//! What is changed so lasts until HAProxy is reloaded, unless it loads the state of its servers from a file.
+//! A host of the inventory is the server of the same name. What is changed so lasts until HAProxy is reloaded, unless it loads the state of its servers from a file.
 
 use super::{Answer, Balancer, BalancerError, Driver, Setting, Socket, State, Target, Tools};
 use crate::value::Map;
@@ -14,7 +14,6 @@ pub(super) static DRIVER: Driver = Driver {
         Setting::new("backend", "name of the backend").required(),
         Setting::new("host", "the inventory host that runs HAProxy"),
         Setting::new("socket", "its admin socket").default("/run/haproxy/admin.sock"),
-        Setting::new("server", "what HAProxy calls a host; its inventory name otherwise"),
     ],
     open,
 };
@@ -28,10 +27,15 @@ fn open(options: &Map, tools: Tools) -> Result<Box<dyn Balancer>, BalancerError>
 }
 
 /// One backend of an HAProxy.
-#[derive(Debug)]
 pub struct HaProxy {
     backend: String,
     socket: Arc<dyn Socket>,
+}
+
+impl std::fmt::Debug for HaProxy {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("HaProxy").field("backend", &self.backend).finish_non_exhaustive()
+    }
 }
 
 impl HaProxy {
@@ -187,6 +191,26 @@ mod tests {
         assert_eq!(found[0].address.as_deref(), Some("10.0.0.1:5000"));
         assert_eq!(found[1].reason, "L7STS/503");
         assert_eq!(found[3].reason, "MAINT");
+    }
+
+    /// As a real one wrote it: healthy, sick, not listening, unchecked, drained, disabled.
+    #[test]
+    fn real_statistics_are_read() {
+        let found = targets("app", include_str!("../../tests/cases/balancer/haproxy/show-stat-2.6.csv")).unwrap();
+        let shown: Vec<String> =
+            found.iter().map(|target| format!("{} {} {}", target.name, target.state.name(), target.reason)).collect();
+        assert_eq!(
+            shown,
+            [
+                "web1 serving L7OK/200",
+                "web2 unhealthy L7STS/503",
+                "web3 unhealthy L4CON",
+                "web4 serving no check",
+                "web5 draining L7OK/200",
+                "web6 out MAINT",
+            ]
+        );
+        assert_eq!(found[0].address.as_deref(), Some("127.0.0.1:18991"));
     }
 
     #[test]

@@ -24,7 +24,7 @@ use std::sync::Arc;
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, BalancerError>> + Send + 'a>>;
 
 /// One set of targets: an HAProxy backend, a target group.
-pub trait Balancer: std::fmt::Debug + Send + Sync {
+pub trait Balancer: Send + Sync {
     /// Every target as it is now.
     fn read(&self) -> Answer<'_, Vec<Target>>;
     /// No new requests; what is under way may end.
@@ -82,18 +82,24 @@ impl State {
 }
 
 /// A way to give commands to a balancer that listens on a socket of its host.
-pub trait Socket: std::fmt::Debug + Send + Sync {
+pub trait Socket: Send + Sync {
     /// One command, its whole answer.
     fn ask<'a>(&'a self, command: &'a str) -> Answer<'a, String>;
 }
 
 /// What the engine gives a driver.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Tools {
     /// To the admin socket on the host that the options name.
     pub socket: Option<Arc<dyn Socket>>,
     /// The targets of the play's hosts, as the balancer calls them.
     pub targets: Vec<String>,
+}
+
+impl std::fmt::Debug for Tools {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Tools").field("targets", &self.targets).finish_non_exhaustive()
+    }
 }
 
 /// One row: a driver, and what a playbook may say about it under `rollout.balancer`.
@@ -102,8 +108,11 @@ pub struct Driver {
     pub kind: &'static str,
     pub summary: &'static str,
     pub options: &'static [Setting],
-    pub open: fn(&Map, Tools) -> Result<Box<dyn Balancer>, BalancerError>,
+    pub open: Open,
 }
+
+/// Options checked, defaults filled in.
+pub type Open = fn(&Map, Tools) -> Result<Box<dyn Balancer>, BalancerError>;
 
 /// One option of a driver.
 #[derive(Clone, Copy, Debug)]

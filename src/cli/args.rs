@@ -1,5 +1,7 @@
 //! What can be typed.
 
+use crate::report;
+use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{ArgAction, Args, Parser, Subcommand};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -182,8 +184,8 @@ pub(super) struct VaultArgs {
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Output")]
 pub(super) struct OutputArgs {
-    /// plain, json (one event a line) or github (plain, with annotations)
-    #[arg(long, value_name = "FORM", value_parser = ["plain", "json", "github"])]
+    /// What is written to standard output [default: plain]
+    #[arg(long, value_name = "FORM", value_parser = outputs())]
     pub(super) output: Option<String>,
     /// Write a JUnit report
     #[arg(long, value_name = "FILE")]
@@ -191,6 +193,11 @@ pub(super) struct OutputArgs {
     /// No colours
     #[arg(long)]
     pub(super) no_color: bool,
+}
+
+/// The table of reporters.
+fn outputs() -> PossibleValuesParser {
+    report::OUTPUTS.iter().map(|output| PossibleValue::new(output.name).help(output.help)).into()
 }
 
 #[derive(Debug, Args)]

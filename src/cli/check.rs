@@ -1,23 +1,37 @@
 //! What can be known to be wrong before anything is sent: templates, conditions, handlers that nobody defines.
 
 use crate::diag::{Diagnostic, Severity, Sources, Span, closest};
+use crate::inventory::Inventory;
 use crate::playbook::keyword::Written;
 use crate::playbook::{ActionKind, Context, Item, Play, Role, Task};
 use crate::template;
 use crate::value::{Map, Value};
+use crate::yaml::VAULT_HEADER;
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Keywords whose text is an expression without braces.
 const CONDITIONS: [&str; 5] = ["when", "until", "changed_when", "failed_when", "break_when"];
+const VAULTED: &str = "vaulted-value";
 /// Modules whose arguments are expressions, and which ones.
 const EXPRESSIONS: [(&str, &str); 2] = [("assert", "that"), ("debug", "var")];
 
 /// Checks every play, and adds what is wrong.
 pub(super) fn plays(plays: &[Play], sources: &Sources, found: &mut Vec<Diagnostic>) {
-    let mut checker = Checker { sources, found, roles: HashSet::new(), contexts: HashSet::new() };
+    let mut checker = Checker::new(sources, found);
     plays.iter().for_each(|play| checker.play(play));
+}
+
+/// Checks the variables of every host. Nobody may ever use one: a broken template is only worth a warning.
+pub(super) fn inventory(inventory: &Inventory, sources: &Sources, found: &mut Vec<Diagnostic>) {
+    let mut checker = Checker::new(sources, found);
+    let mut seen = HashSet::new();
+    for layer in inventory.hosts.keys().flat_map(|host| inventory.vars_of(host)) {
+        if seen.insert(std::ptr::from_ref(layer.vars)) {
+            checker.variables(layer.vars);
+        }
+    }
 }
 
 struct Checker<'a> {
@@ -28,7 +42,11 @@ struct Checker<'a> {
     contexts: HashSet<*const Context>,
 }
 
-impl Checker<'_> {
+impl<'a> Checker<'a> {
+    fn new(sources: &'a Sources, found: &'a mut Vec<Diagnostic>) -> Checker<'a> {
+        Checker { sources, found, roles: HashSet::new(), contexts: HashSet::new() }
+    }
+
     fn play(&mut self, play: &Play) {
         self.context(&play.context);
         let tasks = tasks_of(play);
@@ -84,21 +102,40 @@ impl Checker<'_> {
         }
     }
 
-    /// Nobody may ever use a role's variable: what is wrong with it is a warning.
     fn role(&mut self, role: &Arc<Role>) {
-        if !self.roles.insert(role.path.clone()) {
-            return;
+        if self.roles.insert(role.path.clone()) {
+            self.variables(&role.defaults);
+            self.variables(&role.vars);
         }
+    }
+
+    /// What is wrong with a variable that nobody may ever use is a warning.
+    fn variables(&mut self, map: &Map) {
         let before = self.found.len();
-        self.map(&role.defaults);
-        self.map(&role.vars);
-        for diagnostic in self.found.iter_mut().skip(before) {
+        self.map(map);
+        for diagnostic in self.found.iter_mut().skip(before).filter(|found| found.code != VAULTED) {
             diagnostic.severity = Severity::Warning;
         }
     }
 
     fn map(&mut self, map: &Map) {
-        map.values().for_each(|value| self.value(value));
+        for (name, value) in map {
+            if is_vaulted(value) {
+                self.vaulted(&name.to_string());
+            }
+            self.value(value);
+        }
+    }
+
+    /// Its ciphertext must never be taken for what it stands for.
+    fn vaulted(&mut self, name: &str) {
+        self.found.push(
+            Diagnostic::error(VAULTED, format!("`{name}` is encrypted with a vault, and vaults are not opened yet"))
+                .help(format!(
+                    "decrypt it with `ansible-vault`, or give it with `-e {name}=…` from a file that only you can read"
+                ))
+                .note("`--vault-password-file` and its like are accepted, and have no effect so far"),
+        );
     }
 
     fn value(&mut self, value: &Value) {
@@ -133,8 +170,10 @@ impl Checker<'_> {
 
     /// Every literal `notify` must find a handler, unless handlers may come later.
     fn handlers(&mut self, play: &Play, tasks: &[Arc<Task>]) {
-        let is_open = play.handlers.iter().any(|handler| handler.name().is_some_and(Value::has_template) || handler.own("listen").is_some_and(|written| written.value.has_template()))
-            || tasks.iter().any(|task| matches!(task.module(), "include_role" | "include_tasks"))
+        let is_open = play.handlers.iter().any(|handler| {
+            handler.name().is_some_and(Value::has_template)
+                || handler.own("listen").is_some_and(|written| written.value.has_template())
+        }) || tasks.iter().any(|task| matches!(task.module(), "include_role" | "include_tasks"))
             || play.handlers.iter().any(|handler| matches!(handler.module(), "include_tasks" | "include_role"));
         if is_open {
             return;
@@ -159,6 +198,10 @@ impl Checker<'_> {
             self.found.push(diagnostic);
         }
     }
+}
+
+fn is_vaulted(value: &Value) -> bool {
+    value.as_str().is_some_and(|text| text.starts_with(VAULT_HEADER))
 }
 
 /// What handlers can be notified as: names, names with their role, topics.

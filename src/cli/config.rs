@@ -179,7 +179,11 @@ impl Config {
         let Some(found) = self.found.get("inventory") else { return Vec::new() };
         let sources = self.texts("inventory");
         let is_hosts = found.text.contains(',') && sources.iter().all(|source| !found.path(source).exists());
-        if is_hosts { vec![found.text.clone()] } else { sources.iter().map(|source| found.path(source).to_string_lossy().into_owned()).collect() }
+        if is_hosts {
+            vec![found.text.clone()]
+        } else {
+            sources.iter().map(|source| found.path(source).to_string_lossy().into_owned()).collect()
+        }
     }
 
     fn resolve(&mut self, setting: &Setting, entries: &[Entry], around: &Surroundings<'_>) {
@@ -188,7 +192,9 @@ impl Config {
         }
         if let Some(text) = (around.env)(setting.env).filter(|text| !text.is_empty()) {
             self.keep(setting, &text, PathBuf::new(), None);
-        } else if let Some(entry) = entries.iter().rev().find(|entry| entry.section == setting.section && entry.key == setting.key) {
+        } else if let Some(entry) =
+            entries.iter().rev().find(|entry| entry.section == setting.section && entry.key == setting.key)
+        {
             let base = self.file.as_deref().and_then(Path::parent).unwrap_or(Path::new("")).to_owned();
             self.keep(setting, &entry.value, base, Some(entry.span));
         }
@@ -216,9 +222,8 @@ impl Config {
     fn mention(&mut self, key: &str, entry: Option<&Entry>, env: Option<&str>) {
         let diagnostic = match (env, entry) {
             (Some(env), _) => Diagnostic::warning("setting-without-effect", format!("`{env}` has no effect")),
-            (None, Some(entry)) => {
-                Diagnostic::warning("setting-without-effect", format!("setting `{key}` has no effect")).at(entry.span, "not known here")
-            }
+            (None, Some(entry)) => Diagnostic::warning("setting-without-effect", format!("setting `{key}` has no effect"))
+                .at(entry.span, "not known here"),
             (None, None) => return,
         };
         self.diagnostics.push(diagnostic);
@@ -285,7 +290,12 @@ impl Config {
             } else if let Some(name) = bare.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
                 section = name.trim().to_owned();
             } else if let Some((key, value)) = bare.split_once(['=', ':']) {
-                entries.push(Entry { section: section.clone(), key: key.trim().to_lowercase(), value: value.trim().to_owned(), span });
+                entries.push(Entry {
+                    section: section.clone(),
+                    key: key.trim().to_lowercase(),
+                    value: value.trim().to_owned(),
+                    span,
+                });
             } else {
                 self.diagnostics.push(
                     Diagnostic::error("bad-config", "the line is neither a section nor a setting")
@@ -321,12 +331,18 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join(".ansible.cfg"), text).unwrap();
         let env = |name: &str| env.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
-        Config::read(&Sources::default(), &Surroundings { env: &env, home: Some(dir.path().to_owned()), system: "/nowhere".into() })
+        Config::read(
+            &Sources::default(),
+            &Surroundings { env: &env, home: Some(dir.path().to_owned()), system: "/nowhere".into() },
+        )
     }
 
     #[test]
     fn the_environment_counts_more_than_the_file() {
-        let config = config("[defaults]\nforks = 7 ; many\nremote_user: deploy\n# c\n[ssh_connection]\nssh_args = -o A=b\n  -o C=d\n", &[("ANSIBLE_FORKS", "9")]);
+        let config = config(
+            "[defaults]\nforks = 7 ; many\nremote_user: deploy\n# c\n[ssh_connection]\nssh_args = -o A=b\n  -o C=d\n",
+            &[("ANSIBLE_FORKS", "9")],
+        );
         assert_eq!(config.number("forks"), Some(9));
         assert_eq!(config.text("remote_user"), Some("deploy"));
         assert_eq!(config.text("ssh_args"), Some("-o A=b -o C=d"));

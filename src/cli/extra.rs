@@ -24,7 +24,9 @@ fn one(sources: &Sources, word: &str) -> Result<Map, Vec<Diagnostic>> {
         let text = std::fs::read_to_string(path).map_err(|error| {
             let why = error.to_string();
             let why = why.split(" (os error").next().unwrap_or(&why).to_lowercase();
-            vec![Diagnostic::error("unreadable-file", format!("cannot read `{path}`: {why}")).note("it was given with `-e @FILE`")]
+            vec![
+                Diagnostic::error("unreadable-file", format!("cannot read `{path}`: {why}")).note("it was given with `-e @FILE`"),
+            ]
         })?;
         return structured(sources, path, &text);
     }
@@ -125,7 +127,10 @@ mod tests {
 
     #[test]
     fn pairs_are_texts_and_json_has_types() {
-        assert_eq!(read(&["a=1 b='x y' c=\"it's\"", "d={{ a | default('p q') }}/z"]), r#"{"a":"1","b":"x y","c":"it's","d":"{{ a | default('p q') }}/z"}"#);
+        assert_eq!(
+            read(&["a=1 b='x y' c=\"it's\"", "d={{ a | default('p q') }}/z"]),
+            r#"{"a":"1","b":"x y","c":"it's","d":"{{ a | default('p q') }}/z"}"#
+        );
         assert_eq!(read(&["{\"a\": 1, \"b\": [true]}", "a=2"]), r#"{"a":"2","b":[true]}"#);
         assert_eq!(read(&["{a: 1, b: yes}"]), r#"{"a":1,"b":true}"#);
         assert_eq!(read(&["a=x=y b="]), r#"{"a":"x=y","b":""}"#);

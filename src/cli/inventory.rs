@@ -58,14 +58,19 @@ fn list(inventory: &Inventory, hosts: &[String]) -> String {
     let is_listed = |host: &&str| hosts.iter().any(|one| one == host);
     let mut all: BTreeMap<String, Value> = BTreeMap::new();
     let with_vars = hosts.iter().map(|host| (host.as_str(), vars_of(inventory, host)));
-    let with_vars: BTreeMap<&str, Value> = with_vars.filter(|(_, vars)| vars.as_map().is_some_and(|map| !map.is_empty())).collect();
+    let with_vars: BTreeMap<&str, Value> =
+        with_vars.filter(|(_, vars)| vars.as_map().is_some_and(|map| !map.is_empty())).collect();
     let hostvars: Value = with_vars.into_iter().collect();
     all.insert("_meta".into(), [("hostvars", hostvars)].into_iter().collect());
     for group in inventory.groups.values() {
         let own: Vec<Value> = group.hosts.iter().map(String::as_str).filter(is_listed).map(Value::from).collect();
         let children: Vec<Value> = group.children.iter().map(Value::from).collect();
         let parts = [("children", children), ("hosts", own)];
-        let entry: Map = parts.into_iter().filter(|(_, items)| !items.is_empty()).map(|(name, items)| (name.into(), Value::list(items))).collect();
+        let entry: Map = parts
+            .into_iter()
+            .filter(|(_, items)| !items.is_empty())
+            .map(|(name, items)| (name.into(), Value::list(items)))
+            .collect();
         if !entry.is_empty() {
             all.insert(group.name.clone(), entry.into());
         }
@@ -102,7 +107,8 @@ fn branch(inventory: &Inventory, name: &str, depth: usize, with_vars: bool, out:
 }
 
 fn variables(vars: &Value, depth: usize, out: &mut String) {
-    let mut lines: Vec<String> = vars.as_map().into_iter().flatten().map(|(name, value)| format!("{{{name} = {}}}", value.to_text().as_str())).collect();
+    let mut lines: Vec<String> =
+        vars.as_map().into_iter().flatten().map(|(name, value)| format!("{{{name} = {}}}", value.to_text().as_str())).collect();
     lines.sort();
     for line in lines {
         let _ = writeln!(out, "{}{line}", indent(depth));

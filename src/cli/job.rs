@@ -7,6 +7,7 @@ use crate::connection::{self, HostKeys, Settings};
 use crate::diag::{Diagnostic, Severity, Sources, Span};
 use crate::engine::{Job, Options, Playbook, Selection};
 use crate::inventory::{self, Inventory};
+use crate::playbook::task::texts;
 use crate::playbook::{Context, Reader, Render};
 use crate::template::{self, Scope, World};
 use crate::value::{Map, Template, Text, Value};
@@ -38,6 +39,8 @@ pub(super) fn draft(args: &RunArgs, config: &Config, sources: &Sources) -> Draft
         playbooks.push(Playbook { path: path.clone(), plays });
     }
     let inventory = with_playbook(inventory, sources, args, &mut found);
+    check::inventory(&inventory, sources, &mut found);
+    check_patterns(&inventory, &playbooks, &mut found);
     check_limit(&inventory, args, &mut found);
     let job = Job { sources: sources.clone(), inventory, reader, playbooks, options, settings: Settings::from_environment() };
     Draft { job, diagnostics: once(found) }
@@ -111,7 +114,7 @@ fn options(args: &RunArgs, config: &Config, extra: Map, found: &mut Vec<Diagnost
         verbosity,
         extra,
         remote_user: connection.user.clone().or_else(|| config.text("remote_user").map(str::to_owned)),
-        key_file: connection.private_key.clone().map(home_expanded).or_else(|| config.path("private_key_file")),
+        key_file: connection.private_key.as_deref().map(home_expanded).or_else(|| config.path("private_key_file")),
         become_it: args.escalation.become_it || config.is("become"),
         become_user: args.escalation.become_user.clone().or_else(|| config.text("become_user").map(str::to_owned)),
         become_method: args.escalation.become_method.clone().or_else(|| config.text("become_method").map(str::to_owned)),
@@ -132,7 +135,10 @@ fn connection_kind(args: &RunArgs, config: &Config, found: &mut Vec<Diagnostic>)
     let kind = args.connection.connection.clone().or_else(|| config.text("connection").map(str::to_owned))?;
     if connection::kind(&kind).is_none() {
         let known: Vec<&str> = connection::KINDS.iter().map(|(name, _)| *name).collect();
-        found.push(Diagnostic::error("unknown-connection", format!("there is no connection `{kind}`")).help(format!("known are {}", known.join(", "))));
+        found.push(
+            Diagnostic::error("unknown-connection", format!("there is no connection `{kind}`"))
+                .help(format!("known are {}", known.join(", "))),
+        );
     }
     Some(kind)
 }
@@ -166,8 +172,8 @@ fn tags(given: &[String], config: &Config, setting: &str) -> Vec<String> {
     if words.is_empty() { config.texts(setting) } else { words }
 }
 
-fn home_expanded(path: PathBuf) -> PathBuf {
-    path.to_str().map_or_else(|| path.clone(), |text| expanded(text, std::env::home_dir().as_deref()))
+fn home_expanded(path: &Path) -> PathBuf {
+    path.to_str().map_or_else(|| path.to_owned(), |text| expanded(text, std::env::home_dir().as_deref()))
 }
 
 fn roles_path(config: &Config) -> Vec<PathBuf> {
@@ -189,10 +195,20 @@ fn with_playbook(inventory: Inventory, sources: &Sources, args: &RunArgs, found:
     inventory
 }
 
+/// Patterns that cannot be read. Those that match nothing may be meant so, and say so when their play's turn comes.
+fn check_patterns(inventory: &Inventory, playbooks: &[Playbook], found: &mut Vec<Diagnostic>) {
+    for play in playbooks.iter().flat_map(|playbook| &playbook.plays) {
+        let Some(hosts) = play.context.keywords.get("hosts").filter(|hosts| !hosts.value.has_template()) else { continue };
+        let selection = inventory.select(&texts(&hosts.value).join(","), hosts.span);
+        found.extend(selection.diagnostics.into_iter().filter(Diagnostic::is_error));
+    }
+}
+
 fn check_limit(inventory: &Inventory, args: &RunArgs, found: &mut Vec<Diagnostic>) {
     let Some(limit) = limit(&args.limit).filter(|_| !inventory.hosts.is_empty()) else { return };
     let selection = inventory.select_within("all", Span::NOWHERE, Some(&limit));
-    let is_empty = selection.hosts.is_empty() && inventory.select_within("localhost", Span::NOWHERE, Some(&limit)).hosts.is_empty();
+    let is_empty =
+        selection.hosts.is_empty() && inventory.select_within("localhost", Span::NOWHERE, Some(&limit)).hosts.is_empty();
     if is_empty {
         let near = selection.diagnostics.iter().find_map(|found| found.help.first()).cloned();
         let diagnostic = Diagnostic::error("empty-limit", format!("`--limit {limit}` leaves no host"));

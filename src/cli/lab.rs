@@ -160,7 +160,8 @@ async fn take_down(engine: &Engine, id: &LabId) -> Result<Exit, LabError> {
 
 /// How to use a lab that is up.
 pub(super) fn usage(lab: &Lab) -> String {
-    let words: Vec<String> = lab.arguments().iter().map(|word: &OsString| shell_words::quote(&word.to_string_lossy()).into_owned()).collect();
+    let words: Vec<String> =
+        lab.arguments().iter().map(|word: &OsString| shell_words::quote(&word.to_string_lossy()).into_owned()).collect();
     let front = lab.front_address().map_or_else(String::new, |front| format!("  the balancer   http://{front}/\n"));
     format!(
         "lab {id} is up\n  its inventory  {inventory}\n{front}\nrun a playbook on it:\n  roll {} PLAYBOOK\nand take it away:\n  roll lab down {id}\n",

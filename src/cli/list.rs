@@ -27,7 +27,8 @@ fn plays(args: &RunArgs, job: &Job, playbook: &Playbook, out: &mut String) {
     for (index, play) in playbook.plays.iter().enumerate() {
         let patterns = play.context.keywords.get("hosts").map(|written| texts(&written.value)).unwrap_or_default();
         let pattern = patterns.join(",");
-        let name = play.context.keywords.get("name").map_or_else(|| pattern.clone(), |written| written.value.to_text().to_string());
+        let name =
+            play.context.keywords.get("name").map_or_else(|| pattern.clone(), |written| written.value.to_text().to_string());
         let tags = play.context.tags().join(", ");
         let _ = writeln!(out, "\n  play #{} ({pattern}): {name}\tTAGS: [{tags}]", index + 1);
         if args.list_hosts {

@@ -32,15 +32,28 @@ pub(super) fn of_file(path: &Path) -> Result<Text, Diagnostic> {
         std::fs::read_to_string(path)
     };
     match content.map(|content| content.trim_end_matches(['\n', '\r']).to_owned()) {
-        Ok(content) if content.is_empty() => Err(Diagnostic::error("no-password", format!("password file `{}` is empty", path.display()))),
+        Ok(content) if content.is_empty() => {
+            Err(Diagnostic::error("no-password", format!("password file `{}` is empty", path.display())))
+        }
         Ok(content) => Ok(Text::secret(content)),
-        Err(error) => Err(Diagnostic::error("no-password", format!("password file `{}` cannot be read: {error}", path.display()))),
+        Err(error) => {
+            Err(Diagnostic::error("no-password", format!("password file `{}` cannot be read: {}", path.display(), plain(&error))))
+        }
     }
+}
+
+/// Without the number behind it.
+fn plain(error: &io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or(&text).to_lowercase()
 }
 
 fn output_of(program: &Path) -> io::Result<String> {
     let program = std::path::absolute(program)?;
-    let output = std::process::Command::new(program).stdin(std::process::Stdio::inherit()).stderr(std::process::Stdio::inherit()).output()?;
+    let output = std::process::Command::new(program)
+        .stdin(std::process::Stdio::inherit())
+        .stderr(std::process::Stdio::inherit())
+        .output()?;
     if !output.status.success() {
         return Err(io::Error::other(format!("it ended with {}", output.status)));
     }

@@ -49,7 +49,11 @@ fn json(report: &Report) -> String {
 fn words(report: &Report) -> String {
     let mut out = String::from("\nREHEARSAL\n");
     let requests = &report.requests;
-    let _ = writeln!(out, "  requests        {} sent, {} failed ({} slow ones among them)", requests.sent, requests.failed, requests.slow);
+    let _ = writeln!(
+        out,
+        "  requests        {} sent, {} failed ({} slow ones among them)",
+        requests.sent, requests.failed, requests.slow
+    );
     let _ = writeln!(out, "  answered in     p50 {:.1} ms, p99 {:.1} ms", requests.p50_ms, requests.p99_ms);
     if let Some(fewest) = report.fewest_live {
         let _ = writeln!(out, "  live targets    never fewer than {fewest} of {}", report.hosts);
@@ -64,7 +68,8 @@ fn words(report: &Report) -> String {
     for complaint in &report.complaints {
         let _ = writeln!(out, "  wrong           {complaint}");
     }
-    let verdict = if report.is_passed() { "passed: no request was lost, and the broken release was reverted" } else { "not passed" };
+    let verdict =
+        if report.is_passed() { "passed: no request was lost, and the broken release was reverted" } else { "not passed" };
     let _ = writeln!(out, "  {verdict}");
     out
 }

@@ -32,7 +32,10 @@ pub(super) fn run(args: &RunArgs) -> Exit {
         return Exit::Refuted;
     }
     if job.options.verbosity > 0 && form(args) != "json" {
-        let file = config.file.as_ref().map_or_else(|| "No config file found; using defaults".to_owned(), |file| format!("Using {} as config file", file.display()));
+        let file = config.file.as_ref().map_or_else(
+            || "No config file found; using defaults".to_owned(),
+            |file| format!("Using {} as config file", file.display()),
+        );
         terminal::print(&format!("{file}\n"));
     }
     let reporters = reporters(args, &job, [paint, error_paint]);
@@ -59,7 +62,8 @@ fn drive(job: Job, reporters: Vec<Box<dyn Reporter>>) -> Exit {
 fn reporters(args: &RunArgs, job: &Job, [paint, error_paint]: [Paint; 2]) -> Vec<Box<dyn Reporter>> {
     let window = terminal::window();
     let style = Style { paint, error_paint, verbosity: job.options.verbosity, window, sources: job.sources.clone() };
-    let mut all = report::output(form(args)).map(|output| report::reporters(output, style, Streams::standard())).unwrap_or_default();
+    let mut all =
+        report::output(form(args)).map(|output| report::reporters(output, style, Streams::standard())).unwrap_or_default();
     if let Some(file) = &args.output.junit {
         all.push(Box::new(JUnit::new(file.clone())));
     }

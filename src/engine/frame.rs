@@ -62,7 +62,13 @@ impl<'a> Frame<'a> {
 
     /// How the host that a task is delegated to is reached: its connection variables, not the task's host's.
     pub(crate) fn of_delegate(&self, host: &str, play: &'a PlayRun, task: &Task) -> Frame<'a> {
-        Frame { run: self.run, play: Some(play), host: Some(host.to_owned()), view: view(self.run, play, host, task), places: self.places.clone() }
+        Frame {
+            run: self.run,
+            play: Some(play),
+            host: Some(host.to_owned()),
+            view: view(self.run, play, host, task),
+            places: self.places.clone(),
+        }
     }
 
     pub(crate) fn render(&self, value: &Value) -> Result<Value, Problem> {
@@ -126,13 +132,18 @@ impl<'a> Frame<'a> {
         let top = Map::from_iter([
             ("ansible_managed".into(), Value::from("Ansible managed")),
             ("template_path".into(), path.to_string_lossy().into_owned().into()),
-            ("template_fullpath".into(), std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).to_string_lossy().into_owned().into()),
+            (
+                "template_fullpath".into(),
+                std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).to_string_lossy().into_owned().into(),
+            ),
             ("template_host".into(), Value::from("localhost")),
         ]);
         // What the user sets himself counts more than these.
         let top = top.into_iter().filter(|(name, _)| name.as_str().is_none_or(|name| self.view.get(name).is_none())).collect();
         let frame = self.over(top);
-        template::render_file(text, &options, &frame, &frame).map(|text| text.as_str().to_owned()).map_err(|error| problem(&error))
+        template::render_file(text, &options, &frame, &frame)
+            .map(|text| text.as_str().to_owned())
+            .map_err(|error| problem(&error))
     }
 
     /// Whether no inventory names the host.
@@ -142,7 +153,8 @@ impl<'a> Frame<'a> {
 
     /// Where a relative name of a task is searched: in the role, beside the task's file, beside the playbook; in `folder` first.
     pub(crate) fn search(&self, folder: &str, task: &Task, play: &PlayRun) -> Vec<PathBuf> {
-        let mut bases: Vec<PathBuf> = task.context.chain().filter_map(|context| context.role.as_ref()).map(|role| role.path.clone()).collect();
+        let mut bases: Vec<PathBuf> =
+            task.context.chain().filter_map(|context| context.role.as_ref()).map(|role| role.path.clone()).collect();
         bases.extend(task.file.parent().map(Path::to_owned));
         bases.push(play.play.dir.clone());
         let mut places: Vec<PathBuf> = Vec::new();
@@ -159,7 +171,8 @@ impl<'a> Frame<'a> {
     /// The same frame, searching where this task searches.
     #[must_use]
     pub(crate) fn for_task(mut self, task: &Task, play: &PlayRun) -> Frame<'a> {
-        let mut places: Vec<PathBuf> = task.context.chain().filter_map(|context| context.role.as_ref()).map(|role| role.path.clone()).collect();
+        let mut places: Vec<PathBuf> =
+            task.context.chain().filter_map(|context| context.role.as_ref()).map(|role| role.path.clone()).collect();
         places.extend(task.file.parent().map(Path::to_owned));
         places.push(play.play.dir.clone());
         self.places = places;
@@ -175,7 +188,10 @@ fn file_options(source: u32, path: &Path, args: &Args) -> FileOptions {
         options.newline = newline.replace("\\r", "\r").replace("\\n", "\n");
     }
     let pair = |start: &str, end: &str, default: &(String, String)| {
-        (args.str(start).map_or_else(|| default.0.clone(), str::to_owned), args.str(end).map_or_else(|| default.1.clone(), str::to_owned))
+        (
+            args.str(start).map_or_else(|| default.0.clone(), str::to_owned),
+            args.str(end).map_or_else(|| default.1.clone(), str::to_owned),
+        )
     };
     options.block = pair("block_start_string", "block_end_string", &options.block);
     options.variable = pair("variable_start_string", "variable_end_string", &options.variable);
@@ -198,7 +214,9 @@ impl Scope for Frame<'_> {
     fn get(&self, name: &str) -> Option<Value> {
         match name {
             "vars" => Some(Value::map(self.view.flat())),
-            "ansible_search_path" => Some(self.places.iter().map(|place| Value::from(place.to_string_lossy().into_owned())).collect()),
+            "ansible_search_path" => {
+                Some(self.places.iter().map(|place| Value::from(place.to_string_lossy().into_owned())).collect())
+            }
             _ => self.view.get(name).cloned(),
         }
     }

@@ -27,13 +27,16 @@ pub(crate) struct TaskHands<'a> {
     is_diff: bool,
     /// A difference would show what `no_log` hides.
     is_silent: bool,
+    seconds_max: Option<u64>,
 }
 
 impl<'a> TaskHands<'a> {
     pub(crate) fn new(work: &'a Work, frame: &'a Frame<'a>) -> Result<TaskHands<'a>, Problem> {
         let task = &work.task;
         let boolean = |name: &str, default: bool| match task.keyword(name) {
-            Some(written) => frame.render(&written.value).map(|value| if value.is_null() { default } else { value.to_bool().unwrap_or(default) }),
+            Some(written) => frame
+                .render(&written.value)
+                .map(|value| if value.is_null() { default } else { value.to_bool().unwrap_or(default) }),
             None => Ok(default),
         };
         let delegate = delegate(work, frame)?;
@@ -49,6 +52,7 @@ impl<'a> TaskHands<'a> {
             is_check: boolean("check_mode", work.run.options.check)?,
             is_diff: boolean("diff", work.run.options.diff)?,
             is_silent: boolean("no_log", false)?,
+            seconds_max: work.seconds_max(frame),
         })
     }
 
@@ -64,7 +68,7 @@ impl<'a> TaskHands<'a> {
             check: self.is_check,
             diff: self.is_diff,
             environment: self.environment.clone(),
-            timeout: None,
+            timeout: self.seconds_max,
             after_ok: false,
         }
     }
@@ -107,7 +111,9 @@ fn environment(work: &Work, frame: &Frame<'_>) -> Result<Vec<(String, String)>, 
         let maps: Vec<Value> = rendered.as_list().map_or_else(|| vec![rendered.clone()], <[Value]>::to_vec);
         for map in maps {
             match map {
-                Value::Map(map) => all.extend(map.iter().map(|(key, value)| (key.to_string(), value.to_text().as_str().to_owned()))),
+                Value::Map(map) => {
+                    all.extend(map.iter().map(|(key, value)| (key.to_string(), value.to_text().as_str().to_owned())));
+                }
                 Value::Null => {}
                 other if other.to_text().is_empty() => {}
                 other => return Err(Problem::new(format!("`environment` takes a mapping, not a {}", other.kind()))),
@@ -162,7 +168,11 @@ impl Hands for TaskHands<'_> {
         drop(reader);
         match (map, found.into_iter().find(crate::diag::Diagnostic::is_error)) {
             (Some(map), None) => Ok(map),
-            (_, Some(diagnostic)) => Err(Problem { failure: Failure::new(diagnostic.title.clone()), diagnostic: Some(Box::new(diagnostic)), is_unreachable: false }),
+            (_, Some(diagnostic)) => Err(Problem {
+                failure: Failure::new(diagnostic.title.clone()),
+                diagnostic: Some(Box::new(diagnostic)),
+                is_unreachable: false,
+            }),
             (None, None) => Err(Problem::new(format!("cannot read `{}`", path.display()))),
         }
     }
@@ -187,7 +197,11 @@ impl Hands for TaskHands<'_> {
         let stdin = stdin.as_deref().map_or(Stdin::Nothing, Stdin::Bytes);
         let run = &self.work.run;
         let line = with_environment(line, &self.environment);
-        let output = run.connections.exec(&self.target, self.escalation.as_ref(), &line, stdin, false).await.map_err(|error| unreachable(&error))?;
+        let output = run
+            .connections
+            .exec(&self.target, self.escalation.as_ref(), &line, stdin, false)
+            .await
+            .map_err(|error| unreachable(&error))?;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         Ok(Shell { code: output.code, stdout: text(&output.stdout), stderr: text(&output.stderr) })
     }

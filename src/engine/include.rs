@@ -26,7 +26,11 @@ pub(crate) struct Include {
 pub(crate) enum What {
     Tasks(PathBuf),
     /// `files`: tasks, vars, defaults, handlers.
-    Role { name: String, files: [String; 4], public: bool },
+    Role {
+        name: String,
+        files: [String; 4],
+        public: bool,
+    },
 }
 
 impl Include {
@@ -58,7 +62,8 @@ pub(crate) fn read(run: &Run, play: &PlayRun, task: &Task, include: &Include) ->
         What::Tasks(path) => reader.tasks_file(path, &context, task.span, task.is_handler).unwrap_or_default(),
         What::Role { name, files: [tasks, vars, defaults, handlers], .. } => {
             let Some(path) = reader.find_role(name, &task.file, task.span) else { return Vec::new() };
-            let parts = Parts { tasks: tasks.clone(), vars: vars.clone(), defaults: defaults.clone(), handlers: handlers.clone() };
+            let parts =
+                Parts { tasks: tasks.clone(), vars: vars.clone(), defaults: defaults.clone(), handlers: handlers.clone() };
             let role = reader.role(name, &path, &parts);
             reader.role_tasks(&role, &parts, &context, task.span)
         }

@@ -59,7 +59,13 @@ fn path(path: &std::path::Path) -> Value {
 
 /// The version of the language that is spoken, for playbooks that ask.
 fn version() -> Value {
-    let fields = [("full", "2.19.4".into()), ("major", 2.into()), ("minor", 19.into()), ("revision", 4.into()), ("string", "2.19.4".into())];
+    let fields = [
+        ("full", "2.19.4".into()),
+        ("major", 2.into()),
+        ("minor", 19.into()),
+        ("revision", 4.into()),
+        ("string", "2.19.4".into()),
+    ];
     fields.into_iter().collect()
 }
 

@@ -128,7 +128,14 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    fn new(options: Options, sources: Sources, inventory: Inventory, reader: Reader, settings: Settings, emitter: Emitter) -> Run {
+    fn new(
+        options: Options,
+        sources: Sources,
+        inventory: Inventory,
+        reader: Reader,
+        settings: Settings,
+        emitter: Emitter,
+    ) -> Run {
         Run {
             connections: Connections::new(settings),
             start_at: Mutex::new(options.start_at_task.clone()),

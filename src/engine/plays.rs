@@ -115,7 +115,10 @@ pub(crate) async fn play(run: &Arc<Run>, play: Arc<Play>, playbook: &Path, signa
             return PlayEnd { ending: Ending::Stopped, go_on: false };
         }
         let is_lost = end.failed.len() + end.unreachable.len() == batch.len();
-        let over_limit = prepared.rules(run).fail_percentage_max.is_some_and(|limit| (end.failed.len() + end.unreachable.len()) * 100 > limit as usize * batch.len());
+        let over_limit = prepared
+            .rules(run)
+            .fail_percentage_max
+            .is_some_and(|limit| (end.failed.len() + end.unreachable.len()) * 100 > limit as usize * batch.len());
         let is_fatal = prepared.says("any_errors_fatal") && !(end.failed.is_empty() && end.unreachable.is_empty());
         if is_lost || over_limit || is_fatal {
             return PlayEnd { ending, go_on: false };
@@ -152,7 +155,9 @@ fn prepare(run: &Run, play: Arc<Play>, playbook: &Path) -> Result<PlayRun, Box<D
         play,
     };
     let patterns = prepared.keyword("hosts").cloned().unwrap_or_default();
-    let rendered = Frame::of_play(run, &prepared).render(&patterns).map_err(|problem| problem.diagnostic.unwrap_or_else(|| Box::new(Diagnostic::error("bad-hosts", problem.failure.msg))))?;
+    let rendered = Frame::of_play(run, &prepared)
+        .render(&patterns)
+        .map_err(|problem| problem.diagnostic.unwrap_or_else(|| Box::new(Diagnostic::error("bad-hosts", problem.failure.msg))))?;
     let pattern = texts(&rendered).join(",");
     let dead = locked(&run.dead).clone();
     let span = prepared.play.context.keywords.get("hosts").map_or(Span::NOWHERE, |written| written.span);
@@ -173,7 +178,9 @@ fn prepare(run: &Run, play: Arc<Play>, playbook: &Path) -> Result<PlayRun, Box<D
     prepared.dead = RwLock::new(dead);
     ordered(&mut hosts, prepared.keyword("order").map(|order| order.to_text().to_string()).as_deref());
     prepared.name = match prepared.keyword("name") {
-        Some(name) => Frame::of_play(run, &prepared).render(name).map_or_else(|_| name.to_text().to_string(), |name| name.to_text().to_string()),
+        Some(name) => Frame::of_play(run, &prepared)
+            .render(name)
+            .map_or_else(|_| name.to_text().to_string(), |name| name.to_text().to_string()),
         None => pattern,
     };
     prepared.hosts = hosts;
@@ -211,7 +218,10 @@ fn ground(run: &Run, play: &Play) -> Ground {
         let names = scope.render(&entry).map(|entry| texts(&entry)).unwrap_or_default();
         let found = names.iter().map(|name| play.dir.join(name)).find(|path| path.is_file());
         let Some(path) = found else {
-            run.warn(Diagnostic::warning("unreadable-file", format!("`vars_files`: none of {} exists", names.join(", "))).at(files.span, "named here"));
+            run.warn(
+                Diagnostic::warning("unreadable-file", format!("`vars_files`: none of {} exists", names.join(", ")))
+                    .at(files.span, "named here"),
+            );
             continue;
         };
         let mut reader = locked(&run.reader);

@@ -3,8 +3,8 @@
 use super::include::{self, Include};
 use super::plays::PlayRun;
 use super::work::{Finished, MetaEnd, Work};
-use crate::actions::Meta;
 use super::{Run, Signal, locked};
+use crate::actions::Meta;
 use crate::event::{Event, Outcome};
 use crate::playbook::{Program, Task};
 use crate::strategy::{Effect, Ended, Host, Input, StepId, Strategy};
@@ -53,7 +53,14 @@ struct Starting {
 
 impl Open {
     fn new(task: &Arc<Task>) -> Open {
-        Open { task: task.clone(), waiting: BTreeSet::new(), more: false, for_all: Vec::new(), includes: Vec::new(), ended: Vec::new() }
+        Open {
+            task: task.clone(),
+            waiting: BTreeSet::new(),
+            more: false,
+            for_all: Vec::new(),
+            includes: Vec::new(),
+            ended: Vec::new(),
+        }
     }
 }
 
@@ -198,7 +205,11 @@ impl Stage {
             return;
         }
         let shown = super::work::shown_task(&self.run, &self.play, first, task, id);
-        self.run.emitter.emit(&if is_handler || task.is_handler { Event::HandlerStarted { task: shown } } else { Event::TaskStarted { task: shown } });
+        self.run.emitter.emit(&if is_handler || task.is_handler {
+            Event::HandlerStarted { task: shown }
+        } else {
+            Event::TaskStarted { task: shown }
+        });
     }
 
     fn finished(&mut self, host: Host, finished: Finished) -> Vec<Effect> {
@@ -263,7 +274,11 @@ impl Stage {
                     self.run.emitter.emit(&Event::Included { what: group.shown(), hosts: names, label: group.label.clone() });
                     let program = program.behind(self.tasks.len(), self.strategy.block_count(), self.strategy.home(first));
                     self.tasks.extend(program.tasks);
-                    effects.extend(self.strategy.on(Input::Included { hosts: hosts.into_iter().collect(), steps: program.steps, blocks: program.blocks }));
+                    effects.extend(self.strategy.on(Input::Included {
+                        hosts: hosts.into_iter().collect(),
+                        steps: program.steps,
+                        blocks: program.blocks,
+                    }));
                 }
                 Err(problems) => {
                     for (host, name) in hosts.iter().zip(&names) {
@@ -291,14 +306,17 @@ impl Stage {
         let found: BTreeSet<usize> = named.into_iter().chain(listening).collect();
         if found.is_empty() {
             let title = format!("no handler is called `{name}`, and none listens to it");
-            let names = handlers.iter().filter_map(|handler| handler.name()).map(|name| name.to_text().to_string()).collect::<Vec<_>>();
-            let mut diagnostic = crate::diag::Diagnostic::error("unknown-handler", title).at(finished.notify_span, "notified here");
+            let names =
+                handlers.iter().filter_map(|handler| handler.name()).map(|name| name.to_text().to_string()).collect::<Vec<_>>();
+            let mut diagnostic =
+                crate::diag::Diagnostic::error("unknown-handler", title).at(finished.notify_span, "notified here");
             if let Some(near) = crate::diag::closest(name, names.iter().map(String::as_str)) {
                 diagnostic = diagnostic.patch(finished.notify_span, near, "a handler with a similar name exists");
             }
             self.run.warn(diagnostic);
         }
-        let hosts: Vec<Host> = [host].into_iter().chain(self.open.get(&finished.id).map(|open| open.for_all.clone()).unwrap_or_default()).collect();
+        let hosts: Vec<Host> =
+            [host].into_iter().chain(self.open.get(&finished.id).map(|open| open.for_all.clone()).unwrap_or_default()).collect();
         let mut effects = Vec::new();
         for handler in found {
             for host in &hosts {

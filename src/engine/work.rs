@@ -5,7 +5,7 @@ use super::hands::TaskHands;
 use super::include::{Include, What};
 use super::plays::PlayRun;
 use super::results::Verdict;
-use super::{Run, locked};
+use super::Run;
 use crate::actions::{self, Answer, Effect, Meta, Problem};
 use crate::event::{self, Event, Outcome};
 use crate::modules::{self, Args, Failure, Module};
@@ -15,7 +15,7 @@ use crate::strategy::Ended;
 use crate::value::{Key, Map, Span, Value};
 use crate::vars::View;
 use std::sync::{Arc, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What a job needs to carry one task out.
 pub(crate) struct Work {
@@ -81,6 +81,8 @@ struct Effected {
     label: Option<Value>,
 }
 
+/// What a host gets to end an overdue task and to say so.
+const HOST_GRACE: Duration = Duration::from_secs(2);
 const RETRIES_DEFAULT: i64 = 3;
 const DELAY_DEFAULT: f64 = 5.0;
 
@@ -98,7 +100,8 @@ impl Work {
         let ended = self.conclude(&frame, &tried, outcome, no_log);
         let notify = if tried.notify { self.notified(&frame) } else { Vec::new() };
         let includes = tried.effects.iter().filter_map(include).collect();
-        let meta = self.is_meta().then(|| MetaEnd { outcome, result: tried.verdict.shown(no_log), word: meta_of(&tried.effects) });
+        let meta =
+            self.is_meta().then(|| MetaEnd { outcome, result: tried.verdict.shown(no_log), word: meta_of(&tried.effects) });
         Finished { notify, includes, meta, notify_span: self.notify_span(), ..self.finished(ended) }
     }
 
@@ -165,7 +168,8 @@ impl Work {
     }
 
     async fn each(&self, frame: &Frame<'_>, items: Vec<Value>, no_log: bool) -> Tried {
-        let control = self.task.own("loop_control").map(|written| written.value.as_map().cloned().unwrap_or_default()).unwrap_or_default();
+        let control =
+            self.task.own("loop_control").map(|written| written.value.as_map().cloned().unwrap_or_default()).unwrap_or_default();
         let word = |name: &str| control.get(name).map(|value| value.to_text().to_string());
         let loop_var = word("loop_var").unwrap_or_else(|| "item".to_owned());
         let pause = control.get("pause").and_then(Value::to_float).unwrap_or(0.0);
@@ -176,7 +180,8 @@ impl Work {
             if index > 0 && pause > 0.0 {
                 tokio::time::sleep(Duration::from_secs_f64(pause.min(1.0e6))).await;
             }
-            let mut top = Map::from_iter([(loop_var.as_str().into(), item.clone()), ("ansible_loop_var".into(), loop_var.as_str().into())]);
+            let mut top =
+                Map::from_iter([(loop_var.as_str().into(), item.clone()), ("ansible_loop_var".into(), loop_var.as_str().into())]);
             if let Some(name) = word("index_var") {
                 top.insert("ansible_index_var".into(), name.as_str().into());
                 top.insert(name.into(), index.into());
@@ -187,13 +192,22 @@ impl Work {
             let inner = frame.over(top.clone());
             let tried = self.tries(&inner, &top, no_log).await;
             let mut verdict = tried.verdict;
-            verdict.values.extend(top.iter().filter(|(name, _)| name.as_str() != Some("ansible_loop")).map(|(key, value)| (key.clone(), value.clone())));
-            let label = control.get("label").map_or_else(|| Ok(item.clone()), |label| inner.render(label)).unwrap_or_else(|_| item.clone());
+            verdict.values.extend(
+                top.iter()
+                    .filter(|(name, _)| name.as_str() != Some("ansible_loop"))
+                    .map(|(key, value)| (key.clone(), value.clone())),
+            );
+            let label = control
+                .get("label")
+                .map_or_else(|| Ok(item.clone()), |label| inner.render(label))
+                .unwrap_or_else(|_| item.clone());
             let label = if no_log { Value::from("(censored due to no_log)") } else { label };
             all.notify |= tried.notify;
             all.effects.extend(tried.effects.into_iter().map(|effected| Effected { label: Some(label.clone()), ..effected }));
             self.show_item(&verdict, label, no_log);
-            let is_broken = control.get("break_when").is_some_and(|condition| inner.conditions(condition, Span::NOWHERE).is_ok_and(|holds| holds.is_none()));
+            let is_broken = control
+                .get("break_when")
+                .is_some_and(|condition| inner.conditions(condition, Span::NOWHERE).is_ok_and(|holds| holds.is_none()));
             let is_lost = verdict.is_unreachable;
             verdicts.push(verdict);
             if is_broken || is_lost {
@@ -214,7 +228,13 @@ impl Work {
         if self.is_include() && matches!(outcome, Outcome::Ok | Outcome::Changed) {
             return;
         }
-        self.run.emitter.emit(&Event::ItemEnded { host: self.host.clone(), task: self.id, label, outcome, result: verdict.shown(no_log) });
+        self.run.emitter.emit(&Event::ItemEnded {
+            host: self.host.clone(),
+            task: self.id,
+            label,
+            outcome,
+            result: verdict.shown(no_log),
+        });
     }
 
     /// `None` when the task may run.
@@ -248,7 +268,9 @@ impl Work {
                 tried.verdict.set("attempts", attempt);
             }
             let is_met = match until {
-                Some(until) => self.after(frame, &tried.verdict).conditions(&until.value, until.span).map(|holds| holds.is_none()),
+                Some(until) => {
+                    self.after(frame, &tried.verdict).conditions(&until.value, until.span).map(|holds| holds.is_none())
+                }
                 None => Ok(!tried.verdict.is("failed")),
             };
             let is_met = match is_met {
@@ -264,7 +286,12 @@ impl Work {
                 return tried;
             }
             let left = u64::try_from(retries - attempt + 1).unwrap_or(0);
-            self.run.emitter.emit(&Event::Retrying { host: self.host.clone(), task: self.id, left, result: tried.verdict.shown(no_log) });
+            self.run.emitter.emit(&Event::Retrying {
+                host: self.host.clone(),
+                task: self.id,
+                left,
+                result: tried.verdict.shown(no_log),
+            });
             tokio::time::sleep(Duration::from_secs_f64(delay)).await;
             attempt += 1;
         }
@@ -291,10 +318,7 @@ impl Work {
 
     async fn tried(&self, frame: &Frame<'_>, top: &Map) -> Tried {
         let answer = match self.limit(frame) {
-            Some(limit) => match tokio::time::timeout(Duration::from_secs(limit.seconds), self.act(frame)).await {
-                Ok(answer) => answer,
-                Err(_) => Err(limit.failure().into()),
-            },
+            Some(limit) => self.act_within(frame, &limit).await,
             None => self.act(frame).await,
         };
         let mut tried = match answer {
@@ -322,6 +346,20 @@ impl Work {
         }
         tried.notify = tried.verdict.is("changed") && !tried.verdict.is("failed");
         tried
+    }
+
+    /// The host ends what takes too long, so that nothing is left running; only where it does not answer is it left behind.
+    async fn act_within(&self, frame: &Frame<'_>, limit: &Limit) -> Result<Answer, Problem> {
+        let (time, started) = (Duration::from_secs(limit.seconds), Instant::now());
+        match tokio::time::timeout(time + HOST_GRACE, self.act(frame)).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(problem)) if problem.is_unreachable || started.elapsed() < time => Err(problem),
+            Ok(Err(_)) | Err(_) => Err(limit.failure().into()),
+        }
+    }
+
+    pub(crate) fn seconds_max(&self, frame: &Frame<'_>) -> Option<u64> {
+        self.limit(frame).map(|limit| limit.seconds)
     }
 
     fn limit(&self, frame: &Frame<'_>) -> Option<Limit> {
@@ -456,7 +494,8 @@ impl Work {
     fn outcome(&self, frame: &Frame<'_>, verdict: &Verdict) -> Outcome {
         // What an include names must be there.
         let may_ignore = verdict.is_unreachable || !self.is_include();
-        verdict.outcome(may_ignore && self.says(frame, if verdict.is_unreachable { "ignore_unreachable" } else { "ignore_errors" }))
+        verdict
+            .outcome(may_ignore && self.says(frame, if verdict.is_unreachable { "ignore_unreachable" } else { "ignore_errors" }))
     }
 
     /// Registers, carries effects out, tells everybody, and answers what the strategy needs to know.
@@ -505,7 +544,8 @@ impl Work {
         match effect {
             Effect::SetFacts { facts, .. } => {
                 let delegate = self.task.keyword("delegate_to").filter(|_| self.says(frame, "delegate_facts"));
-                let delegate = delegate.and_then(|written| frame.render(&written.value).ok()).map(|value| value.to_text().to_string());
+                let delegate =
+                    delegate.and_then(|written| frame.render(&written.value).ok()).map(|value| value.to_text().to_string());
                 let mut store = self.run.store.write().unwrap_or_else(PoisonError::into_inner);
                 for host in self.everybody(delegate.as_deref()) {
                     facts.iter().for_each(|(name, value)| store.set(host, &name.to_string(), value.clone()));
@@ -558,12 +598,19 @@ fn meta_of(effects: &[Effected]) -> Option<Meta> {
 fn include(effected: &Effected) -> Option<Include> {
     let (params, label) = (effected.params.clone(), effected.label.clone());
     match &effected.effect {
-        Effect::IncludeTasks { path, apply } => Some(Include { what: What::Tasks(path.clone()), apply: apply.clone(), params, label }),
+        Effect::IncludeTasks { path, apply } => {
+            Some(Include { what: What::Tasks(path.clone()), apply: apply.clone(), params, label })
+        }
         Effect::IncludeRole { name, parts, apply, public } => {
             let files = [&parts.tasks, &parts.vars, &parts.defaults, &parts.handlers].map(Clone::clone);
             Some(Include { what: What::Role { name: name.clone(), files, public: *public }, apply: apply.clone(), params, label })
         }
-        Effect::SetFacts { .. } | Effect::IncludeVars(_) | Effect::AddHost { .. } | Effect::GroupBy { .. } | Effect::Meta(_) | Effect::Stats { .. } => None,
+        Effect::SetFacts { .. }
+        | Effect::IncludeVars(_)
+        | Effect::AddHost { .. }
+        | Effect::GroupBy { .. }
+        | Effect::Meta(_)
+        | Effect::Stats { .. } => None,
     }
 }
 
@@ -613,6 +660,8 @@ pub(crate) fn shown_task(run: &Arc<Run>, play: &Arc<PlayRun>, host: &str, task: 
     let written = task.shown_name();
     let rendered = frame.render(&written).unwrap_or(written);
     let name = task.titled(&rendered.to_text());
-    let no_log = task.keyword("no_log").is_some_and(|written| frame.render(&written.value).ok().and_then(|value| value.to_bool()).unwrap_or(true));
+    let no_log = task
+        .keyword("no_log")
+        .is_some_and(|written| frame.render(&written.value).ok().and_then(|value| value.to_bool()).unwrap_or(true));
     event::Task { id, name, module: task.module().to_owned(), place: run.sources.place(task.span), no_log }
 }

@@ -72,7 +72,7 @@ impl Beside {
         let groups = self.folder.join("group_vars");
         reader.read(&groups, inventory.groups.keys(), &mut self.groups);
         reader.warn_strangers(&groups, inventory.groups.keys());
-        let hosts = inventory.hosts.keys().chain([&inventory.localhost.name]);
+        let hosts = inventory.hosts.keys().chain(inventory.localhosts.iter().map(|host| &host.name));
         reader.read(&self.folder.join("host_vars"), hosts, &mut self.hosts);
         reader.diagnostics
     }

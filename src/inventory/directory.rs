@@ -12,6 +12,7 @@ pub(super) fn is_for(given: &Given) -> bool {
 }
 
 pub(super) fn read(loading: &mut Loading<'_>, given: &Given) {
+    let was_in_directory = std::mem::replace(&mut loading.is_in_directory, true);
     for path in sorted(&given.path) {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let is_ignored =
@@ -20,4 +21,5 @@ pub(super) fn read(loading: &mut Loading<'_>, given: &Given) {
             loading.read(&path.to_string_lossy());
         }
     }
+    loading.is_in_directory = was_in_directory;
 }

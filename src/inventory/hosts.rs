@@ -18,7 +18,7 @@ pub struct Inventory {
     pub(super) directories: Vec<PathBuf>,
     pub(super) beside_inventory: Vec<Beside>,
     pub(super) beside_playbook: Option<Beside>,
-    pub(super) localhost: Host,
+    pub(super) localhosts: [Host; 3],
 }
 
 #[derive(Clone, Debug, Default)]
@@ -55,7 +55,7 @@ impl Default for Inventory {
             directories: Vec::new(),
             beside_inventory: Vec::new(),
             beside_playbook: None,
-            localhost: implicit_localhost(),
+            localhosts: ["localhost", "127.0.0.1", "::1"].map(implicit_localhost),
         };
         inventory.add_group("all");
         inventory.add_group("ungrouped");
@@ -64,16 +64,16 @@ impl Default for Inventory {
     }
 }
 
-/// Ansible knows this host without any inventory, but outside of all groups.
-fn implicit_localhost() -> Host {
+/// Ansible knows such a host without any inventory, but outside of all groups.
+fn implicit_localhost(name: &str) -> Host {
     let vars = [("ansible_connection".into(), Value::from("local"))];
-    Host { name: "localhost".to_owned(), vars: Map::from_iter(vars), ..Host::default() }
+    Host { name: name.to_owned(), vars: Map::from_iter(vars), ..Host::default() }
 }
 
 impl Inventory {
     /// A host by its name; `localhost` exists even where no inventory names it.
     pub fn host(&self, name: &str) -> Option<&Host> {
-        self.hosts.get(name).or_else(|| (name == self.localhost.name).then_some(&self.localhost))
+        self.hosts.get(name).or_else(|| self.localhosts.iter().find(|host| host.name == name))
     }
 
     /// The hosts of a group and of its children, in Ansible's order; none if there is no such group.

@@ -1,6 +1,6 @@
 //! Inventories in Ansible's INI form: sections of hosts, `:vars` and `:children`.
 
-use super::problem::Problem;
+use super::problem::{LineProblem, Problem};
 use super::{Given, Loading, literal};
 use crate::diag::closest;
 use crate::value::{Span, Template, Value};
@@ -76,6 +76,10 @@ impl Reader<'_, '_> {
         matches!(self.section, Section::Hosts(_)) && behind.is_some_and(|behind| behind.starts_with(':'))
     }
 
+    fn report(&mut self, problem: LineProblem) {
+        self.loading.report(&problem.into());
+    }
+
     fn span(&self, start: usize, length: usize) -> Span {
         let place = |offset: usize| u32::try_from(offset).unwrap_or(u32::MAX);
         Span { source: self.source, start: place(start), end: place(start + length) }
@@ -88,7 +92,7 @@ impl Reader<'_, '_> {
         let Some((name, _)) =
             inner.filter(|(name, behind)| !name.is_empty() && is_comment(behind) && !name.contains(char::is_whitespace))
         else {
-            return self.loading.report(&Problem::NotSection { span });
+            return self.report(LineProblem::NotSection { span });
         };
         match name.split_once(':') {
             None => {
@@ -107,14 +111,14 @@ impl Reader<'_, '_> {
             Some((group, kind)) => {
                 let span = self.span(start + 2 + group.len(), kind.len());
                 let near = closest(kind, ["vars", "children"]).map(str::to_owned);
-                self.loading.report(&Problem::UnknownSection { span, kind: kind.to_owned(), near });
+                self.report(LineProblem::UnknownSection { span, kind: kind.to_owned(), near });
             }
         }
     }
 
     fn host(&mut self, text: &str, start: usize, group: &str) {
         let span = self.span(start, text.len());
-        let Some(words) = words(text) else { return self.loading.report(&Problem::OpenQuote { span }) };
+        let Some(words) = words(text) else { return self.report(LineProblem::OpenQuote { span }) };
         let Some((pattern, variables)) = words.split_first() else { return };
         let name_span = self.span(start, text.find(char::is_whitespace).unwrap_or(text.len()));
         let (hosts, port) = self.loading.expand(pattern, name_span);
@@ -122,7 +126,10 @@ impl Reader<'_, '_> {
         for variable in variables {
             match variable.split_once('=') {
                 Some((name, value)) => values.push((name, typed(value, span))),
-                None => return self.loading.report(&Problem::NotKeyValue { span, text: variable.clone() }),
+                None => {
+                    let place = text.find(variable.as_str()).map_or(span, |at| self.span(start + at, variable.len()));
+                    return self.report(LineProblem::NotKeyValue { span: place, text: variable.clone() });
+                }
             }
         }
         for host in hosts {
@@ -137,7 +144,7 @@ impl Reader<'_, '_> {
     fn variable(&mut self, text: &str, start: usize, group: &str) {
         let Some((name, value)) = text.split_once('=') else {
             let span = self.span(start, text.len());
-            return self.loading.report(&Problem::NotKeyValue { span, text: text.to_owned() });
+            return self.report(LineProblem::NotKeyValue { span, text: text.to_owned() });
         };
         let behind = value.trim_start();
         let span = self.span(start + text.len() - behind.len(), behind.len());
@@ -153,7 +160,7 @@ impl Reader<'_, '_> {
         let name = text.split_once('#').map_or(text, |(name, _)| name).trim_end();
         let span = self.span(start, name.len());
         if name.is_empty() || name.contains([':', ']']) || name.contains(char::is_whitespace) {
-            return self.loading.report(&Problem::NotGroupName { span });
+            return self.report(LineProblem::NotGroupName { span });
         }
         self.pending.push(Pending { group: name.to_owned(), span, use_: Use::ChildOf(parent.to_owned()) });
     }
@@ -165,7 +172,7 @@ impl Reader<'_, '_> {
             if !self.loading.inventory.groups.contains_key(&group) {
                 let names = self.loading.inventory.groups.keys().map(String::as_str);
                 let near = closest(&group, names).map(str::to_owned);
-                self.loading.report(&Problem::UndefinedGroup { span, group, near });
+                self.report(LineProblem::UndefinedGroup { span, group, near });
                 continue;
             }
             match use_ {

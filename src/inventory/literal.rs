@@ -157,7 +157,7 @@ impl<'a> Reader<'a> {
             .char_indices()
             .find(|(at, letter)| {
                 let is_part = letter.is_ascii_alphanumeric() || matches!(letter, '.' | '_');
-                !is_part && !(matches!(letter, '+' | '-') && is_exponent_sign(*at))
+                !(is_part || matches!(letter, '+' | '-') && is_exponent_sign(*at))
             })
             .map_or(self.rest.len(), |(at, _)| at);
         let (written, rest) = self.rest.split_at_checked(end)?;

@@ -20,6 +20,8 @@ mod program;
 mod range;
 mod script;
 mod terraform;
+#[cfg(test)]
+mod tests;
 mod yaml;
 
 pub use hosts::{Group, Host, Inventory};
@@ -67,16 +69,20 @@ struct Loading<'a> {
     diagnostics: Vec<Diagnostic>,
     /// `inventory_file` of the hosts that are added now.
     file: Option<PathBuf>,
+    /// Whether a directory is read, so that a file may be there for something else.
+    is_in_directory: bool,
 }
 
 /// Reads all inventory sources, in order, and the `group_vars` and `host_vars` beside them.
 pub fn load(sources: &Sources, specs: &[String]) -> Result<Inventory, Vec<Diagnostic>> {
-    let mut loading = Loading { sources, inventory: Inventory::default(), diagnostics: Vec::new(), file: None };
+    let mut loading =
+        Loading { sources, inventory: Inventory::default(), diagnostics: Vec::new(), file: None, is_in_directory: false };
     for spec in specs {
         loading.read(spec);
         loading.inventory.add_source_directory(spec);
     }
     loading.inventory.finish();
+    loading.warn_of_twins();
     loading.read_beside();
     let Loading { mut inventory, diagnostics, .. } = loading;
     if diagnostics.iter().any(Diagnostic::is_error) {
@@ -97,6 +103,13 @@ impl Loading<'_> {
         if let Some(source) = SOURCES.iter().find(|source| (source.is_for)(&given)) {
             (source.read)(self, &given);
         }
+    }
+
+    fn warn_of_twins(&mut self) {
+        let Inventory { hosts, groups, .. } = &self.inventory;
+        let twins = hosts.values().filter(|host| groups.contains_key(&host.name));
+        let twins = twins.map(|host| Problem::HostIsGroup { span: host.span, name: host.name.clone() }.explain());
+        self.diagnostics.extend(twins.collect::<Vec<_>>());
     }
 
     fn report(&mut self, problem: &Problem) {

@@ -15,8 +15,6 @@ pub struct Selection {
     pub diagnostics: Vec<Diagnostic>,
 }
 
-const LOCALHOST: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
-
 impl Inventory {
     /// The hosts of a pattern that was written at `span`.
     pub fn select(&self, pattern: &str, span: Span) -> Selection {
@@ -38,9 +36,14 @@ impl Inventory {
     }
 }
 
-/// The parts between commas or colons; brackets and IPv6 addresses stay whole.
+/// The parts between commas, or else between colons; brackets and IPv6 addresses stay whole.
 fn terms(pattern: &str) -> Vec<String> {
-    pattern.split(',').flat_map(split_colons).filter(|term| !term.is_empty()).collect()
+    let mut terms = match pattern.contains(',') {
+        true => pattern.split(',').map(|term| term.trim().to_owned()).collect(),
+        false => split_colons(pattern),
+    };
+    terms.retain(|term| !term.is_empty());
+    terms
 }
 
 fn split_colons(pattern: &str) -> Vec<String> {
@@ -126,8 +129,9 @@ impl<'a> Selector<'a> {
         if groups.is_empty() || name.starts_with('~') || name.contains(['.', '?', '*', '[']) {
             hosts.extend(inventory.hosts.keys().map(String::as_str).filter(|host| matcher.fits(host)));
         }
-        if hosts.is_empty() && LOCALHOST.contains(&name) {
-            return vec![&inventory.localhost.name];
+        let localhost = inventory.localhosts.iter().find(|host| host.name == name);
+        if let Some(localhost) = localhost.filter(|_| hosts.is_empty()) {
+            return vec![&localhost.name];
         }
         if hosts.is_empty() && groups.is_empty() {
             let names = inventory.groups.keys().chain(inventory.hosts.keys()).map(String::as_str);

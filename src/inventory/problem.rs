@@ -14,13 +14,8 @@ pub enum Problem {
     Toml { path: PathBuf },
     GroupLoop { span: Span, parent: String, child: String },
     BadRange { span: Span, pattern: String, fault: Fault },
-    UnknownSection { span: Span, kind: String, near: Option<String> },
-    NotSection { span: Span },
-    UndefinedGroup { span: Span, group: String, near: Option<String> },
-    NotKeyValue { span: Span, text: String },
-    OpenQuote { span: Span },
-    NotGroupName { span: Span },
     NotMapping { span: Span, what: String, kind: &'static str },
+    VariablesAsInventory { span: Span, is_entry: bool },
     VarsNotMapping { span: Span, kind: &'static str },
     SkippedKey { span: Span, group: String, near: Option<String> },
     HostIsGroup { span: Span, name: String },
@@ -32,6 +27,18 @@ pub enum Problem {
     UnknownPattern { span: Span, pattern: String, near: Option<String> },
     BadPattern { span: Span, pattern: String, why: String },
     Terraform(TerraformProblem),
+    Line(LineProblem),
+}
+
+/// What can be wrong with a line of an INI inventory.
+#[derive(Clone, Debug, PartialEq)]
+pub enum LineProblem {
+    UnknownSection { span: Span, kind: String, near: Option<String> },
+    NotSection { span: Span },
+    UndefinedGroup { span: Span, group: String, near: Option<String> },
+    NotKeyValue { span: Span, text: String },
+    OpenQuote { span: Span },
+    NotGroupName { span: Span },
 }
 
 /// What can be wrong with what Terraform says, or with the file that maps it.
@@ -40,7 +47,7 @@ pub enum TerraformProblem {
     NothingToRead { path: PathBuf },
     NotJson { path: PathBuf, why: String },
     NotTerraform { path: PathBuf },
-    NoHosts { path: PathBuf, near: Option<String>, instances: Vec<String> },
+    NoHosts { path: PathBuf, near: Option<String>, instances: Vec<String>, is_empty: bool },
     BadHosts { output: String, place: String, found: String },
     UnknownKey { span: Span, key: String, near: Option<String> },
     MissingKey { span: Span, key: &'static str },
@@ -83,15 +90,16 @@ impl Explain for Problem {
                     .help(fault.to_string())
             }
             Problem::NotMapping { span, what, kind } => {
-                Diagnostic::error("inventory-not-mapping", format!("{what} must be a mapping, not a {kind}"))
-                    .at(*span, format!("a {kind}"))
+                Diagnostic::error("inventory-not-mapping", format!("{what} must be a mapping, not {}", a(kind)))
+                    .at(*span, a(kind))
                     .help("hosts and groups are keys: put a colon behind each name instead of a dash before it")
             }
+            Problem::VariablesAsInventory { span, is_entry } => variables_as_inventory(*span, *is_entry),
             Problem::VarsNotMapping { span, kind } => Diagnostic::error(
                 "variables-not-mapping",
-                format!("a file with variables holds `name: value` lines, not a {kind}"),
+                format!("a file with variables holds `name: value` lines, not {}", a(kind)),
             )
-            .at(*span, format!("a {kind}")),
+            .at(*span, a(kind)),
             Problem::SkippedKey { span, group, near } => {
                 let diagnostic = Diagnostic::warning(
                     "unknown-group-key",
@@ -106,7 +114,7 @@ impl Explain for Problem {
             }
             Problem::UnknownPlugin { span, name } => {
                 Diagnostic::error("unknown-inventory-plugin", format!("inventory plugin `{name}` is not built in"))
-                    .at(*span, "of these there is `terraform`")
+                    .at(*span, "only `terraform` is")
                     .help("let `ansible-inventory -i FILE --list > hosts.json` write the hosts down, and use that file")
             }
             Problem::NotExecutable { path } => {
@@ -132,37 +140,65 @@ impl Explain for Problem {
                     .note(why.as_str())
             }
             Problem::Terraform(problem) => problem.explain(),
-            ini => explain_ini(ini),
+            Problem::Line(problem) => problem.explain(),
         }
     }
 }
 
-fn explain_ini(problem: &Problem) -> Diagnostic {
-    match problem {
-        Problem::UnknownSection { span, kind, near } => {
-            let diagnostic = Diagnostic::error("unknown-inventory-section", format!("a section `:{kind}` means nothing"))
-                .at(*span, "not `vars` or `children`");
-            with_near(diagnostic, *span, near.as_deref(), "sections are `[group]`, `[group:vars]` and `[group:children]`")
-        }
-        Problem::NotSection { span } => Diagnostic::error("bad-inventory-section", "the heading of a section is broken")
-            .at(*span, "not `[group]`, `[group:vars]` or `[group:children]`"),
-        Problem::UndefinedGroup { span, group, near } => {
-            let diagnostic = Diagnostic::error("undefined-group", format!("there is no group `{group}`")).at(*span, "used here");
-            match near {
-                Some(_) => with_near(diagnostic, *span, near.as_deref(), "a group with a similar name exists"),
-                None => diagnostic.help(format!("add a section `[{group}]`")),
-            }
-        }
-        Problem::NotKeyValue { span, text } => Diagnostic::error("inventory-not-key-value", format!("`{text}` is no variable"))
-            .at(*span, "expected `name=value`")
-            .help("quote a value with spaces: name=\"two words\"; one host a line"),
-        Problem::OpenQuote { span } => Diagnostic::error("inventory-open-quote", "a quote has no end")
-            .at(*span, "on this line")
-            .help("a quote is closed on its own line"),
-        Problem::NotGroupName { span } => Diagnostic::error("bad-group-name", "this is not the name of a group")
-            .at(*span, "a section `:children` has one group a line, without variables"),
-        other => Diagnostic::error("inventory", format!("{other:?}")),
+impl From<LineProblem> for Problem {
+    fn from(problem: LineProblem) -> Problem {
+        Problem::Line(problem)
     }
+}
+
+impl Explain for LineProblem {
+    fn explain(&self) -> Diagnostic {
+        match self {
+            LineProblem::UnknownSection { span, kind, near } => {
+                let diagnostic = Diagnostic::error("unknown-inventory-section", format!("a section `:{kind}` means nothing"))
+                    .at(*span, "not `vars` or `children`");
+                with_near(diagnostic, *span, near.as_deref(), "sections are `[group]`, `[group:vars]` and `[group:children]`")
+            }
+            LineProblem::NotSection { span } => Diagnostic::error("bad-inventory-section", "the heading of a section is broken")
+                .at(*span, "not `[group]`, `[group:vars]` or `[group:children]`"),
+            LineProblem::UndefinedGroup { span, group, near } => {
+                let diagnostic =
+                    Diagnostic::error("undefined-group", format!("there is no group `{group}`")).at(*span, "used here");
+                match near {
+                    Some(_) => with_near(diagnostic, *span, near.as_deref(), "a group with a similar name exists"),
+                    None => diagnostic.help(format!("add a section `[{group}]`")),
+                }
+            }
+            LineProblem::NotKeyValue { span, text } => {
+                Diagnostic::error("inventory-not-key-value", format!("`{text}` is no variable"))
+                    .at(*span, "expected `name=value`")
+                    .help("quote a value with spaces: name=\"two words\"; one host a line")
+            }
+            LineProblem::OpenQuote { span } => Diagnostic::error("inventory-open-quote", "a quote has no end")
+                .at(*span, "on this line")
+                .help("a quote is closed on its own line"),
+            LineProblem::NotGroupName { span } => Diagnostic::error("bad-group-name", "this is not the name of a group")
+                .at(*span, "a section `:children` has one group a line, without variables"),
+        }
+    }
+}
+
+/// A kind of value with its article.
+pub(super) fn a(kind: &str) -> String {
+    format!("{} {kind}", if kind.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" })
+}
+
+/// In a directory it may lie beside inventories, so there it is only left out.
+fn variables_as_inventory(span: Span, is_entry: bool) -> Diagnostic {
+    let title = "this file holds variables, not hosts and groups";
+    let diagnostic = if is_entry {
+        Diagnostic::warning("variables-as-inventory", title).note("it is left out of the inventory")
+    } else {
+        Diagnostic::error("variables-as-inventory", title)
+    };
+    diagnostic
+        .at(span, "no group looks like this")
+        .help("give it to a group as `group_vars/GROUP.yaml`, or to a run with `-e @FILE`")
 }
 
 fn unknown_pattern(span: Span, pattern: &str, near: Option<&str>) -> Diagnostic {
@@ -197,7 +233,8 @@ impl Explain for TerraformProblem {
                 Diagnostic::error("terraform-not-known", format!("`{}` is nothing that Terraform writes", path.display()))
                     .help("expected: what `terraform output -json` or `terraform show -json` prints, a state file of version 4, or a directory")
             }
-            TerraformProblem::NoHosts { path, near, instances } => no_hosts(&path.to_string_lossy(), near.as_deref(), instances),
+            TerraformProblem::NoHosts { path, is_empty: true, .. } => nothing_made(&path.to_string_lossy()),
+            TerraformProblem::NoHosts { path, near, instances, .. } => no_hosts(&path.to_string_lossy(), near.as_deref(), instances),
             TerraformProblem::BadHosts { output, place, found } => {
                 Diagnostic::error("terraform-bad-hosts", format!("output `{output}` does not say hosts: {place} is {found}"))
                     .help("a list of objects with `name` and `address` (and `user`, `port`, `groups`, `vars`), or a list of addresses")
@@ -240,13 +277,18 @@ impl Explain for TerraformProblem {
                 }
             }
             TerraformProblem::NotText { span, what, kind } => {
-                Diagnostic::error("terraform-wrong-kind", format!("{what} cannot be a {kind}")).at(*span, format!("a {kind}"))
+                Diagnostic::error("terraform-wrong-kind", format!("{what} cannot be {}", a(kind))).at(*span, a(kind))
             }
             TerraformProblem::Unmatched { span, from } => {
                 Diagnostic::warning("terraform-nothing-matched", format!("nothing of `{from}` matches the filter")).at(*span, "makes no hosts")
             }
         }
     }
+}
+
+fn nothing_made(path: &str) -> Diagnostic {
+    Diagnostic::error("terraform-no-hosts", format!("Terraform has made nothing in `{path}` yet, and there are no outputs"))
+        .help("run `terraform apply` there; with a remote backend, `terraform init` first")
 }
 
 fn no_hosts(path: &str, near: Option<&str>, instances: &[String]) -> Diagnostic {

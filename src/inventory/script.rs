@@ -1,6 +1,6 @@
 //! Executable inventories: a program that answers `--list` with JSON, and `--host NAME` where that has no `_meta`.
 
-use super::problem::Problem;
+use super::problem::{Problem, a};
 use super::{Given, Loading, absolute, program};
 use crate::value::{Map, Span, Value};
 use crate::yaml::{self, Trust};
@@ -24,7 +24,7 @@ pub(super) fn read(loading: &mut Loading<'_>, given: &Given) {
     }
     let Some((answer, span)) = ask(loading, given, &["--list"]) else { return };
     let Some(groups) = answer.as_map() else {
-        let why = format!("a {} instead of groups", answer.kind());
+        let why = format!("{} instead of groups", a(answer.kind()));
         return loading.report(&Problem::NotInventoryJson { program: given.name.clone(), why });
     };
     for (name, content) in groups {

@@ -40,6 +40,11 @@ pub(super) fn read(loading: &mut Loading<'_>, given: &Given) {
             }
         };
     }
+    let is_group = |content: &Node| content.as_map().is_some() || content.is_null();
+    if let Some((first, _)) = groups.first().filter(|_| !groups.iter().any(|(_, content)| is_group(content))) {
+        let is_entry = loading.is_in_directory;
+        return loading.report(&Problem::VariablesAsInventory { span: first.span, is_entry });
+    }
     for (name, content) in groups {
         group(loading, name, content, None);
     }

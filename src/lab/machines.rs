@@ -166,13 +166,6 @@ impl Lab {
         Err(LabError::Left { id: id.clone(), what: left })
     }
 
-    /// The lab of that id.
-    pub(crate) async fn find(engine: &Engine, id: &LabId) -> Result<Self, LabError> {
-        let mut all = Self::list(engine).await?;
-        let found = all.iter().position(|lab| lab.id == *id).map(|at| all.swap_remove(at));
-        found.ok_or_else(|| LabError::NoLab { id: id.clone() })
-    }
-
     /// The lab that is meant where none is named: the only one there is.
     pub(crate) async fn only(engine: &Engine) -> Result<Option<Self>, LabError> {
         let mut all = Self::list(engine).await?;
@@ -231,10 +224,6 @@ impl Lab {
     /// The lab's own directory; only its owner can read it.
     pub(crate) fn dir(&self) -> &Path {
         &self.dir
-    }
-
-    pub(crate) fn engine(&self) -> &Engine {
-        &self.engine
     }
 
     /// The arguments with which `roll` (or `ansible-playbook`) works on this lab.

@@ -33,6 +33,6 @@ mod watch;
 
 pub(crate) use engine::Engine;
 pub(crate) use failure::LabError;
-pub(crate) use machines::{Lab, LabId, Machine, Role, Spec};
-pub(crate) use rehearsal::{Complaint, Plan, Report, Rollout, rehearse};
+pub(crate) use machines::{Lab, LabId, Machine, Spec};
+pub(crate) use rehearsal::{Plan, Report, Rollout, rehearse};
 pub(crate) use voice::{Progress, Voice};

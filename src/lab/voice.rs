@@ -29,11 +29,6 @@ impl Voice {
         Self(Arc::new(listener))
     }
 
-    /// A voice nobody hears.
-    pub(crate) fn silent() -> Self {
-        Self::new(|_| ())
-    }
-
     pub(crate) fn step(&self, text: impl Into<String>) {
         (self.0)(Progress::Step(text.into()));
     }

@@ -169,7 +169,8 @@ impl Counts {
         if bytes.get(..4)? != b"TZif" {
             return None;
         }
-        let count = |at: usize| Some(u32::from_be_bytes(bytes.get(at..at + 4)?.try_into().ok()?) as usize).filter(|n| *n < 1 << 16);
+        let count =
+            |at: usize| Some(u32::from_be_bytes(bytes.get(at..at + 4)?.try_into().ok()?) as usize).filter(|n| *n < 1 << 16);
         Some(Counts {
             version: *bytes.get(4)?,
             utc: count(20)?,
@@ -201,7 +202,11 @@ impl Counts {
             Some(Offset { seconds, name: String::from_utf8_lossy(name).into_owned(), is_summer: raw[4] != 0 })
         };
         Some(Clock {
-            changes: times.chunks_exact(width).zip(kinds).map(|(raw, kind)| Some((time(raw)?, usize::from(*kind)))).collect::<Option<_>>()?,
+            changes: times
+                .chunks_exact(width)
+                .zip(kinds)
+                .map(|(raw, kind)| Some((time(raw)?, usize::from(*kind))))
+                .collect::<Option<_>>()?,
             offsets: rest.get(..self.offsets * 6)?.chunks_exact(6).map(offset).collect::<Option<_>>()?,
             rule: None,
         })
@@ -336,7 +341,9 @@ impl Moment {
                 ('%', Some('w')) => write!(out, "{}", self.weekday),
                 ('%', Some('W')) => write!(out, "{:02}", (self.yearday + 6 - (self.weekday + 6) % 7) / 7),
                 ('%', Some('j')) => write!(out, "{:03}", self.yearday),
-                ('%', Some('A')) => write!(out, "{}", usize::try_from(self.weekday).ok().and_then(|day| WEEKDAYS.get(day)).unwrap_or(&"")),
+                ('%', Some('A')) => {
+                    write!(out, "{}", usize::try_from(self.weekday).ok().and_then(|day| WEEKDAYS.get(day)).unwrap_or(&""))
+                }
                 ('%', Some('Z')) => write!(out, "{}", self.zone),
                 ('%', Some('z')) => {
                     let minutes = self.offset.abs() / 60;

@@ -8,14 +8,14 @@ pub(super) static MODULE: Module = Module {
     name: "command",
     collection: "ansible.builtin",
     summary: "run a program without a shell",
-    args: &[RUN_ARGS, &[
-        Arg::new("argv", Kind::List, "the program and its arguments, one by one"),
-        Arg::new("expand_argument_vars", Kind::Bool, "expand `$VAR` and `~` in arguments").default("yes"),
-    ]],
-    rules: &[
-        Rule::OneOf(&["_raw_params", "cmd", "argv"]),
-        Rule::Exclusive(&["_raw_params", "cmd", "argv"]),
+    args: &[
+        RUN_ARGS,
+        &[
+            Arg::new("argv", Kind::List, "the program and its arguments, one by one"),
+            Arg::new("expand_argument_vars", Kind::Bool, "expand `$VAR` and `~` in arguments").default("yes"),
+        ],
     ],
+    rules: &[Rule::OneOf(&["_raw_params", "cmd", "argv"]), Rule::Exclusive(&["_raw_params", "cmd", "argv"])],
     free_form: Some("_raw_params"),
     plan,
     finish,

@@ -12,25 +12,28 @@ pub(super) static MODULE: Module = Module {
     name: "copy",
     collection: "ansible.builtin",
     summary: "copy files to the host",
-    args: &[FILE_ARGS, &[
-        Arg::new("dest", Kind::Path, "where to").required(),
-        Arg::new("src", Kind::Path, "file or directory to copy; with a trailing `/`, what is in it"),
-        Arg::new("content", Kind::Raw, "the contents themselves"),
-        Arg::new("backup", Kind::Bool, "keep a copy of what was there").default("no"),
-        Arg::new("force", Kind::Bool, "replace a file with other contents").aliases(&["thirsty"]).default("yes"),
-        Arg::new("directory_mode", Kind::Raw, "permissions of new directories"),
-        Arg::new("remote_src", Kind::Bool, "`src` is on the host").default("no"),
-        Arg::new("follow", Kind::Bool, "write to what a link points to").default("no"),
-        Arg::new("local_follow", Kind::Bool, "copy what links in `src` point to").default("yes"),
-        Arg::new("validate", Kind::Str, "a command with %s that must accept the new file"),
-        Arg::new("checksum", Kind::Str, "sha1 that the contents must have"),
-        Arg::new("decrypt", Kind::Bool, "decrypt sources that are in a vault").default("yes"),
-        Arg::new("_blob", Kind::Str, "sha256 of the contents").hidden(),
-        Arg::new("_blob_mode", Kind::Raw, "permissions of the source").hidden(),
-        Arg::new("_checksum", Kind::Str, "sha1 of the contents").hidden(),
-        Arg::new("_name", Kind::Str, "name of the source").hidden(),
-        Arg::new("_files", Kind::RawList, "a directory: maps of path, kind, blob, mode, target").hidden(),
-    ]],
+    args: &[
+        FILE_ARGS,
+        &[
+            Arg::new("dest", Kind::Path, "where to").required(),
+            Arg::new("src", Kind::Path, "file or directory to copy; with a trailing `/`, what is in it"),
+            Arg::new("content", Kind::Raw, "the contents themselves"),
+            Arg::new("backup", Kind::Bool, "keep a copy of what was there").default("no"),
+            Arg::new("force", Kind::Bool, "replace a file with other contents").aliases(&["thirsty"]).default("yes"),
+            Arg::new("directory_mode", Kind::Raw, "permissions of new directories"),
+            Arg::new("remote_src", Kind::Bool, "`src` is on the host").default("no"),
+            Arg::new("follow", Kind::Bool, "write to what a link points to").default("no"),
+            Arg::new("local_follow", Kind::Bool, "copy what links in `src` point to").default("yes"),
+            Arg::new("validate", Kind::Str, "a command with %s that must accept the new file"),
+            Arg::new("checksum", Kind::Str, "sha1 that the contents must have"),
+            Arg::new("decrypt", Kind::Bool, "decrypt sources that are in a vault").default("yes"),
+            Arg::new("_blob", Kind::Str, "sha256 of the contents").hidden(),
+            Arg::new("_blob_mode", Kind::Raw, "permissions of the source").hidden(),
+            Arg::new("_checksum", Kind::Str, "sha1 of the contents").hidden(),
+            Arg::new("_name", Kind::Str, "name of the source").hidden(),
+            Arg::new("_files", Kind::RawList, "a directory: maps of path, kind, blob, mode, target").hidden(),
+        ],
+    ],
     rules: &[Rule::OneOf(&["src", "content", "_blob", "_files"]), Rule::Exclusive(&["src", "content"])],
     free_form: None,
     plan,
@@ -77,7 +80,7 @@ fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
     if !args.bool("remote_src") {
         return Err(Failure::new("the control side has not sent the contents"));
     }
-    task.from_host(dest)
+    task.plan_on_host(dest)
 }
 
 /// One entry of `_files`.
@@ -108,7 +111,7 @@ impl Task<'_> {
         matches!(self.look.stat(path, true), Ok(Some(found)) if found.kind == "directory")
     }
 
-    fn from_host(mut self, dest: &str) -> Result<Plan, Failure> {
+    fn plan_on_host(mut self, dest: &str) -> Result<Plan, Failure> {
         let src = self.args.required("src")?;
         let Some(found) = self.stat(src, true)? else {
             return Err(Failure::new(format!("Source {src} not found")));
@@ -158,7 +161,11 @@ impl Task<'_> {
                     items.push(Item { path: path.clone(), kind: ItemKind::Directory, mode });
                     self.walk(&from, &path, items)?;
                 }
-                "link" => items.push(Item { path, kind: ItemKind::Link { target: self.look.read_link(&from).unwrap_or_default() }, mode }),
+                "link" => items.push(Item {
+                    path,
+                    kind: ItemKind::Link { target: self.look.read_link(&from).unwrap_or_default() },
+                    mode,
+                }),
                 "file" => items.push(Item { path, kind: self.host_file(&from)?, mode }),
                 _ => {}
             }

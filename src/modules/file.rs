@@ -8,18 +8,21 @@ pub(super) static MODULE: Module = Module {
     name: "file",
     collection: "ansible.builtin",
     summary: "see to files, directories and links, and their permissions",
-    args: &[FILE_ARGS, &[
-        Arg::new("path", Kind::Path, "what is managed").aliases(&["dest", "name"]).required(),
-        Arg::new("state", Kind::Str, "what it is to be").choices(&["absent", "directory", "file", "hard", "link", "touch"]),
-        Arg::new("src", Kind::Path, "what a link points to"),
-        Arg::new("recurse", Kind::Bool, "set attributes on everything in a directory").default("no"),
-        Arg::new("force", Kind::Bool, "make links to nothing, and in place of files").default("no"),
-        Arg::new("follow", Kind::Bool, "treat what a link points to").default("yes"),
-        Arg::new("modification_time", Kind::Str, "`now`, `preserve` or a time"),
-        Arg::new("modification_time_format", Kind::Str, "how that time is written").default("%Y%m%d%H%M.%S"),
-        Arg::new("access_time", Kind::Str, "`now`, `preserve` or a time"),
-        Arg::new("access_time_format", Kind::Str, "how that time is written").default("%Y%m%d%H%M.%S"),
-    ]],
+    args: &[
+        FILE_ARGS,
+        &[
+            Arg::new("path", Kind::Path, "what is managed").aliases(&["dest", "name"]).required(),
+            Arg::new("state", Kind::Str, "what it is to be").choices(&["absent", "directory", "file", "hard", "link", "touch"]),
+            Arg::new("src", Kind::Path, "what a link points to"),
+            Arg::new("recurse", Kind::Bool, "set attributes on everything in a directory").default("no"),
+            Arg::new("force", Kind::Bool, "make links to nothing, and in place of files").default("no"),
+            Arg::new("follow", Kind::Bool, "treat what a link points to").default("yes"),
+            Arg::new("modification_time", Kind::Str, "`now`, `preserve` or a time"),
+            Arg::new("modification_time_format", Kind::Str, "how that time is written").default("%Y%m%d%H%M.%S"),
+            Arg::new("access_time", Kind::Str, "`now`, `preserve` or a time"),
+            Arg::new("access_time_format", Kind::Str, "how that time is written").default("%Y%m%d%H%M.%S"),
+        ],
+    ],
     rules: &[Rule::If("state", "hard", &["src"])],
     free_form: None,
     plan,
@@ -90,7 +93,8 @@ impl<'a> Task<'a> {
     }
 
     fn push_state(&mut self, after: &str, act: Act) {
-        let shown = |state: &str| Value::map(Map::from_iter([("path".into(), Value::from(&self.path)), ("state".into(), state.into())]));
+        let shown =
+            |state: &str| Value::map(Map::from_iter([("path".into(), Value::from(&self.path)), ("state".into(), state.into())]));
         let before = shown(state_of(self.found.as_ref()));
         let after = shown(after);
         self.plan.push(Change::new(&self.path, before, after, act));
@@ -241,7 +245,8 @@ impl<'a> Task<'a> {
     }
 
     fn retarget(&mut self, src: &str) {
-        let shown = |target: &str| Value::map(Map::from_iter([("path".into(), Value::from(&self.path)), ("src".into(), target.into())]));
+        let shown =
+            |target: &str| Value::map(Map::from_iter([("path".into(), Value::from(&self.path)), ("src".into(), target.into())]));
         let before = shown(&self.look.read_link(&self.path).unwrap_or_default());
         let act = Act::Symlink { path: self.path.clone(), target: src.to_owned() };
         let change = Change::new(&self.path, before, shown(src), act);

@@ -1,6 +1,10 @@
 //! `get_url`: a file from the web onto the host.
+//!
+//! A file that is there is asked for with its time, so that the server may answer "not modified"; one whose checksum is given and
+//! fits is not asked for at all.
 
 use super::attrs::{self, FILE_ARGS};
+use super::clock::Clock;
 use super::touch::Write;
 use super::{Act, Arg, Args, Attrs, Change, Content, Done, Failure, HttpRequest, Kind, Look, Module, Plan, Stat, uri};
 use crate::value::{Map, Value};
@@ -47,12 +51,19 @@ fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
         plan.set("_start", look.now());
     }
     let attrs = Attrs::wanted(args, look, found.as_ref(), false)?;
-    if let Some(stat) = &found
-        && is_settled(args, look, &dest, checksum.as_ref(), is_dir)?
-    {
-        plan.set("msg", "file already exists");
+    let mut request = request;
+    let is_conditional = found.is_some() && checksum.is_none() && !is_dir && !args.bool("force");
+    if let Some(stat) = &found {
         plan.changes.extend(attrs.change(&dest, stat, true));
-        return Ok(plan);
+        if is_conditional {
+            request.headers.push(("If-Modified-Since".to_owned(), http_date(stat.mtime)));
+        }
+        if is_settled(look, &dest, checksum.as_ref())?
+            || is_conditional && look.is_check() && is_unmodified(look, &request, stat)?
+        {
+            plan.set("msg", "file already exists");
+            return Ok(plan);
+        }
     }
     let write = Write {
         attrs,
@@ -88,15 +99,28 @@ fn destination(args: &Args, look: &dyn Look, url: &str) -> Result<(String, bool)
     Ok((dest.to_owned(), false))
 }
 
-/// What is there need not be downloaded again.
-fn is_settled(args: &Args, look: &dyn Look, dest: &str, checksum: Option<&Checksum>, is_dir: bool) -> Result<bool, Failure> {
-    match checksum {
-        Some(sum) => {
-            let found = look.digest(dest, &sum.algorithm).map_err(|error| Failure::io(format!("cannot read {dest}"), &error))?;
-            Ok(found.eq_ignore_ascii_case(&sum.digest))
-        }
-        None => Ok(!args.bool("force") && !is_dir),
-    }
+/// Its checksum says that the file is the wanted one.
+fn is_settled(look: &dyn Look, dest: &str, checksum: Option<&Checksum>) -> Result<bool, Failure> {
+    let Some(sum) = checksum else { return Ok(false) };
+    let found = look.digest(dest, &sum.algorithm).map_err(|error| Failure::io(format!("cannot read {dest}"), &error))?;
+    Ok(found.eq_ignore_ascii_case(&sum.digest))
+}
+
+/// For check mode: whether the server would send the same again.
+fn is_unmodified(look: &dyn Look, request: &HttpRequest, found: &Stat) -> Result<bool, Failure> {
+    let reply = look.http(&HttpRequest { method: "HEAD".to_owned(), ..request.clone() })?;
+    let is_same_size = || reply.header("content-length").is_some_and(|size| size == found.size.to_string());
+    Ok(reply.status == 304 || reply.status == 200 && is_same_size())
+}
+
+const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
+/// `Sat, 21 Nov 2026 11:33:02 GMT`.
+fn http_date(time: f64) -> String {
+    let moment = Clock::utc(time);
+    let month = usize::try_from(moment.month - 1).ok().and_then(|month| MONTHS.get(month)).unwrap_or(&"Jan");
+    let day: String = moment.format("%A").chars().take(3).collect();
+    format!("{day}, {} {month} {} GMT", moment.format("%d"), moment.format("%Y %H:%M:%S"))
 }
 
 impl Checksum {
@@ -174,7 +198,7 @@ fn finish(args: &Args, values: Map, done: &[Done], look: &dyn Look) -> Result<Ma
 
 #[cfg(test)]
 mod tests {
-    use super::listed;
+    use super::{http_date, listed};
 
     #[test]
     fn a_digest_is_found_by_the_name_of_its_file() {
@@ -183,5 +207,10 @@ mod tests {
         assert_eq!(listed("SHA256 (tool.tgz) = dd44\n\nx y", "tool.tgz").as_deref(), Some("dd44"));
         assert_eq!(listed("ee55\n", "anything").as_deref(), Some("ee55"));
         assert_eq!(listed(text, "missing"), None);
+    }
+
+    #[test]
+    fn a_time_is_written_as_servers_read_it() {
+        assert_eq!(http_date(1_500_000_000.0), "Fri, 14 Jul 2017 02:40:00 GMT");
     }
 }

@@ -224,9 +224,9 @@ impl<'a> Git<'a> {
         }
         let url = self.ask_here(&["config", "--get", &format!("remote.{}.url", self.remote())])?.stdout_text();
         let is_moved = url.trim() != self.repo();
+        plan.set("remote_url_changed", is_moved);
         if is_moved {
             plan.push(self.set_url(url.trim()));
-            plan.set("remote_url_changed", true);
         }
         if is_modified {
             plan.push(self.step(&["reset", "--hard", "HEAD", "--"].map(str::to_owned)));

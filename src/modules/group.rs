@@ -33,6 +33,9 @@ fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
     let found = Group::find(look, name).filter(|group| group.name == name);
     let mut plan = Plan::default();
     plan.set("name", name).set("state", args.str("state"));
+    if let Some(group) = &found {
+        plan.set("gid", group.gid).set("system", args.bool("system"));
+    }
     let change = match (args.str("state"), found) {
         (Some("absent"), None) => None,
         (Some("absent"), Some(group)) => Some(delete(args, look, &group)?),

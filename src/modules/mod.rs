@@ -76,8 +76,11 @@ pub struct Module {
     pub plan: fn(&Args, &dyn Look) -> Result<Plan, Failure>,
     /// Builds the return values after applying (not in check mode), and may look once more; [`finish_plainly`] where the plan knows
     /// them all.
-    pub finish: fn(&Args, Map, &[Done], &dyn Look) -> Result<Map, Failure>,
+    pub finish: Finish,
 }
+
+/// Given the arguments, the plan's values, what came of each change, and eyes on the host.
+pub type Finish = fn(&Args, Map, &[Done], &dyn Look) -> Result<Map, Failure>;
 
 /// What a module found and what it would do.
 #[derive(Debug, Default)]

@@ -27,7 +27,8 @@ fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
     let hash = args.required("_blob")?;
     let dir = look.env("TMPDIR").unwrap_or_else(|| "/tmp".to_owned());
     let path = format!("{dir}/roll-script-{}-{}", &hash[..hash.len().min(12)], (look.now() * 1e6) as u64);
-    let mut argv: Vec<String> = args.str("executable").map(|program| super::words::split(program).map_err(Failure::new)).transpose()?.unwrap_or_default();
+    let mut argv: Vec<String> =
+        args.str("executable").map(|program| super::words::split(program).map_err(Failure::new)).transpose()?.unwrap_or_default();
     argv.push(path.clone());
     argv.extend(args.list("argv"));
     let mut plan = plan_run(args, look, argv, Value::Null)?;

@@ -9,8 +9,12 @@ pub(super) static MODULE: Module = Module {
     collection: "ansible.builtin",
     summary: "gather facts about a host",
     args: &[&[
-        Arg::new("gather_subset", Kind::List, "what to gather: `all`, `min`, `hardware`, `network`, `virtual`, a fact's name, or `!` and one of them")
-            .default("all"),
+        Arg::new(
+            "gather_subset",
+            Kind::List,
+            "what to gather: `all`, `min`, `hardware`, `network`, `virtual`, a fact's name, or `!` and one of them",
+        )
+        .default("all"),
         Arg::new("gather_timeout", Kind::Int, "seconds for a single slow fact").default("10"),
         Arg::new("filter", Kind::List, "return only facts whose names match"),
         Arg::new("fact_path", Kind::Path, "directory of local facts").default("/etc/ansible/facts.d"),
@@ -60,13 +64,16 @@ struct Wanted<'a> {
 impl Wanted<'_> {
     fn of(subset: &[String]) -> Result<Wanted<'_>, Failure> {
         let known = |name: &str| {
-            ["all", "min", "hardware", "network", "virtual", "facter", "ohai"].contains(&name) || FACTS.iter().any(|source| source.is_called(name))
+            ["all", "min", "hardware", "network", "virtual", "facter", "ohai"].contains(&name)
+                || FACTS.iter().any(|source| source.is_called(name))
         };
         let mut wanted = Wanted { yes: Vec::new(), no: Vec::new() };
         for word in subset.iter().map(|word| word.trim()).filter(|word| !word.is_empty()) {
             let name = word.trim_start_matches('!');
             if !known(name) {
-                return Err(Failure::new(format!("Bad subset '{name}' given to Ansible. gather_subset options allowed: all, hardware, min, network, virtual")));
+                return Err(Failure::new(format!(
+                    "Bad subset '{name}' given to Ansible. gather_subset options allowed: all, hardware, min, network, virtual"
+                )));
             }
             if word.starts_with('!') { wanted.no.push(name) } else { wanted.yes.push(name) }
         }

@@ -15,7 +15,9 @@ pub(super) static MODULE: Module = Module {
             .aliases(&["checksum", "checksum_algo"])
             .choices(&["md5", "sha1", "sha224", "sha256", "sha384", "sha512"])
             .default("sha1"),
-        Arg::new("get_mime", Kind::Bool, "return type and character set").aliases(&["mime", "mime_type", "mime-type"]).default("yes"),
+        Arg::new("get_mime", Kind::Bool, "return type and character set")
+            .aliases(&["mime", "mime_type", "mime-type"])
+            .default("yes"),
         Arg::new("get_attributes", Kind::Bool, "return file attributes").aliases(&["attr", "attributes"]).default("yes"),
         Arg::new("get_selinux_context", Kind::Bool, "return the SELinux context").default("no"),
     ]],

@@ -8,7 +8,7 @@ mod zip;
 use super::attrs::{self, FILE_ARGS};
 use super::touch::Write;
 use super::{
-    Act, Arg, Args, Attrs, Change, Cmd, Content, Done, Failure, HttpRequest, Kind, Look, Module, Output, Plan, Rule, Stat,
+    Act, Arg, Args, Attrs, Change, Cmd, Content, Done, Failure, HttpRequest, Kind, Look, Module, Output, Plan, Rule, Stat, clock,
 };
 use crate::value::{Map, Value};
 use std::time::Duration;
@@ -72,7 +72,7 @@ fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
     let dest = args.required("dest")?;
     let mut plan = Plan::default();
     if let Some(creates) = args.str("creates").filter(|path| look.exists(path)) {
-        plan.set("msg", format!("skipped, since {creates} exists")).set("dest", dest);
+        plan.skipped = Some(format!("skipped, since {creates} exists"));
         return Ok(plan);
     }
     let found = look.stat(dest, true).map_err(|error| Failure::io(format!("cannot read {dest}"), &error))?;
@@ -383,18 +383,9 @@ fn listed(line: &str) -> Option<(String, f64)> {
     let date: Vec<i64> = fields[3].split('-').map_while(|part| part.parse().ok()).collect();
     let time: Vec<f64> = fields[4].split(':').map_while(|part| part.parse().ok()).collect();
     let ([year, month, day], [hours, minutes, seconds]) = (date.as_slice(), time.as_slice()) else { return None };
-    let days = days_of(*year, *month, *day);
+    let days = clock::days_from(*year, *month, *day);
     let name = rest.split(" -> ").next().unwrap_or(rest);
     Some((name.to_owned(), days as f64 * 86_400.0 + hours * 3600.0 + minutes * 60.0 + seconds))
-}
-
-/// Days since 1970, after Howard Hinnant's `days_from_civil`.
-fn days_of(year: i64, month: i64, day: i64) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year.div_euclid(400);
-    let year_of_era = year.rem_euclid(400);
-    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
 }
 
 #[cfg(test)]

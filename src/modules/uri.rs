@@ -75,7 +75,7 @@ fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
     }
     if let Some(reason) = unneeded(args, look) {
         let mut plan = Plan::default();
-        plan.set("stdout", reason).set("msg", "").set("changed", false);
+        plan.set("stdout", reason).set("changed", false);
         return Ok(plan);
     }
     let request = request(args, look)?;

@@ -6,6 +6,7 @@
 pub(super) mod accounts;
 mod ssh_key;
 
+use super::clock::Clock;
 use super::{Act, Arg, Args, Attrs, Change, Cmd, Done, Failure, Kind, Look, Module, Plan, Rule};
 use crate::value::{Map, Value};
 use accounts::{Account, Group, Shadow, check_name, tool};
@@ -100,6 +101,7 @@ fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
         }
         (_, Some(account)) => {
             plan.set("append", args.bool("append")).set("move_home", args.bool("move_home"));
+            describe(args, &account, &mut plan.values);
             plan.changes = user.modify(&account)?;
             if args.bool("generate_ssh_key") {
                 plan.changes.extend(ssh_key::generate(args, look, &account)?);
@@ -120,22 +122,27 @@ fn finish(args: &Args, values: Map, done: &[Done], look: &dyn Look) -> Result<Ma
             values.insert(key.into(), said.into());
         }
     }
+    let Some(account) = Account::find(look, args.required("name")?) else { return Ok(values) };
+    describe(args, &account, &mut values);
+    if args.bool("generate_ssh_key") {
+        ssh_key::describe(args, look, &account, &mut values);
+    }
+    Ok(values)
+}
+
+/// Return values about an account that is there.
+fn describe(args: &Args, account: &Account, values: &mut Map) {
     if args.has("password") {
         values.insert("password".into(), "NOT_LOGGING_PASSWORD".into());
     }
     if args.has("groups") {
         values.insert("groups".into(), args.list("groups").join(",").into());
     }
-    let Some(account) = Account::find(look, args.required("name")?) else { return Ok(values) };
     values.insert("uid".into(), account.uid.into());
     values.insert("group".into(), account.gid.into());
-    values.insert("comment".into(), account.comment.as_str().into());
-    values.insert("home".into(), account.home.as_str().into());
-    values.insert("shell".into(), account.shell.as_str().into());
-    if args.bool("generate_ssh_key") {
-        ssh_key::describe(args, look, &account, &mut values);
+    for (key, text) in [("comment", &account.comment), ("home", &account.home), ("shell", &account.shell)] {
+        values.insert(key.into(), text.as_str().into());
     }
-    Ok(values)
 }
 
 impl User<'_> {
@@ -436,18 +443,9 @@ fn days_of(seconds: f64) -> i64 {
     (seconds / 86_400.0).floor() as i64
 }
 
-/// `2026-11-21` from days since 1970, after Howard Hinnant's `civil_from_days`.
+/// `2026-11-21` from days since 1970.
 fn date_of(days: i64) -> String {
-    let shifted = days + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let day_of_era = shifted.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    format!("{year:04}-{month:02}-{day:02}")
+    Clock::utc(days as f64 * 86_400.0).format("%Y-%m-%d")
 }
 
 #[cfg(test)]

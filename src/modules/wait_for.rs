@@ -1,7 +1,7 @@
 //! `wait_for`: a port, a file or a text in one of them, waited for with a voice.
 
 use super::pattern::{Flags, Pattern};
-use super::{Arg, Args, Cmd, Failure, Kind, Look, Module, Plan, Rule, finish_plainly};
+use super::{Arg, Args, Cmd, Failure, Kind, Look, Module, Plan, Rule, attrs, finish_plainly};
 use crate::value::{Map, Value};
 use std::collections::HashSet;
 use std::time::Duration;
@@ -103,6 +103,9 @@ fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
         .set("path", args.str("path"))
         .set("search_regex", args.str("search_regex"));
     plan.set("match_groups", seen.0).set("match_groupdict", seen.1).set("elapsed", (look.now() - start) as i64);
+    if let Some(path) = args.str("path") {
+        attrs::describe(look, path, &mut plan.values);
+    }
     Ok(plan)
 }
 

@@ -15,9 +15,9 @@ mod section;
 pub mod task;
 
 pub(crate) use kv::scalar;
-pub(crate) use section::WHOLE;
 pub use program::{BlockInfo, Part, Program, Step, StepKind};
-pub use roles::Parts;
 pub use reader::{DIAGNOSTICS_MAX, Reader, Render};
+pub use roles::Parts;
 pub use rollout::{BalancerSpec, Floor, OnFailure, ProbeSpec, RolloutSpec, SETTINGS};
+pub(crate) use section::WHOLE;
 pub use task::{Action, ActionKind, Block, Context, Item, Play, Role, RoleUse, Task};

@@ -105,11 +105,11 @@ impl Reader {
         }
     }
 
-    pub(super) fn import_role(&mut self, args: &Map, found: FoundSpan, context: Arc<Context>, file: &Path) -> Option<Item> {
+    pub(super) fn import_role(&mut self, args: &Map, found: FoundSpan, context: &Arc<Context>, file: &Path) -> Option<Item> {
         let text = |name: &str| args.get(name).map(|value| value.to_text().to_string());
         let name_node =
             Node { span: found.value, content: Content::Scalar(args.get("name").or_else(|| args.get("role"))?.clone()) };
-        let name = self.static_text(&name_node, &context)?;
+        let name = self.static_text(&name_node, context)?;
         let path = self.find_role(&name, file, found.value)?;
         let main = || "main".to_owned();
         let parts = Parts {
@@ -122,7 +122,7 @@ impl Reader {
         for dependency in
             self.meta(&path).as_ref().and_then(|meta| meta.get("dependencies")).and_then(Node::as_list).unwrap_or_default()
         {
-            for used in self.role_entry(dependency, &context, &path.join("meta/main.yml")) {
+            for used in self.role_entry(dependency, context, &path.join("meta/main.yml")) {
                 body.extend(used.items);
             }
         }
@@ -130,7 +130,7 @@ impl Reader {
         if args.get("public").and_then(Value::to_bool) != Some(false) {
             self.imported.push(role.clone());
         }
-        body.extend(self.role_tasks(&role, &parts, &context, found.value));
+        body.extend(self.role_tasks(&role, &parts, context, found.value));
         Some(Item::Block(Arc::new(Block { span: found.key, body, rescue: Vec::new(), always: Vec::new() })))
     }
 

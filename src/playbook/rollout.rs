@@ -88,7 +88,7 @@ pub static SETTINGS: &[Setting] = &[
         required: true,
         inner: &[
             Setting { required: true, ..setting("kind", "alb, haproxy or none") },
-            setting("port", "the application's port on the hosts") ,
+            setting("port", "the application's port on the hosts"),
             setting("target_group", "alb: ARN of the target group"),
             setting("host", "haproxy: the host that runs it, by its name in the inventory"),
             setting("socket", "haproxy: path of its admin socket there"),
@@ -131,7 +131,8 @@ fn check_settings(node: &Node, settings: &'static [Setting], of: &str, found: &m
             Some(setting) if !setting.inner.is_empty() => check_settings(value, setting.inner, name, found),
             Some(_) => {}
             None => {
-                let mut diagnostic = Diagnostic::error("unknown-setting", format!("`{of}` has no setting `{name}`")).at(key.span, "not a setting here");
+                let mut diagnostic = Diagnostic::error("unknown-setting", format!("`{of}` has no setting `{name}`"))
+                    .at(key.span, "not a setting here");
                 if let Some(near) = closest(name, settings.iter().map(|setting| setting.name)) {
                     diagnostic = diagnostic.patch(key.span, near, "a setting with a similar name exists");
                 }
@@ -180,7 +181,11 @@ impl RolloutSpec {
 fn name(map: &Map, key: &str) -> Result<String, String> {
     let text = map.get(key).map(Value::to_text).unwrap_or_default();
     let is_name = !text.is_empty() && text.chars().all(|letter| letter.is_ascii_alphanumeric() || "_.-".contains(letter));
-    if is_name { Ok(text.to_string()) } else { Err(format!("`{key}` is made of letters, digits, `_`, `.` and `-`, not `{text}`")) }
+    if is_name {
+        Ok(text.to_string())
+    } else {
+        Err(format!("`{key}` is made of letters, digits, `_`, `.` and `-`, not `{text}`"))
+    }
 }
 
 impl BalancerSpec {
@@ -201,7 +206,10 @@ impl Floor {
         if text.is_empty() || text == "all-but-batch" {
             return Ok(Floor::AllButBatch);
         }
-        let percentage = text.strip_suffix('%').and_then(|number| number.trim().parse::<f64>().ok()).filter(|number| (0.0..=100.0).contains(number));
+        let percentage = text
+            .strip_suffix('%')
+            .and_then(|number| number.trim().parse::<f64>().ok())
+            .filter(|number| (0.0..=100.0).contains(number));
         percentage
             .map(Floor::Percentage)
             .or_else(|| text.parse().ok().map(Floor::Count))
@@ -231,9 +239,18 @@ impl ProbeSpec {
         }
         let passes = match map.get("passes") {
             None => passes,
-            Some(value) => value.to_int().and_then(|number| u32::try_from(number).ok()).filter(|number| *number > 0).ok_or_else(|| format!("`{of}.passes` is a number from 1"))?,
+            Some(value) => value
+                .to_int()
+                .and_then(|number| u32::try_from(number).ok())
+                .filter(|number| *number > 0)
+                .ok_or_else(|| format!("`{of}.passes` is a number from 1"))?,
         };
-        Ok(Some(ProbeSpec { url, passes, deadline: duration(map, "deadline", deadline)?, interval: duration(map, "interval", 1.0)? }))
+        Ok(Some(ProbeSpec {
+            url,
+            passes,
+            deadline: duration(map, "deadline", deadline)?,
+            interval: duration(map, "interval", 1.0)?,
+        }))
     }
 }
 
@@ -250,7 +267,12 @@ fn duration(map: &Map, key: &str, default: f64) -> Result<Duration, String> {
         "h" => 3600.0,
         _ => 0.0,
     };
-    let seconds = number.trim().parse::<f64>().ok().map(|number| number * scale).filter(|seconds| scale > 0.0 && (0.0..=86_400.0).contains(seconds));
+    let seconds = number
+        .trim()
+        .parse::<f64>()
+        .ok()
+        .map(|number| number * scale)
+        .filter(|seconds| scale > 0.0 && (0.0..=86_400.0).contains(seconds));
     seconds.map(Duration::from_secs_f64).ok_or_else(|| format!("`{key}` is a time such as 30s or 2m, not `{text}`"))
 }
 
@@ -272,7 +294,8 @@ mod tests {
 
     #[test]
     fn what_makes_no_sense_is_named() {
-        let with = |more: &str| read(&format!(r#"{{"app":"shop","release":"1","balancer":{{"kind":"none"}}{more}}}"#)).unwrap_err();
+        let with =
+            |more: &str| read(&format!(r#"{{"app":"shop","release":"1","balancer":{{"kind":"none"}}{more}}}"#)).unwrap_err();
         assert!(with(r#","floor":"most""#).contains("not `most`"));
         assert!(with(r#","bake":"soon""#).contains("not `soon`"));
         assert!(with(r#","ready":{"url":"/ready"}"#).contains("`ready.url`"));

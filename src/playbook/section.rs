@@ -48,7 +48,7 @@ impl Reader {
         let others: Vec<&(Node, Node)> =
             entries.iter().filter(|(key, _)| key.as_str().is_none_or(|name| !is_with(name) && !is_keyword(name))).collect();
         let found = self.action(node, &others, &keywords)?;
-        self.finish_task(found, keywords, with, context, file, is_handler)
+        self.finish_task(&found, keywords, with, context, file, is_handler)
     }
 
     /// Which entry of a task names the module.
@@ -133,7 +133,7 @@ impl Reader {
 
     fn finish_task(
         &mut self,
-        found: Found,
+        found: &Found,
         keywords: Keywords,
         with: Option<(String, Written)>,
         context: &Arc<Context>,
@@ -141,7 +141,7 @@ impl Reader {
         is_handler: bool,
     ) -> Option<Item> {
         let is_local = keywords.contains_key("local_action");
-        let mut args = self.arguments(&found)?;
+        let mut args = self.arguments(found)?;
         let mut keywords = keywords;
         if let Some(more) = keywords.shift_remove("args").and_then(|written| written.value.as_map().cloned()) {
             for (key, value) in more {
@@ -154,11 +154,11 @@ impl Reader {
         self.check_background(&keywords);
         let inner = Arc::new(context.child(keywords));
         if let Some(module) = found.module {
-            self.check_arguments(module, &args, &found, has_defaults(&inner, module));
+            self.check_arguments(module, &args, found, has_defaults(&inner, module));
             match module.name {
-                "import_tasks" => return self.import_tasks(&args, &found, inner, file, is_handler),
+                "import_tasks" => return self.import_tasks(&args, found, &inner, file, is_handler),
                 "import_role" => {
-                    return self.import_role(&args, FoundSpan { key: found.span, value: found.value_span }, inner, file);
+                    return self.import_role(&args, FoundSpan { key: found.span, value: found.value_span }, &inner, file);
                 }
                 _ => {}
             }
@@ -236,12 +236,12 @@ impl Reader {
         }
     }
 
-    fn import_tasks(&mut self, args: &Map, found: &Found, context: Arc<Context>, file: &Path, is_handler: bool) -> Option<Item> {
+    fn import_tasks(&mut self, args: &Map, found: &Found, context: &Arc<Context>, file: &Path, is_handler: bool) -> Option<Item> {
         let value = args.get("file").or_else(|| args.get("_raw_params")).cloned().unwrap_or_default();
         let node = Node { span: found.value_span, content: crate::yaml::Content::Scalar(value) };
-        let name = self.static_text(&node, &context)?;
-        let path = self.find_tasks(&name, &context, file);
-        let body = self.tasks_file(&path, &context, found.value_span, is_handler)?;
+        let name = self.static_text(&node, context)?;
+        let path = self.find_tasks(&name, context, file);
+        let body = self.tasks_file(&path, context, found.value_span, is_handler)?;
         Some(Item::Block(Arc::new(Block { span: found.span, body, rescue: Vec::new(), always: Vec::new() })))
     }
 

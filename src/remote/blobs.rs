@@ -8,14 +8,17 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// Bodies above this go to disk.
+/// Bodies above this go to disk, and so does every body once so many bytes are held.
 const MEMORY_MAX: u64 = 4 << 20;
+const HELD_MAX: u64 = 64 << 20;
 
 #[derive(Default)]
 pub(super) struct Blobs {
     here: HashMap<String, Body>,
     coming: Option<Coming>,
     dir: Option<PathBuf>,
+    /// Bytes in memory.
+    held: u64,
 }
 
 enum Body {
@@ -53,7 +56,8 @@ impl Blobs {
         if self.coming.is_some() || hash.is_empty() || !hash.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "a file body that was not announced properly"));
         }
-        let into = if size <= MEMORY_MAX { Into::Memory(Vec::new()) } else { self.on_disk(hash)? };
+        let into =
+            if size <= MEMORY_MAX && self.held + size <= HELD_MAX { Into::Memory(Vec::new()) } else { self.on_disk(hash)? };
         self.coming = Some(Coming { hash: hash.to_owned(), left: size, digest: Sha256::new(), into });
         self.complete()
     }
@@ -81,7 +85,10 @@ impl Blobs {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "a file body that is not the one announced"));
         }
         let body = match coming.into {
-            Into::Memory(bytes) => Body::Memory(bytes.into()),
+            Into::Memory(bytes) => {
+                self.held += bytes.len() as u64;
+                Body::Memory(bytes.into())
+            }
             Into::Disk(path, _) => Body::Disk(path),
         };
         self.here.insert(coming.hash, body);

@@ -102,7 +102,8 @@ fn redirected(request: &HttpRequest, target: &Target, reply: &HttpReply) -> Opti
         next.method = "GET".to_owned();
         next.body.clear();
     }
-    let same_host = Target::parse(&next.url).is_ok_and(|next| (next.scheme, &next.host, next.port) == (target.scheme, &target.host, target.port));
+    let same_host = Target::parse(&next.url)
+        .is_ok_and(|next| (next.scheme, &next.host, next.port) == (target.scheme, &target.host, target.port));
     if !same_host {
         next.headers.retain(|(name, _)| !matches!(name.to_ascii_lowercase().as_str(), "authorization" | "cookie"));
     }
@@ -271,9 +272,10 @@ fn proxy_of(look: &dyn Look, target: &Target) -> Option<Target> {
         return None;
     }
     let except = look.env("no_proxy").or_else(|| look.env("NO_PROXY")).unwrap_or_default();
-    let is_excepted = except.split(',').map(|name| name.trim().trim_start_matches('.')).filter(|name| !name.is_empty()).any(|name| {
-        name == "*" || target.host == name || target.host.strip_suffix(name).is_some_and(|rest| rest.ends_with('.'))
-    });
+    let is_excepted =
+        except.split(',').map(|name| name.trim().trim_start_matches('.')).filter(|name| !name.is_empty()).any(|name| {
+            name == "*" || target.host == name || target.host.strip_suffix(name).is_some_and(|rest| rest.ends_with('.'))
+        });
     let proxy = look.env("http_proxy").filter(|proxy| !proxy.is_empty() && !is_excepted)?;
     let proxy = if proxy.contains("://") { proxy } else { format!("http://{proxy}") };
     Target::parse(&proxy).ok()
@@ -350,7 +352,10 @@ impl Answer {
     fn exactly(&mut self, size: u64, out: &mut dyn Write) -> io::Result<()> {
         let copied = io::copy(&mut (&mut self.rest).take(size), out)?;
         if copied < size {
-            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, format!("the answer broke off after {copied} of {size} bytes")));
+            return Err(io::Error::new(
+                io::ErrorKind::UnexpectedEof,
+                format!("the answer broke off after {copied} of {size} bytes"),
+            ));
         }
         Ok(())
     }
@@ -430,7 +435,10 @@ mod tests {
     fn bodies_are_counted_chunked_or_end_with_the_connection() {
         let ok = |text, method| answer(text, method).unwrap();
         assert_eq!(ok("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhithere", "GET"), (200, "hi".into()));
-        assert_eq!(ok("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n1;x=y\r\nd\r\n0\r\n\r\n", "GET"), (200, "abcd".into()));
+        assert_eq!(
+            ok("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n1;x=y\r\nd\r\n0\r\n\r\n", "GET"),
+            (200, "abcd".into())
+        );
         assert_eq!(ok("HTTP/1.0 404 Not Found\r\n\r\ngone", "GET"), (404, "gone".into()));
         assert_eq!(ok("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", "HEAD"), (200, String::new()));
         assert_eq!(ok("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n", "PUT"), (204, String::new()));
@@ -463,7 +471,11 @@ mod tests {
     fn redirects_become_get_and_keep_secrets_at_home() {
         let mut request = HttpRequest::new("POST", "http://a/x/y");
         request.headers.push(("Authorization".into(), "secret".into()));
-        let to = |location: &str, status| HttpReply { status, headers: vec![("location".into(), location.into())], ..HttpReply::default() };
+        let to = |location: &str, status| HttpReply {
+            status,
+            headers: vec![("location".into(), location.into())],
+            ..HttpReply::default()
+        };
         let target = Target::parse(&request.url).unwrap();
         let next = redirected(&request, &target, &to("z?q", 302)).unwrap();
         assert_eq!((next.method.as_str(), next.url.as_str(), next.headers.len()), ("GET", "http://a/x/z?q", 1));

@@ -12,7 +12,13 @@ use std::sync::Arc;
 const ROUNDS_MAX: usize = 3;
 
 pub(super) fn run(line: &Arc<Line>, request: &Request) -> Reply {
-    let mut task = Task { host: Host::new(line, request), check: request.check, diff: request.diff, done: Vec::new(), result: Outcome::default() };
+    let mut task = Task {
+        host: Host::new(line, request),
+        check: request.check,
+        diff: request.diff,
+        done: Vec::new(),
+        result: Outcome::default(),
+    };
     let ended = find(&request.module).and_then(|module| task.run(module, &request.args));
     task.reply(ended)
 }

@@ -56,7 +56,7 @@ fn hello() -> FromHost {
 fn account(uid: u32) -> Option<Vec<String>> {
     let size = std::fs::metadata("/etc/passwd").ok()?.size();
     let text = (size < 16 << 20).then(|| std::fs::read_to_string("/etc/passwd").ok())??;
-    text.lines().map(|line| line.split(':').map(str::to_owned).collect::<Vec<_>>()).find(|fields| {
-        fields.get(2).is_some_and(|field| *field == uid.to_string())
-    })
+    text.lines()
+        .map(|line| line.split(':').map(str::to_owned).collect::<Vec<_>>())
+        .find(|fields| fields.get(2).is_some_and(|field| *field == uid.to_string()))
 }

@@ -14,12 +14,18 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 /// Sends a request (its `head`, then its body) and answers with what the server says, byte for byte.
-pub(super) fn open(host: &Host, request: &HttpRequest, target: &Target, head: &[u8], idle: Duration) -> Result<Box<dyn Read>, Failure> {
-    if host.which("curl").is_some() {
-        return curl(host, request, head, idle);
+pub(super) fn open(
+    host: &Host,
+    request: &HttpRequest,
+    target: &Target,
+    head: &[u8],
+    idle: Duration,
+) -> Result<Box<dyn Read>, Failure> {
+    if let Some(program) = host.which("curl") {
+        return curl(&program, host, request, head, idle);
     }
-    if host.which("openssl").is_some() {
-        return openssl(host, request, target, head, idle);
+    if let Some(program) = host.which("openssl") {
+        return openssl(&program, host, request, target, head, idle);
     }
     Err(Failure::new(format!(
         "{}: https needs `curl` or `openssl` on the host and neither is installed; install one (package `curl`), or fetch the file on the control \
@@ -29,7 +35,7 @@ pub(super) fn open(host: &Host, request: &HttpRequest, target: &Target, head: &[
 }
 
 /// Everything secret goes in through standard input and a private file, nothing through arguments.
-fn curl(host: &Host, request: &HttpRequest, head: &[u8], idle: Duration) -> Result<Box<dyn Read>, Failure> {
+fn curl(program: &str, host: &Host, request: &HttpRequest, head: &[u8], idle: Duration) -> Result<Box<dyn Read>, Failure> {
     let mut config = String::new();
     let mut set = |option: &str, value: &str| {
         config.push_str(&format!("{option} = \"{}\"\n", value.replace('\\', "\\\\").replace('"', "\\\"")));
@@ -54,7 +60,7 @@ fn curl(host: &Host, request: &HttpRequest, head: &[u8], idle: Duration) -> Resu
             set("header", "Content-Type:");
         }
     }
-    let mut command = Command::new("curl");
+    let mut command = Command::new(program);
     command.args(["--silent", "--show-error", "--include", "--raw", "--http1.1", "--globoff", "--config", "-"]);
     if request.method == "HEAD" {
         command.arg("--head");
@@ -67,11 +73,18 @@ fn curl(host: &Host, request: &HttpRequest, head: &[u8], idle: Duration) -> Resu
     } else {
         command.arg("--suppress-connect-headers");
     }
-    talk(host, command, Said { first: config.as_bytes(), then: &[], is_all: true }, idle, body)
+    talk(host, command, &Said { first: config.as_bytes(), then: &[], is_all: true }, idle, body)
 }
 
-fn openssl(host: &Host, request: &HttpRequest, target: &Target, head: &[u8], idle: Duration) -> Result<Box<dyn Read>, Failure> {
-    let mut command = Command::new("openssl");
+fn openssl(
+    program: &str,
+    host: &Host,
+    request: &HttpRequest,
+    target: &Target,
+    head: &[u8],
+    idle: Duration,
+) -> Result<Box<dyn Read>, Failure> {
+    let mut command = Command::new(program);
     command.args(["s_client", "-quiet", "-connect"]).arg(format!("{}:{}", target.host, target.port));
     if target.host.parse::<std::net::IpAddr>().is_err() {
         command.args(["-servername", &target.host]);
@@ -82,7 +95,7 @@ fn openssl(host: &Host, request: &HttpRequest, target: &Target, head: &[u8], idl
     if let Some(path) = &request.ca_path {
         command.args(["-CAfile", path]);
     }
-    talk(host, command, Said { first: head, then: &request.body, is_all: false }, idle, None)
+    talk(host, command, &Said { first: head, then: &request.body, is_all: false }, idle, None)
 }
 
 /// What a program is told.
@@ -93,7 +106,13 @@ struct Said<'a> {
     is_all: bool,
 }
 
-fn talk(host: &Host, mut command: Command, said: Said<'_>, idle: Duration, body: Option<Body>) -> Result<Box<dyn Read>, Failure> {
+fn talk(
+    host: &Host,
+    mut command: Command,
+    said: &Said<'_>,
+    idle: Duration,
+    body: Option<Body>,
+) -> Result<Box<dyn Read>, Failure> {
     command.envs(host.env.iter().map(|(name, value)| (name, value)));
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
     let mut child = command.spawn().map_err(|error| Failure::io("cannot run a program for https", &error))?;
@@ -168,5 +187,71 @@ impl Drop for Body {
     fn drop(&mut self) {
         // In a temporary directory anyway.
         let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::remote::line::Line;
+    use crate::wire::Request;
+    use std::net::{TcpListener, TcpStream};
+    use std::path::Path;
+    use std::sync::Arc;
+    use std::time::Instant;
+
+    /// A server that shows files of a directory, with a certificate for `localhost`.
+    fn serve(dir: &Path) -> (Child, u16) {
+        let made = Command::new("openssl")
+            .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"])
+            .args(["-addext", "subjectAltName=DNS:localhost", "-keyout", "key.pem", "-out", "cert.pem"])
+            .current_dir(dir)
+            .output()
+            .expect("openssl is needed for this test");
+        assert!(made.status.success());
+        std::fs::write(dir.join("page"), "over TLS\n").unwrap();
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let server = Command::new("openssl")
+            .args(["s_server", "-quiet", "-WWW", "-key", "key.pem", "-cert", "cert.pem", "-accept", &format!("127.0.0.1:{port}")])
+            .current_dir(dir)
+            .stdin(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let end = Instant::now() + Duration::from_secs(10);
+        while TcpStream::connect(("127.0.0.1", port)).is_err() && Instant::now() < end {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        (server, port)
+    }
+
+    type Speak = fn(&str, &Host, &HttpRequest, &Target, &[u8], Duration) -> Result<Box<dyn Read>, Failure>;
+
+    #[test]
+    fn each_program_fetches_from_whom_it_trusts_and_from_nobody_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut server, port) = serve(dir.path());
+        let host = Host::new(&Arc::new(Line::new(io::sink())), &Request::default());
+        let by_curl: Speak = |program, host, request, _, head, idle| curl(program, host, request, head, idle);
+        for (name, speak) in [("curl", by_curl), ("openssl", openssl)] {
+            let Some(program) = host.which(name) else { continue };
+            let ask = |ca_path: Option<String>| {
+                let url = format!("https://localhost:{port}/page");
+                let target = Target::parse(&url).unwrap();
+                let request = HttpRequest { ca_path, no_proxy: true, ..HttpRequest::get(url) };
+                let head = format!("GET /page HTTP/1.1\r\nHost: localhost:{port}\r\nConnection: close\r\n\r\n");
+                let mut text = String::new();
+                speak(&program, &host, &request, &target, head.as_bytes(), Duration::from_secs(5))
+                    .unwrap()
+                    .read_to_string(&mut text)
+                    .map(|_| text)
+            };
+            let trusted = ask(Some(dir.path().join("cert.pem").to_string_lossy().into_owned())).unwrap();
+            assert!(trusted.starts_with("HTTP/1.0 200") && trusted.contains("over TLS"), "{name}: {trusted}");
+            let refused = ask(None).unwrap_err().to_string();
+            assert!(refused.contains("certificate"), "{name}: {refused}");
+        }
+        server.kill().unwrap();
+        server.wait().unwrap();
     }
 }

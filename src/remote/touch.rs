@@ -79,7 +79,14 @@ impl Hands<'_> {
         let headers = reply.headers.iter().map(|(name, value)| (name.as_str().into(), value.into()));
         values.insert("headers".into(), headers.collect::<Map>().into());
         if reply.status >= 400 && !accept.iter().any(|status| *status == reply.status || *status == 0) {
-            let msg = format!("{} {}: HTTP status {} {}: {}", request.method, request.url, reply.status, reply.reason, reply.text().trim());
+            let msg = format!(
+                "{} {}: HTTP status {} {}: {}",
+                request.method,
+                request.url,
+                reply.status,
+                reply.reason,
+                reply.text().trim()
+            );
             return Err(Failure { msg, values });
         }
         Ok(Done { values, changed: None })
@@ -121,9 +128,8 @@ fn make_dir(path: &str, attrs: &Attrs) -> Result<Done, Failure> {
 }
 
 fn remove(path: &str) -> Result<Done, Failure> {
-    let removed = fs::symlink_metadata(path).and_then(|found| {
-        if found.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }
-    });
+    let removed = fs::symlink_metadata(path)
+        .and_then(|found| if found.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) });
     match removed {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Done::default()),
         other => other.map(|()| Done::default()).map_err(io_failure("cannot remove", path)),

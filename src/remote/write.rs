@@ -28,7 +28,9 @@ fn open(host: &Host, content: &Content) -> Result<Box<dyn Read>, Failure> {
             .line
             .blob(host.id, hash, host.deadline)
             .map_err(|error| Failure::io("cannot read the source file's contents", &error)),
-        Content::File(path) => File::open(path).map(|file| Box::new(file) as Box<dyn Read>).map_err(io_failure("cannot read", path)),
+        Content::File(path) => {
+            File::open(path).map(|file| Box::new(file) as Box<dyn Read>).map_err(io_failure("cannot read", path))
+        }
     }
 }
 
@@ -182,7 +184,8 @@ fn back_up(host: &Host, path: &str) -> Result<String, Failure> {
     let found = fs::metadata(path).map_err(failed())?;
     let _ = chown(&copy, Some(found.uid()), Some(found.gid()));
     fs::set_permissions(&copy, found.permissions()).map_err(failed())?;
-    let times = fs::FileTimes::new().set_accessed(found.accessed().map_err(failed())?).set_modified(found.modified().map_err(failed())?);
+    let times =
+        fs::FileTimes::new().set_accessed(found.accessed().map_err(failed())?).set_modified(found.modified().map_err(failed())?);
     File::options().write(true).open(&copy).and_then(|file| file.set_times(times)).map_err(failed())?;
     Ok(copy)
 }

@@ -30,7 +30,8 @@ fn one(diff: &Value, paint: Paint) -> String {
         }
     }
     if let (Some(before), Some(after)) = (diff.get("before"), diff.get("after")) {
-        let header = |side: &str| text(&format!("{side}_header")).map_or_else(|| side.to_owned(), |header| format!("{side}: {header}"));
+        let header =
+            |side: &str| text(&format!("{side}_header")).map_or_else(|| side.to_owned(), |header| format!("{side}: {header}"));
         out += &unified(&side(before), &side(after), &header("before"), &header("after"), paint);
     }
     if let Some(prepared) = text("prepared") {

@@ -68,7 +68,8 @@ pub fn annotation(found: &Diagnostic, sources: &Sources) -> String {
 }
 
 fn command(word: &str, place: Option<&Place>, title: &str, message: &str) -> String {
-    let place = place.map_or_else(String::new, |Place { file, line, column }| format!("file={},line={line},col={column},", property(file)));
+    let place = place
+        .map_or_else(String::new, |Place { file, line, column }| format!("file={},line={line},col={column},", property(file)));
     format!("::{word} {place}title={}::{}", property(title), data(message))
 }
 

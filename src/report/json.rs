@@ -51,7 +51,9 @@ impl Reporter for Json {
 /// The diagnostic that an event is about.
 pub(super) fn diagnostic_of(event: &Event) -> Option<&Diagnostic> {
     match event {
-        Event::Warned { diagnostic } | Event::Explained { diagnostic, .. } | Event::Rollout(Rollout::HostFailed { diagnostic, .. }) => Some(diagnostic),
+        Event::Warned { diagnostic }
+        | Event::Explained { diagnostic, .. }
+        | Event::Rollout(Rollout::HostFailed { diagnostic, .. }) => Some(diagnostic),
         _ => None,
     }
 }

@@ -105,8 +105,17 @@ impl Case {
             Outcome::Failed => format!("      <failure message=\"{message}\"/>\n"),
             Outcome::Unreachable => format!("      <error message=\"{message}\"/>\n"),
         };
-        let output = if self.output.is_empty() { String::new() } else { format!("      <system-out>{}</system-out>\n", escaped(&self.output)) };
-        let head = format!("    <testcase name=\"{}\" classname=\"{}\" time=\"{:.3}\"", escaped(&self.name), escaped(&self.class), self.seconds);
+        let output = if self.output.is_empty() {
+            String::new()
+        } else {
+            format!("      <system-out>{}</system-out>\n", escaped(&self.output))
+        };
+        let head = format!(
+            "    <testcase name=\"{}\" classname=\"{}\" time=\"{:.3}\"",
+            escaped(&self.name),
+            escaped(&self.class),
+            self.seconds
+        );
         match verdict + &output {
             inner if inner.is_empty() => format!("{head}/>\n"),
             inner => format!("{head}>\n{inner}    </testcase>\n"),

@@ -39,8 +39,16 @@ pub struct Output {
 
 /// What `--output` may say; the first is the usual one.
 pub static OUTPUTS: &[Output] = &[
-    Output { name: "plain", help: "lines as Ansible prints them", make: |style, streams| vec![Box::new(Terminal::new(style, streams))] },
-    Output { name: "json", help: "one event a line", make: |style, streams| vec![Box::new(Json::new(style.sources, streams.out))] },
+    Output {
+        name: "plain",
+        help: "lines as Ansible prints them",
+        make: |style, streams| vec![Box::new(Terminal::new(style, streams))],
+    },
+    Output {
+        name: "json",
+        help: "one event a line",
+        make: |style, streams| vec![Box::new(Json::new(style.sources, streams.out))],
+    },
     Output { name: "github", help: "plain, with annotations for a GitHub workflow", make: annotated },
 ];
 

@@ -54,7 +54,10 @@ mod tests {
     #[test]
     fn labels_look_like_python() {
         let shown = |json: &str| label(&Value::from_json(json).unwrap());
-        assert_eq!(shown(r#"{"a": 1, "b": "x'y", "c": [null, true, 1.5, "q\"r's\n"]}"#), r#"{'a': 1, 'b': "x'y", 'c': [None, True, 1.5, 'q"r\'s\n']}"#);
+        assert_eq!(
+            shown(r#"{"a": 1, "b": "x'y", "c": [null, true, 1.5, "q\"r's\n"]}"#),
+            r#"{'a': 1, 'b': "x'y", 'c': [None, True, 1.5, 'q"r\'s\n']}"#
+        );
         assert_eq!(shown("null"), "None");
         assert_eq!(shown("\"as it is\""), "as it is");
     }

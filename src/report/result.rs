@@ -6,7 +6,8 @@ use serde_json::ser::{Formatter, PrettyFormatter, Serializer};
 use std::io;
 
 /// What is never shown of a result.
-const HIDDEN: [&str; 8] = ["failed", "skipped", "diff", "exception", "warnings", "deprecations", "ansible_loop", "discovered_interpreter_python"];
+const HIDDEN: [&str; 8] =
+    ["failed", "skipped", "diff", "exception", "warnings", "deprecations", "ansible_loop", "discovered_interpreter_python"];
 /// Shown only when somebody asks for a lot.
 const INVOCATION: &str = "invocation";
 const INVOCATION_VERBOSITY: u8 = 3;
@@ -37,7 +38,11 @@ impl Shown<'_> {
     fn is_message(&self) -> bool {
         match self.result.get("_ansible_verbose_always").and_then(Value::to_bool) {
             Some(always) => always,
-            None => self.module == "assert" && (self.result.contains_key("assertion") || self.result.get("failed").and_then(Value::to_bool) == Some(false)),
+            None => {
+                self.module == "assert"
+                    && (self.result.contains_key("assertion")
+                        || self.result.get("failed").and_then(Value::to_bool) == Some(false))
+            }
         }
     }
 
@@ -47,10 +52,15 @@ impl Shown<'_> {
             return Value::Map(map);
         }
         let loop_vars = ["ansible_loop_var", "ansible_index_var"];
-        let mut others: Vec<String> = loop_vars.iter().filter_map(|name| self.result.get(*name)?.as_str().map(str::to_owned)).collect();
+        let mut others: Vec<String> =
+            loop_vars.iter().filter_map(|name| self.result.get(*name)?.as_str().map(str::to_owned)).collect();
         others.extend(loop_vars.iter().map(|name| (*name).to_owned()));
         others.extend(["changed", "failed_when_result", "attempts"].map(str::to_owned));
-        map.iter().filter(|(key, _)| key.as_str().is_none_or(|key| !others.iter().any(|other| other == key))).map(|(key, value)| (key.clone(), value.clone())).collect::<Map>().into()
+        map.iter()
+            .filter(|(key, _)| key.as_str().is_none_or(|key| !others.iter().any(|other| other == key)))
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect::<Map>()
+            .into()
     }
 }
 
@@ -59,10 +69,17 @@ fn cleaned(value: &Value, verbosity: u8) -> Value {
     match value {
         Value::Map(map) => {
             let is_shown = |key: &str| {
-                !key.starts_with("_ansible_") && !HIDDEN.contains(&key) && (key != INVOCATION || verbosity >= INVOCATION_VERBOSITY)
+                !key.starts_with("_ansible_")
+                    && !HIDDEN.contains(&key)
+                    && (key != INVOCATION || verbosity >= INVOCATION_VERBOSITY)
             };
             let entries = map.iter().filter(|(key, _)| key.as_str().is_none_or(is_shown));
-            entries.map(|(key, value)| (key.clone(), if key.as_str() == Some("results") { cleaned(value, verbosity) } else { value.clone() })).collect::<Map>().into()
+            entries
+                .map(|(key, value)| {
+                    (key.clone(), if key.as_str() == Some("results") { cleaned(value, verbosity) } else { value.clone() })
+                })
+                .collect::<Map>()
+                .into()
         }
         Value::List(items) => items.iter().map(|item| cleaned(item, verbosity)).collect(),
         other => other.clone(),

@@ -22,7 +22,12 @@ impl Board {
             Rollout::Started { hosts, batches, floor, balancer, .. } => {
                 *self = Board::default();
                 let batches: Vec<String> = batches.iter().map(|batch| batch.join(", ")).collect();
-                vec![format!("{} in {} ({}); at least {floor} stay healthy in {balancer}", count(hosts.len(), "host"), count(batches.len(), "batch"), batches.join(" | "))]
+                vec![format!(
+                    "{} in {} ({}); at least {floor} stay healthy in {balancer}",
+                    count(hosts.len(), "host"),
+                    count(batches.len(), "batch"),
+                    batches.join(" | ")
+                )]
             }
             Rollout::Phase { host, phase, why } => {
                 let why = if why.is_empty() { String::new() } else { format!(": {}", one_line(why)) };
@@ -58,7 +63,8 @@ impl Board {
         let mut lines = Vec::new();
         for ((word, ink), hosts) in words.into_iter().zip(groups) {
             for host in hosts {
-                let seconds = self.seconds.get(host).map_or_else(String::new, |seconds| format!("   {seconds:.0} s out of rotation"));
+                let seconds =
+                    self.seconds.get(host).map_or_else(String::new, |seconds| format!("   {seconds:.0} s out of rotation"));
                 lines.push(format!("{} : {}{seconds}", paint.ink(ink, &format!("{host:<26}")), paint.ink(ink, word)));
             }
         }

@@ -35,6 +35,8 @@ pub(super) struct Screen {
     /// What a rollout does with a host, around its tasks.
     phases: IndexMap<String, Working>,
     summary: String,
+    /// Somebody is typing: nothing moves.
+    is_held: bool,
     done: usize,
     began: Instant,
     silent_since: Instant,
@@ -76,6 +78,7 @@ impl Screen {
             working: IndexMap::new(),
             phases: IndexMap::new(),
             summary: String::new(),
+            is_held: false,
             done: 0,
             began: now,
             silent_since: now,
@@ -116,6 +119,15 @@ impl Screen {
         }
     }
 
+    /// Asks somebody something: until `end` nothing moves below the question.
+    pub(super) fn hold(&mut self, question: &str) {
+        self.err(question);
+        self.is_held = true;
+        if let Some(live) = &self.live {
+            let _ = live.all.clear();
+        }
+    }
+
     pub(super) fn set_summary(&mut self, text: &str) {
         self.summary = text.to_owned();
         self.done = 0;
@@ -131,6 +143,7 @@ impl Screen {
 
     pub(super) fn end(&mut self, host: &str, now: Instant) {
         self.working.shift_remove(host);
+        self.is_held = false;
         self.done += 1;
         self.redraw(now);
     }
@@ -157,7 +170,7 @@ impl Screen {
         if self.live.is_some() {
             return self.redraw(now);
         }
-        if now.duration_since(self.silent_since) < SILENCE_MAX {
+        if self.is_held || now.duration_since(self.silent_since) < SILENCE_MAX {
             return;
         }
         if let Some(line) = self.waiting(now) {
@@ -189,8 +202,9 @@ impl Screen {
     }
 
     fn redraw(&mut self, now: Instant) {
-        let Some(live) = &self.live else { return };
-        let lines: IndexMap<String, String> = self.at_work().take(live.lines_max()).map(|(host, working)| (host.clone(), working.line(host, now))).collect();
+        let Some(live) = self.live.as_ref().filter(|_| !self.is_held) else { return };
+        let lines: IndexMap<String, String> =
+            self.at_work().take(live.lines_max()).map(|(host, working)| (host.clone(), working.line(host, now))).collect();
         let count = self.at_work().count();
         let seconds = now.duration_since(self.began).as_secs();
         let summary = format!("{} · {count} running, {} done · {}:{:02}", self.summary, self.done, seconds / 60, seconds % 60);
@@ -230,7 +244,10 @@ impl Live {
             is_shown
         });
         for (host, line) in lines {
-            let bar = self.bars.entry(host.clone()).or_insert_with(|| all.insert_before(&self.summary, ProgressBar::new_spinner().with_style(style())));
+            let bar = self
+                .bars
+                .entry(host.clone())
+                .or_insert_with(|| all.insert_before(&self.summary, ProgressBar::new_spinner().with_style(style())));
             bar.set_message(line.clone());
         }
         self.summary.set_message(summary.to_owned());

@@ -10,7 +10,7 @@ use super::screen::{Screen, Streams, Window};
 use crate::diag::{Diagnostic, Sources};
 use crate::event::{Event, Outcome, Reporter, Rollout, Stats, Task};
 use crate::value::{Map, Value};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -45,8 +45,13 @@ struct Page {
     style: Style,
     screen: Screen,
     tasks: HashMap<u64, Task>,
-    /// The task below whose banner lines are printed now.
-    banner: Option<u64>,
+    /// The task whose banner was printed last.
+    banner: Option<Task>,
+    is_handler: bool,
+    /// Starts of that task: hosts do not all begin at once.
+    starts: HashSet<u64>,
+    /// Hosts that began below the banner.
+    begun: HashSet<String>,
     /// Per host: diffs and item lines that its end decides about.
     hosts: HashMap<String, Pending>,
     /// Shown below the current banner already.
@@ -94,7 +99,18 @@ fn locked(page: &Mutex<Page>) -> MutexGuard<'_, Page> {
 impl Page {
     fn new(style: Style, streams: Streams) -> Page {
         let screen = Screen::new(streams, style.window, Instant::now());
-        Page { style, screen, tasks: HashMap::new(), banner: None, hosts: HashMap::new(), explained: Vec::new(), board: Board::default() }
+        Page {
+            style,
+            screen,
+            tasks: HashMap::new(),
+            banner: None,
+            is_handler: false,
+            starts: HashSet::new(),
+            begun: HashSet::new(),
+            hosts: HashMap::new(),
+            explained: Vec::new(),
+            board: Board::default(),
+        }
     }
 
     fn see(&mut self, event: &Event) {
@@ -110,11 +126,7 @@ impl Page {
                 let is_handler = matches!(event, Event::HandlerStarted { .. });
                 self.task(task, is_handler);
             }
-            Event::HostStarted { host, task } => {
-                let what = self.tasks.get(task).map_or("", |task| task.name.as_str()).to_owned();
-                self.hosts.insert(host.clone(), Pending::default());
-                self.screen.begin(host, &what, Instant::now());
-            }
+            Event::HostStarted { host, task } => self.begin(host, *task),
             Event::ItemEnded { host, task, label, outcome, result } => self.item(host, *task, label, *outcome, result),
             Event::Retrying { host, task, left, .. } => self.retrying(host, *task, *left),
             Event::HostEnded { host, task, outcome, result } => self.host(host, *task, *outcome, result),
@@ -158,6 +170,7 @@ impl Page {
 
     fn play(&mut self, name: &str) {
         self.tasks.clear();
+        self.starts.clear();
         self.banner = None;
         self.explained.clear();
         let name = name.trim();
@@ -165,30 +178,50 @@ impl Page {
         self.screen.set_summary(&format!("PLAY [{name}]"));
     }
 
+    /// A task that starts again is the same one for more hosts, until a host shows that it is not (see `begin`).
     fn task(&mut self, task: &Task, is_handler: bool) {
-        let word = if is_handler { "RUNNING HANDLER" } else { "TASK" };
-        let title = format!("{word} [{}]", task.name);
         self.tasks.insert(task.id, task.clone());
-        self.explained.clear();
-        self.screen.set_summary(&title);
-        self.head(&title, task);
+        let is_same = self.is_handler == is_handler
+            && self.banner.as_ref().is_some_and(|last| Task { id: task.id, ..last.clone() } == *task);
+        if is_same {
+            self.starts.insert(task.id);
+        } else {
+            self.is_handler = is_handler;
+            self.head(task);
+        }
     }
 
-    fn head(&mut self, title: &str, task: &Task) {
-        self.banner = Some(task.id);
-        self.banner(title);
+    fn head(&mut self, task: &Task) {
+        self.banner = Some(task.clone());
+        self.starts = HashSet::from([task.id]);
+        self.begun.clear();
+        self.explained.clear();
+        let word = if self.is_handler { "RUNNING HANDLER" } else { "TASK" };
+        let title = format!("{word} [{}]", task.name);
+        self.screen.set_summary(&title);
+        self.banner(&title);
         if let Some(place) = task.place.as_ref().filter(|_| self.style.verbosity > 1) {
             self.out(Ink::Retry, &format!("task path: {}:{}", place.file, place.line));
         }
     }
 
+    fn begin(&mut self, host: &str, id: u64) {
+        let task = self.tasks.get(&id).cloned().unwrap_or_default();
+        if self.starts.contains(&id) && self.begun.contains(host) {
+            self.head(&task);
+        }
+        self.begun.insert(host.to_owned());
+        self.hosts.insert(host.to_owned(), Pending::default());
+        self.screen.begin(host, &task.name, Instant::now());
+    }
+
     /// The banner again, where lines of another task came between.
     fn under(&mut self, id: u64) {
-        if self.banner == Some(id) {
+        if self.starts.contains(&id) {
             return;
         }
         if let Some(task) = self.tasks.get(&id).cloned() {
-            self.head(&format!("TASK [{}]", task.name), &task);
+            self.head(&task);
         }
     }
 
@@ -208,7 +241,9 @@ impl Page {
             Outcome::Ok => (Ink::Ok, format!("ok: [{name}] => {item}{}", shown.tail())),
             Outcome::Changed => (Ink::Changed, format!("changed: [{name}] => {item}{}", shown.tail())),
             Outcome::Skipped => (Ink::Skipped, format!("skipping: [{name}] => {item} {}", shown.tail())),
-            Outcome::Failed | Outcome::Ignored | Outcome::Unreachable => (Ink::Failed, format!("failed: [{name}] {item}{}", shown.forced_tail())),
+            Outcome::Failed | Outcome::Ignored | Outcome::Unreachable => {
+                (Ink::Failed, format!("failed: [{name}] {item}{}", shown.forced_tail()))
+            }
         };
         self.out(ink, &line);
     }
@@ -237,7 +272,9 @@ impl Page {
             Outcome::Ignored if result.get("unreachable").and_then(Value::to_bool) == Some(true) => {
                 Some((Ink::Unreachable, format!("fatal: [{name}]: UNREACHABLE!{}", shown.forced_tail())))
             }
-            Outcome::Failed | Outcome::Ignored if !has_items => Some((Ink::Failed, format!("fatal: [{name}]: FAILED!{}", shown.forced_tail()))),
+            Outcome::Failed | Outcome::Ignored if !has_items => {
+                Some((Ink::Failed, format!("fatal: [{name}]: FAILED!{}", shown.forced_tail())))
+            }
             Outcome::Unreachable => Some((Ink::Unreachable, format!("fatal: [{name}]: UNREACHABLE!{}", shown.forced_tail()))),
             Outcome::Ok | Outcome::Changed | Outcome::Failed | Outcome::Ignored => None,
         };
@@ -261,9 +298,9 @@ impl Page {
 
     fn says(&mut self, host: &str, line: &str) {
         self.screen.say(host, line, Instant::now());
-        let is_prompt = self.banner.is_some_and(|id| self.module(id) == "pause");
+        let is_prompt = self.banner.as_ref().is_some_and(|task| task.module == "pause");
         if is_prompt {
-            self.screen.err(line);
+            self.screen.hold(line);
         } else if self.style.verbosity > 2 {
             self.screen.err(&format!("<{host}> {line}"));
         }
@@ -280,7 +317,11 @@ impl Page {
     }
 
     fn interrupted(&mut self, again: bool) {
-        let text = if again { "interrupted again: stopping at once" } else { "interrupted: what has begun is finished, then it stops; once more stops at once" };
+        let text = if again {
+            "interrupted again: stopping at once"
+        } else {
+            "interrupted: what has begun is finished, then it stops; once more stops at once"
+        };
         let text = self.style.error_paint.ink(Ink::Warning, text);
         self.screen.err(&text);
     }

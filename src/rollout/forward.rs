@@ -48,7 +48,11 @@ impl Rollout {
             }
             (Step::AwaitQuiet, Answer::Ok) => At::Quiet,
             (Step::AwaitQuiet, Answer::Capped) if self.rules.may_cut => At::Quiet,
-            (Step::Park, Answer::Ok) => At::Parked,
+            (Step::Park, Answer::Ok) => {
+                // Also one that was there without running can be gone back to.
+                host.has_old = true;
+                At::Parked
+            }
             // Nothing was there to be put aside: right only where the app never ran.
             (Step::Park, Answer::Empty) if !host.has_old => At::Parked,
             (Step::Switch, Answer::Ok) => At::Switched,

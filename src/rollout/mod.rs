@@ -433,3 +433,6 @@ impl Rollout {
 fn is_play(step: Step) -> bool {
     matches!(step, Step::Prepare | Step::Switch | Step::Confirm | Step::Bake)
 }
+
+#[cfg(test)]
+mod tests;

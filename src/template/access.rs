@@ -66,7 +66,9 @@ impl Eval<'_> {
                     found => found.map(|(_, item)| item),
                 }
             }
-            Val::Tuple(items) => index.as_int().and_then(|index| wrapped(index, items.len())).and_then(|index| items.get(index).cloned()),
+            Val::Tuple(items) => {
+                index.as_int().and_then(|index| wrapped(index, items.len())).and_then(|index| items.get(index).cloned())
+            }
             Val::Str(text) => character(text, index).map(|c| Val::text_of(c, text.is_secret())),
             Val::Object(object) => match (&**object, index) {
                 (Object::Range(range), _) => {
@@ -114,7 +116,9 @@ impl Eval<'_> {
             Object::Module(module) => module.locals.own(name).filter(|_| !name.starts_with('_')),
             Object::Macro(shape) => match name {
                 "name" => Some(Val::text(shape.definition.name.clone())),
-                "arguments" => Some(Val::tuple(shape.definition.params.iter().map(|(name, _)| Val::text(name.clone())).collect())),
+                "arguments" => {
+                    Some(Val::tuple(shape.definition.params.iter().map(|(name, _)| Val::text(name.clone())).collect()))
+                }
                 "catch_varargs" => Some(shape.definition.uses_varargs.into()),
                 "catch_kwargs" => Some(shape.definition.uses_kwargs.into()),
                 "caller" => Some(shape.definition.uses_caller.into()),
@@ -229,7 +233,8 @@ fn positions(length: usize, start: Option<i64>, stop: Option<i64>, step: i64) ->
         Some(bound) if bound < 0 => (bound + length).clamp(low, high),
         Some(bound) => bound.clamp(low, high),
     };
-    let (first, end) = if step > 0 { (bound(start, 0), bound(stop, length)) } else { (bound(start, length - 1), bound(stop, -1)) };
+    let (first, end) =
+        if step > 0 { (bound(start, 0), bound(stop, length)) } else { (bound(start, length - 1), bound(stop, -1)) };
     let mut picked = Vec::new();
     let mut position = first;
     while if step > 0 { position < end } else { position > end } {

@@ -59,7 +59,11 @@ impl Eval<'_> {
             Object::Joiner { separator, is_used } => Ok(if is_used.replace(true) { separator.clone() } else { Val::from("") }),
             Object::Block(name, level) => self.block_at(name, *level, locals),
             Object::DictType => super::functions::make_dict(self, args),
-            other => Err(format!("'{}' object is not callable", Val::kind(&Val::Object(object.clone())).replace("Macro", other_name(other))).into()),
+            other => Err(format!(
+                "'{}' object is not callable",
+                Val::kind(&Val::Object(object.clone())).replace("Macro", other_name(other))
+            )
+            .into()),
         }
     }
 
@@ -100,7 +104,8 @@ impl Eval<'_> {
             return Err(format!("macro '{name}' takes no keyword argument '{keyword}'").into());
         }
         if definition.uses_caller {
-            let missing = || self.undefined(Problem::Hint { hint: "No caller defined".to_owned() }, super::syntax::tree::Spot::default());
+            let missing =
+                || self.undefined(Problem::Hint { hint: "No caller defined".to_owned() }, super::syntax::tree::Spot::default());
             locals.set("caller".into(), caller.unwrap_or_else(missing));
         } else if caller.is_some() && !definition.params.iter().any(|(param, _)| &**param == "caller") {
             return Err(format!("macro '{name}' was invoked with a caller that it never calls").into());

@@ -29,6 +29,35 @@ pub fn free_names_of_expression(expr: &str) -> Vec<String> {
     expression_tree(expr).map_or_else(|_| Vec::new(), |tree| names(&used(&tree)))
 }
 
+/// A row of the tables, for `roll doc` and for completion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PluginRow {
+    pub plugin: Plugin,
+    pub name: &'static str,
+    pub aliases: &'static [&'static str],
+    /// In order; `*name` takes all further arguments, `**name` all other named ones.
+    pub params: &'static [&'static str],
+    pub doc: &'static str,
+}
+
+/// Everything that templates can name.
+pub fn plugins() -> Vec<PluginRow> {
+    let mut rows = Vec::new();
+    for row in filters::rows() {
+        rows.push(PluginRow { plugin: Plugin::Filter, name: row.name, aliases: row.aliases, params: row.params, doc: row.doc });
+    }
+    for row in tests::TESTS {
+        rows.push(PluginRow { plugin: Plugin::Test, name: row.name, aliases: row.aliases, params: row.params, doc: row.doc });
+    }
+    for row in super::functions::FUNCTIONS {
+        rows.push(PluginRow { plugin: Plugin::Function, name: row.name, aliases: &[], params: row.params, doc: row.doc });
+    }
+    for row in super::lookups::rows() {
+        rows.push(PluginRow { plugin: Plugin::Lookup, name: row.name, aliases: &[], params: &[], doc: row.doc });
+    }
+    rows
+}
+
 fn names(used: &Used) -> Vec<String> {
     used.free.iter().filter(|name| super::functions::find(name).is_none()).map(ToString::to_string).collect()
 }
@@ -78,6 +107,18 @@ mod unit {
         assert_eq!(found[0].labels[0].span, Span { source: 1, start: 17, end: 23 });
         assert_eq!(check(&template("{{ 1 + }}"))[0].code, "template-syntax");
         assert!(check(&template("{{ a | ansible.builtin.upper }}")).is_empty());
+    }
+
+    #[test]
+    fn no_two_rows_have_one_name() {
+        let mut seen = std::collections::HashSet::new();
+        for row in plugins() {
+            assert!(!row.doc.is_empty(), "{}", row.name);
+            for name in row.aliases.iter().chain([&row.name]) {
+                assert!(seen.insert((row.plugin.word(), *name)), "two of `{name}`");
+            }
+        }
+        assert!(seen.len() > 200);
     }
 
     #[test]

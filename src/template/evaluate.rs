@@ -197,7 +197,8 @@ impl<'e> Eval<'e> {
             let locals = Locals::root();
             if let Some(StmtKind::Output(expr)) = single(&tree) {
                 let value = eval.eval(expr, &locals)?;
-                return if value.is_undefined() { Ok(value) } else { eval.settle(&value) };
+                let value = if value.is_undefined() { value } else { eval.settle(&value)? };
+                return Ok(with_trailing_newlines(value, &template.text));
             }
             if template.text.is_empty() {
                 return Ok(Val::from(""));
@@ -205,7 +206,7 @@ impl<'e> Eval<'e> {
             let blocks = std::mem::take(&mut eval.blocks);
             let output = eval.run_tree(&tree, &locals);
             eval.blocks = blocks;
-            Ok(output?.into_native())
+            Ok(with_trailing_newlines(output?.into_native(), &template.text))
         })
     }
 
@@ -279,9 +280,7 @@ impl<'e> Eval<'e> {
                 })?;
                 Ok(val.clone())
             }
-            Val::Tuple(items) if needs_work(val) => {
-                Ok(Val::tuple(items.iter().map(|item| self.deep(item)).collect::<Res<_>>()?))
-            }
+            Val::Tuple(items) if needs_work(val) => Ok(Val::tuple(items.iter().map(|item| self.deep(item)).collect::<Res<_>>()?)),
             other => Ok(other.clone()),
         }
     }
@@ -340,9 +339,13 @@ impl<'e> Eval<'e> {
             Val::Object(object) => match &**object {
                 Object::Range(range) => Ok(range.items()),
                 Object::HostVars => Ok(self.scope.hosts().into_iter().map(Val::from).collect()),
-                Object::HostScope(host) => {
-                    Ok(self.scope.of_host(&host.host).map_or_else(Vec::new, |scope| scope.names()).into_iter().map(Val::from).collect())
-                }
+                Object::HostScope(host) => Ok(self
+                    .scope
+                    .of_host(&host.host)
+                    .map_or_else(Vec::new, |scope| scope.names())
+                    .into_iter()
+                    .map(Val::from)
+                    .collect()),
                 _ => Err(format!("'{}' object is not iterable", val.kind()).into()),
             },
             other => Err(format!("'{}' object is not iterable", other.kind()).into()),
@@ -362,6 +365,18 @@ impl<'e> Eval<'e> {
             return Err("A template was resolved to an Omit scalar.".into());
         }
         settled.to_value().map_err(|kind| fault(Problem::Unstorable { kind: kind.to_owned() }))
+    }
+}
+
+/// The reader of templates drops the last newline; Ansible puts back as many as the text had.
+pub(crate) fn with_trailing_newlines(val: Val, text: &str) -> Val {
+    let count = |text: &str| text.len() - text.trim_end_matches('\n').len();
+    match val {
+        Val::Str(result) if count(&result) < count(text) => {
+            let missing = "\n".repeat(count(text) - count(&result));
+            Val::text_of(format!("{}{missing}", result.as_str()), result.is_secret())
+        }
+        other => other,
     }
 }
 
@@ -389,7 +404,9 @@ fn needs_work(val: &Val) -> bool {
     match val {
         Val::List(list) => !list.is_settled(),
         Val::Dict(dict) => !dict.is_settled(),
-        Val::Tuple(items) => items.iter().any(|item| matches!(item, Val::Pending(_) | Val::List(_) | Val::Dict(_) | Val::Tuple(_))),
+        Val::Tuple(items) => {
+            items.iter().any(|item| matches!(item, Val::Pending(_) | Val::List(_) | Val::Dict(_) | Val::Tuple(_)))
+        }
         _ => false,
     }
 }

@@ -95,7 +95,7 @@ impl Eval<'_> {
                 let module = self.import(source, *with_context, locals)?;
                 locals.set(name.clone(), Val::object(Object::Module(module)));
             }
-            StmtKind::FromImport { source, names, with_context } => self.from_import(source, names, *with_context, locals)?,
+            StmtKind::FromImport { source, names, with_context } => self.import_names(source, names, *with_context, locals)?,
             StmtKind::Macro(definition) => locals.set(definition.name.clone(), self.macro_value(definition, locals)),
             StmtKind::CallBlock(call, definition) => {
                 let value = self.call_block(call, definition, locals)?;
@@ -249,7 +249,9 @@ impl Eval<'_> {
     fn include(&mut self, source: &Expr, ignore_missing: bool, with_context: bool, locals: &Rc<Locals>) -> Res<Val> {
         let names = self.template_names(source, locals)?;
         let file = match self.load(&names) {
-            Err(error) if ignore_missing && matches!(error.problem, super::failure::Problem::NoFile { .. }) => return Ok(Val::from("")),
+            Err(error) if ignore_missing && matches!(error.problem, super::failure::Problem::NoFile { .. }) => {
+                return Ok(Val::from(""));
+            }
             other => other?,
         };
         let inner = if with_context { Locals::inside(locals) } else { Locals::closed() };
@@ -274,7 +276,7 @@ impl Eval<'_> {
         Ok(Module { name: names.first().cloned().unwrap_or_default(), locals: inner, text: output.into_native() })
     }
 
-    fn from_import(&mut self, source: &Expr, names: &[(Name, Name)], with_context: bool, locals: &Rc<Locals>) -> Res<()> {
+    fn import_names(&mut self, source: &Expr, names: &[(Name, Name)], with_context: bool, locals: &Rc<Locals>) -> Res<()> {
         let module = self.import(source, with_context, locals)?;
         for (name, alias) in names {
             let value = match module.locals.own(name) {

@@ -26,23 +26,57 @@ pub struct Within {
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum Problem {
-    Undefined { name: String, closest: Option<String> },
+    Undefined {
+        name: String,
+        closest: Option<String>,
+    },
     /// `name` as it would be written between brackets.
-    NoAttribute { kind: String, name: String, closest: Option<String> },
+    NoAttribute {
+        kind: String,
+        name: String,
+        closest: Option<String>,
+    },
     /// An undefined value that says itself why it is.
-    Hint { hint: String },
-    Syntax { reason: String },
-    UnknownPlugin { plugin: Plugin, name: String, closest: Option<String> },
+    Hint {
+        hint: String,
+    },
+    Syntax {
+        reason: String,
+    },
+    UnknownPlugin {
+        plugin: Plugin,
+        name: String,
+        closest: Option<String>,
+    },
     /// `value` is what surprised it, shortened.
-    PluginFailed { plugin: Plugin, name: String, reason: String, value: Option<String> },
-    Operation { reason: String },
+    PluginFailed {
+        plugin: Plugin,
+        name: String,
+        reason: String,
+        value: Option<String>,
+    },
+    Operation {
+        reason: String,
+    },
     /// Variables that need each other, in order.
-    Recursion { cycle: Vec<String> },
-    TooDeep { limit: usize },
+    Recursion {
+        cycle: Vec<String>,
+    },
+    TooDeep {
+        limit: usize,
+    },
     /// Something that only lives inside of a template, such as a macro.
-    Unstorable { kind: String },
-    NoFile { name: String, searched: Vec<String> },
-    Unreadable { path: String, reason: String },
+    Unstorable {
+        kind: String,
+    },
+    NoFile {
+        name: String,
+        searched: Vec<String>,
+    },
+    Unreadable {
+        path: String,
+        reason: String,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,7 +153,9 @@ impl fmt::Display for TemplateError {
             Problem::NoAttribute { kind, name, .. } => write!(out, "object of type '{kind}' has no attribute {name}"),
             Problem::Hint { hint } => out.write_str(hint),
             Problem::Syntax { reason } => write!(out, "Syntax error in template: {reason}"),
-            Problem::UnknownPlugin { plugin: Plugin::Lookup, name, .. } => write!(out, "The lookup plugin '{name}' was not found."),
+            Problem::UnknownPlugin { plugin: Plugin::Lookup, name, .. } => {
+                write!(out, "The lookup plugin '{name}' was not found.")
+            }
             Problem::UnknownPlugin { plugin, name, .. } => {
                 write!(out, "Syntax error in template: No {} named '{name}'.", plugin.word())
             }
@@ -188,12 +224,14 @@ impl Problem {
             Problem::Recursion { cycle } => {
                 Diagnostic::error("template-recursion", "variables need each other without end").at(span, cycle.join(" -> "))
             }
-            Problem::TooDeep { limit } => Diagnostic::error("template-depth", "the template nests too deep")
-                .at(span, format!("more than {limit} levels")),
+            Problem::TooDeep { limit } => {
+                Diagnostic::error("template-depth", "the template nests too deep").at(span, format!("more than {limit} levels"))
+            }
             Problem::Unstorable { kind } => Diagnostic::error("template-result", format!("a {kind} is not a value"))
                 .at(span, "only lives inside of a template"),
             Problem::NoFile { name, searched } => {
-                let diagnostic = Diagnostic::error("template-file", format!("file `{name}` was not found")).at(span, "named here");
+                let diagnostic =
+                    Diagnostic::error("template-file", format!("file `{name}` was not found")).at(span, "named here");
                 searched.iter().fold(diagnostic, |diagnostic, path| diagnostic.note(format!("looked for {path}")))
             }
             Problem::Unreadable { path, reason } => {

@@ -226,6 +226,7 @@ fn general(number: f64, precision: usize, kind: char, keeps_zeros: bool) -> Stri
     if keeps_zeros || !text.contains('.') {
         return text;
     }
-    let (digits, tail) = text.split_once(letter).map_or((text.as_str(), String::new()), |(digits, tail)| (digits, format!("{letter}{tail}")));
+    let (digits, tail) =
+        text.split_once(letter).map_or((text.as_str(), String::new()), |(digits, tail)| (digits, format!("{letter}{tail}")));
     format!("{}{tail}", digits.trim_end_matches('0').trim_end_matches('.'))
 }

@@ -102,9 +102,4 @@ impl Output {
             None => self.builder.finish(),
         }
     }
-
-    pub(crate) fn into_text(mut self) -> TextBuilder {
-        self.flush();
-        self.builder
-    }
 }

@@ -62,7 +62,8 @@ impl Given {
     }
 
     pub(super) fn needed(&self, index: usize) -> Res<&Val> {
-        self.get(index).ok_or_else(|| format!("expected at least {} argument(s), got {}", index + 1, self.0.positional.len()).into())
+        self.get(index)
+            .ok_or_else(|| format!("expected at least {} argument(s), got {}", index + 1, self.0.positional.len()).into())
     }
 
     pub(super) fn text(&self, index: usize) -> Res<Text> {

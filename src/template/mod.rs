@@ -35,7 +35,7 @@ mod syntax;
 mod tests;
 mod versions;
 
-pub use check::{check, check_expression, free_names, free_names_of_expression};
+pub use check::{PluginRow, check, check_expression, free_names, free_names_of_expression, plugins};
 pub use failure::{Plugin, Problem, TemplateError, Within};
 pub use render::{FileOptions, render_file};
 
@@ -133,11 +133,38 @@ pub fn expression(expr: &str, span: Span, scope: &dyn Scope, world: &dyn World) 
     result.map_err(|error| *error)
 }
 
-/// Whether a bare expression such as `when` holds. What is no boolean counts by Python's truth; a string that is itself an
-/// expression is evaluated once more, as playbooks that put conditions into variables need it.
+/// Whether a bare expression such as `when` holds; one that is wholly inside of `{{ }}` counts as if it were not. What is no
+/// boolean counts by Python's truth, but the words `true` and `false` for what they say. The result is never evaluated again.
 pub fn condition(expr: &str, span: Span, scope: &dyn Scope, world: &dyn World) -> Result<bool, TemplateError> {
     let mut eval = Eval::new(scope, world);
     holds(&mut eval, expr, span).map_err(|error| *error)
+}
+
+/// What `with_NAME` loops over: the answers of that lookup to the terms that were written.
+pub fn loop_items(lookup: &str, terms: &Value, scope: &dyn Scope, world: &dyn World) -> Result<Vec<Value>, TemplateError> {
+    let mut eval = Eval::new(scope, world);
+    asked_items(&mut eval, lookup, terms).map_err(|error| unwrapped(*error, terms))
+}
+
+fn asked_items(eval: &mut Eval<'_>, lookup: &str, terms: &Value) -> Result<Vec<Value>, failure::Fault> {
+    let val = eval.resolve(runtime::from_value(terms))?;
+    let val = eval.defined(val)?;
+    let terms = match &val {
+        runtime::Val::List(_) | runtime::Val::Tuple(_) => {
+            let mut terms = Vec::new();
+            for item in eval.iterate(&val)? {
+                let item = eval.resolve(item)?;
+                // A file whose name needs what is not known is a file that is not there.
+                if !(item.is_undefined() && lookup.ends_with("first_found")) {
+                    terms.push(eval.defined(item)?);
+                }
+            }
+            terms
+        }
+        _ => vec![val],
+    };
+    let answers = lookups::ask(eval, lookup, terms, Vec::new())?;
+    answers.iter().map(|answer| eval.export(answer)).collect()
 }
 
 fn holds(eval: &mut Eval<'_>, expr: &str, span: Span) -> Result<bool, failure::Fault> {
@@ -145,22 +172,17 @@ fn holds(eval: &mut Eval<'_>, expr: &str, span: Span) -> Result<bool, failure::F
     if trimmed.is_empty() {
         return Ok(true);
     }
-    let val = if trimmed.contains("{{") || trimmed.contains("{%") {
+    let val = if trimmed.starts_with("{{") && trimmed.ends_with("}}") && !trimmed[2..].contains("{{") {
         let template = std::sync::Arc::new(Template { text: expr.to_owned(), span });
         eval.resolve(runtime::Val::Pending(template))?
     } else {
         bare(eval, expr, span)?
     };
     let val = eval.defined(val)?;
-    if let runtime::Val::Str(text) = &val {
-        return match text.trim() {
-            "" => Ok(false),
-            "True" | "true" => Ok(true),
-            "False" | "false" => Ok(false),
-            _ => Ok(true),
-        };
+    match &val {
+        runtime::Val::Str(text) => Ok(!matches!(text.trim(), "" | "False" | "false")),
+        other => eval.truth(other),
     }
-    eval.truth(&val)
 }
 
 fn bare(eval: &mut Eval<'_>, expr: &str, span: Span) -> Result<runtime::Val, failure::Fault> {

@@ -32,7 +32,9 @@ fn in_block(text: &str, scalar: Span, length: usize, spot: Spot) -> Option<Span>
     }
     let lines = body.split('\n').filter(|line| !line.is_empty()).count();
     let (header, indent) = [2_usize, 3].into_iter().find_map(|header| {
-        let surplus = [0, 1].into_iter().find_map(|newline| length.checked_sub(header + body.len() + newline)?.checked_rem(lines).filter(|rest| *rest == 0).map(|_| newline))?;
+        let surplus = [0, 1].into_iter().find_map(|newline| {
+            length.checked_sub(header + body.len() + newline)?.checked_rem(lines).filter(|rest| *rest == 0).map(|_| newline)
+        })?;
         let indent = (length - header - body.len() - surplus) / lines;
         (1..=INDENT_MAX).contains(&indent).then_some((header, indent))
     })?;
@@ -67,7 +69,10 @@ mod tests {
     #[test]
     fn block_scalars_are_mapped_by_line() {
         let source = "a: |\n    one\n    two {{ nope }}\n\n    three\nb: 1\n";
-        assert_eq!(shown(source, "|\n    one\n    two {{ nope }}\n\n    three\n", "one\ntwo {{ nope }}\n\nthree\n", "nope"), "nope");
+        assert_eq!(
+            shown(source, "|\n    one\n    two {{ nope }}\n\n    three\n", "one\ntwo {{ nope }}\n\nthree\n", "nope"),
+            "nope"
+        );
     }
 
     #[test]

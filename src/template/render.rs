@@ -1,8 +1,9 @@
 //! Template files: what the `template` module puts on a host.
 
-use super::evaluate::Eval;
+use super::evaluate::{Eval, with_trailing_newlines};
 use super::failure::{Fault, Res, TemplateError};
 use super::frame::Locals;
+use super::runtime::Val;
 use super::syntax::{Style, file_tree};
 use super::{Scope, World};
 use crate::value::{Span, Text};
@@ -32,7 +33,7 @@ impl Default for FileOptions {
             source: 0,
             trim_blocks: style.trim_blocks,
             lstrip_blocks: style.lstrip_blocks,
-            keep_trailing_newline: true,
+            keep_trailing_newline: false,
             newline: "\n".to_owned(),
             block: style.block,
             variable: style.output,
@@ -52,6 +53,9 @@ pub(crate) fn render_with(eval: &mut Eval<'_>, text: &str, options: &FileOptions
     let mut options = options.clone();
     let body = without_header(text, &mut options).map_err(|reason| header_error(reason, text, &options))?;
     let style = options.style();
+    if [&style.output.0, &style.block.0, &style.comment.0].iter().all(|mark| !body.contains(mark.as_str())) {
+        return Ok(with_newline(body, &options.newline));
+    }
     let start = u32::try_from(text.len() - body.len()).unwrap_or(0);
     let end = u32::try_from(text.len()).unwrap_or(u32::MAX);
     let span = if options.source == 0 { Span::NOWHERE } else { Span { source: options.source, start, end } };
@@ -64,11 +68,25 @@ pub(crate) fn render_with(eval: &mut Eval<'_>, text: &str, options: &FileOptions
     if has_directory {
         eval.files.pop();
     }
-    let mut output = result?.into_text();
-    if options.newline != "\n" {
-        output.text = output.text.replace('\n', &options.newline);
+    let text = match result?.into_native() {
+        Val::None => Text::from(""),
+        Val::Str(text) if options.newline != "\n" => {
+            let replaced = text.replace('\n', &options.newline);
+            if text.is_secret() { Text::secret(replaced) } else { replaced.into() }
+        }
+        Val::Str(text) => text,
+        // A value that is no text never gets the last newline back.
+        other => return Ok(other.to_text()),
+    };
+    Ok(with_trailing_newlines(Val::Str(text), body).to_text())
+}
+
+/// A text without Jinja is left as it is, but for the end of lines that was asked for.
+fn with_newline(text: &str, newline: &str) -> Text {
+    match text.strip_suffix('\n') {
+        Some(lines) if newline != "\n" => format!("{}\n", lines.replace('\n', newline)).into(),
+        _ => text.into(),
     }
-    Ok(if output.is_secret { Text::secret(output.text) } else { output.text.into() })
 }
 
 impl FileOptions {

@@ -59,8 +59,12 @@ pub(crate) const TESTS: &[Test] = &[
     test("even", &[], "divisible by two", |call| Ok(number(call)? % 2 == 0)),
     test("odd", &[], "not divisible by two", |call| Ok(number(call)? % 2 != 0)),
     test("divisibleby", &["num"], "divisible by a number", divisible),
-    test("lower", &[], "in small letters", |call| text_test(call, |text| text.chars().any(char::is_lowercase) && !text.chars().any(char::is_uppercase))),
-    test("upper", &[], "in capital letters", |call| text_test(call, |text| text.chars().any(char::is_uppercase) && !text.chars().any(char::is_lowercase))),
+    test("lower", &[], "in small letters", |call| {
+        text_test(call, |text| text.chars().any(char::is_lowercase) && !text.chars().any(char::is_uppercase))
+    }),
+    test("upper", &[], "in capital letters", |call| {
+        text_test(call, |text| text.chars().any(char::is_uppercase) && !text.chars().any(char::is_lowercase))
+    }),
     test("escaped", &[], "is escaped HTML", |_| Ok(false)),
     test("in", &["seq"], "is contained in", |call| {
         let (container, item) = (call.needed(0, "seq")?, call.input.clone());
@@ -87,13 +91,18 @@ pub(crate) const TESTS: &[Test] = &[
     test("timedout", &[], "the task ran out of time", timed_out),
     test("started", &[], "the job was started", |call| result_flag(call, "started")),
     test("finished", &[], "the job has ended", |call| result_flag(call, "finished")),
-    test("match", &["pattern", "ignorecase", "multiline"], "starts with what a pattern matches", |call| matches(call, Some("match"))),
-    test("search", &["pattern", "ignorecase", "multiline"], "contains what a pattern matches", |call| matches(call, Some("search"))),
+    test("match", &["pattern", "ignorecase", "multiline"], "starts with what a pattern matches", |call| {
+        matches(call, Some("match"))
+    }),
+    test("search", &["pattern", "ignorecase", "multiline"], "contains what a pattern matches", |call| {
+        matches(call, Some("search"))
+    }),
     test("regex", &["pattern", "ignorecase", "multiline", "match_type"], "is matched by a pattern", |call| matches(call, None)),
-    test("version", &["version", "operator", "strict", "version_type"], "compares versions", versions::compare).or(&["version_compare"]),
+    test("version", &["version", "operator", "strict", "version_type"], "compares versions", versions::compare)
+        .or(&["version_compare"]),
     test("any", &[], "one item is true", |call| Ok(call.items()?.iter().any(|item| item.truth() == Some(true)))),
     test("all", &[], "every item is true", |call| Ok(call.items()?.iter().all(|item| item.truth() == Some(true)))),
-    test("truthy", &["convert_bool"], "counts as true", |call| truthy(call)),
+    test("truthy", &["convert_bool"], "counts as true", truthy),
     test("falsy", &["convert_bool"], "counts as false", |call| Ok(!truthy(call)?)),
     test("subset", &["other"], "every item is in the other list", |call| subset(call, false)).or(&["issubset"]),
     test("superset", &["other"], "has every item of the other list", |call| subset(call, true)).or(&["issuperset"]),
@@ -102,7 +111,9 @@ pub(crate) const TESTS: &[Test] = &[
     test("file", &[], "a file on this machine", |call| path_test(call, std::path::Path::is_file)).or(&["is_file"]),
     test("link", &[], "a symbolic link on this machine", |call| path_test(call, std::path::Path::is_symlink)).or(&["is_link"]),
     test("exists", &[], "a path on this machine", |call| path_test(call, std::path::Path::exists)),
-    test("link_exists", &[], "a path on this machine, even a broken link", |call| path_test(call, |path| path.symlink_metadata().is_ok())),
+    test("link_exists", &[], "a path on this machine, even a broken link", |call| {
+        path_test(call, |path| path.symlink_metadata().is_ok())
+    }),
     test("abs", &[], "an absolute path", |call| path_test(call, std::path::Path::is_absolute)).or(&["is_abs"]),
     test("mount", &[], "a mount point on this machine", |call| path_test(call, is_mount)).or(&["is_mount"]),
     test("same_file", &["other"], "the same file as another path", same_file).or(&["is_same_file"]),
@@ -158,7 +169,15 @@ fn is_iterable(value: &Val) -> bool {
 
 fn is_callable(value: &Val) -> bool {
     is_object(value, |object| {
-        matches!(object, Object::Macro(_) | Object::Function(_) | Object::Method(..) | Object::Joiner { .. } | Object::Block(..) | Object::DictType)
+        matches!(
+            object,
+            Object::Macro(_)
+                | Object::Function(_)
+                | Object::Method(..)
+                | Object::Joiner { .. }
+                | Object::Block(..)
+                | Object::DictType
+        )
     })
 }
 
@@ -296,7 +315,8 @@ fn same_file(call: &mut Call<'_, '_>) -> Res<bool> {
 fn uri(call: &mut Call<'_, '_>, needs_host: bool) -> Res<bool> {
     let text = call.text()?;
     let Some((scheme, rest)) = text.split_once(':') else { return Ok(false) };
-    let is_scheme = scheme.starts_with(|c: char| c.is_ascii_alphabetic()) && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c));
+    let is_scheme = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+        && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c));
     let has_host = rest.strip_prefix("//").is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'));
     let is_listed = match call.given(0).cloned() {
         None => true,

@@ -27,7 +27,10 @@ pub(crate) fn compare(call: &mut Call<'_, '_>) -> Res<bool> {
         "semver" | "semantic" => semantic(&left, &right)?,
         "pep440" => pep440(&left)?.cmp(&pep440(&right)?),
         other => {
-            return Err(format!("Invalid version type ({other}). Must be one of 'loose', 'strict', 'semver', 'semantic', 'pep440'").into());
+            return Err(format!(
+                "Invalid version type ({other}). Must be one of 'loose', 'strict', 'semver', 'semantic', 'pep440'"
+            )
+            .into());
         }
     };
     match operator.as_str() {
@@ -55,7 +58,17 @@ fn parts(text: &str) -> Vec<Part<'_>> {
     let mut parts = Vec::new();
     let mut rest = text;
     while let Some(first) = rest.chars().next() {
-        let class = |c: char| if c.is_ascii_digit() { 0 } else if c.is_ascii_lowercase() { 1 } else if c == '.' { 2 } else { 3 };
+        let class = |c: char| {
+            if c.is_ascii_digit() {
+                0
+            } else if c.is_ascii_lowercase() {
+                1
+            } else if c == '.' {
+                2
+            } else {
+                3
+            }
+        };
         let length = rest.find(|c| class(c) != class(first)).unwrap_or(rest.len());
         let (run, tail) = rest.split_at(length);
         match class(first) {

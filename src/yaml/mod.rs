@@ -16,7 +16,7 @@ mod syntax;
 #[cfg(test)]
 mod tests;
 
-pub use problem::Problem;
+pub use problem::{Problem, Slip};
 
 use crate::diag::{Diagnostic, Explain, Sources};
 use crate::value::{Key, Map, Span, Value};

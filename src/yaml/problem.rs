@@ -7,52 +7,24 @@ use crate::value::Span;
 /// One finding in a YAML text. Only [`Problem::DuplicateKey`] is a warning.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Problem {
-    TooLarge {
-        name: String,
-        bytes: usize,
-    },
-    TooDeep {
-        span: Span,
-    },
-    TooManyNodes {
-        span: Span,
-    },
-    AliasInItself {
-        span: Span,
-    },
-    UnknownAlias {
-        span: Span,
-        name: String,
-        anchors: Vec<String>,
-    },
-    DuplicateKey {
-        key: String,
-        first: Span,
-        again: Span,
-    },
-    UnquotedTemplate {
-        value: Span,
-        quoted: String,
-    },
-    KeyIsCollection {
-        span: Span,
-    },
-    BadMerge {
-        key: Span,
-        value: Span,
-    },
-    UnknownTag {
-        span: Span,
-        tag: String,
-    },
-    UnfitForTag {
-        span: Span,
-        tag: String,
-        text: String,
-    },
-    SeveralDocuments {
-        again: Span,
-    },
+    TooLarge { name: String, bytes: usize },
+    TooDeep { span: Span },
+    TooManyNodes { span: Span },
+    AliasInItself { span: Span },
+    UnknownAlias { span: Span, name: String, anchors: Vec<String> },
+    DuplicateKey { key: String, first: Span, again: Span },
+    UnquotedTemplate { value: Span, quoted: String },
+    KeyIsCollection { span: Span },
+    BadMerge { key: Span, value: Span },
+    UnknownTag { span: Span, tag: String },
+    UnfitForTag { span: Span, tag: String, text: String },
+    SeveralDocuments { again: Span },
+    Slip(Slip),
+}
+
+/// A slip in the syntax: the text cannot be read on from there.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Slip {
     Tab {
         span: Span,
     },
@@ -152,52 +124,60 @@ impl Explain for Problem {
                     .at(*again, "a second one starts here")
                     .help("remove the `---` between them, or make two files")
             }
-            syntax => explain_syntax(syntax),
+            Problem::Slip(slip) => slip.explain(),
         }
     }
 }
 
-fn explain_syntax(problem: &Problem) -> Diagnostic {
-    match problem {
-        Problem::Tab { span } => Diagnostic::error("yaml-tab", "a tab is used where YAML allows only spaces")
-            .at(*span, "a tab")
-            .help("indent with spaces; most editors can convert the file"),
-        Problem::Indentation { span, found, open } => indentation(*span, *found, *open),
-        Problem::TooFarRight { span, value } => {
-            Diagnostic::error("yaml-indentation", "the line is indented deeper than what it belongs to")
-                .at(*span, "a key cannot be here")
-                .at(*value, "this value already has its text on the line above")
-                .help("put the key in the column of the other keys, or remove the value above it")
+impl From<Slip> for Problem {
+    fn from(slip: Slip) -> Problem {
+        Problem::Slip(slip)
+    }
+}
+
+impl Explain for Slip {
+    fn explain(&self) -> Diagnostic {
+        match self {
+            Slip::Tab { span } => Diagnostic::error("yaml-tab", "a tab is used where YAML allows only spaces")
+                .at(*span, "a tab")
+                .help("indent with spaces; most editors can convert the file"),
+            Slip::Indentation { span, found, open } => indentation(*span, *found, *open),
+            Slip::TooFarRight { span, value } => {
+                Diagnostic::error("yaml-indentation", "the line is indented deeper than what it belongs to")
+                    .at(*span, "a key cannot be here")
+                    .at(*value, "this value already has its text on the line above")
+                    .help("put the key in the column of the other keys, or remove the value above it")
+            }
+            Slip::UnclosedQuote { span } => Diagnostic::error("yaml-unclosed-quote", "a quoted string has no end")
+                .at(*span, "it starts here")
+                .help("close the quote; lines that continue the string are indented deeper than its key"),
+            Slip::UnclosedBracket { span, found } => {
+                let diagnostic = Diagnostic::error("yaml-unclosed-bracket", "a list or mapping in brackets has no end")
+                    .at(*span, "opened here")
+                    .help("close the bracket, or put a comma between its elements");
+                found.iter().fold(diagnostic, |diagnostic, found| diagnostic.at(*found, "not expected inside it"))
+            }
+            Slip::ColonInValue { colon, value, quoted } => {
+                Diagnostic::error("yaml-colon-in-value", "a colon inside a value that is not quoted")
+                    .at(*colon, "this reads as a second `key: value` on the line")
+                    .patch(*value, quoted.as_str(), "quote the value")
+            }
+            Slip::AfterQuote { span, value, quoted } => {
+                Diagnostic::error("yaml-text-after-quote", "text after the end of a quoted string")
+                    .at(*span, "the string has ended before this")
+                    .patch(*value, quoted.as_str(), "quote the whole value")
+            }
+            Slip::ReservedCharacter { span, character, value, quoted } => Diagnostic::error(
+                "yaml-reserved-character",
+                format!("a value may not start with `{character}` unless it is quoted"),
+            )
+            .at(*span, "reserved by YAML")
+            .patch(*value, quoted.as_str(), "quote the value"),
+            Slip::BadEscape { span } => Diagnostic::error("yaml-bad-escape", "an unknown escape in a string with double quotes")
+                .at(*span, "YAML knows no such escape")
+                .help("write `\\\\` for a backslash, or use single quotes, which keep backslashes as they are"),
+            Slip::Syntax { span, found } => Diagnostic::error("yaml-syntax", "this is not YAML").at(*span, found.as_str()),
         }
-        Problem::UnclosedQuote { span } => Diagnostic::error("yaml-unclosed-quote", "a quoted string has no end")
-            .at(*span, "it starts here")
-            .help("close the quote; lines that continue the string are indented deeper than its key"),
-        Problem::UnclosedBracket { span, found } => {
-            let diagnostic = Diagnostic::error("yaml-unclosed-bracket", "a list or mapping in brackets has no end")
-                .at(*span, "opened here")
-                .help("close the bracket, or put a comma between its elements");
-            found.iter().fold(diagnostic, |diagnostic, found| diagnostic.at(*found, "not expected inside it"))
-        }
-        Problem::ColonInValue { colon, value, quoted } => {
-            Diagnostic::error("yaml-colon-in-value", "a colon inside a value that is not quoted")
-                .at(*colon, "this reads as a second `key: value` on the line")
-                .patch(*value, quoted.as_str(), "quote the value")
-        }
-        Problem::AfterQuote { span, value, quoted } => {
-            Diagnostic::error("yaml-text-after-quote", "text after the end of a quoted string")
-                .at(*span, "the string has ended before this")
-                .patch(*value, quoted.as_str(), "quote the whole value")
-        }
-        Problem::ReservedCharacter { span, character, value, quoted } => {
-            Diagnostic::error("yaml-reserved-character", format!("a value may not start with `{character}` unless it is quoted"))
-                .at(*span, "reserved by YAML")
-                .patch(*value, quoted.as_str(), "quote the value")
-        }
-        Problem::BadEscape { span } => Diagnostic::error("yaml-bad-escape", "an unknown escape in a string with double quotes")
-            .at(*span, "YAML knows no such escape")
-            .help("write `\\\\` for a backslash, or use single quotes, which keep backslashes as they are"),
-        Problem::Syntax { span, found } => Diagnostic::error("yaml-syntax", "this is not YAML").at(*span, found.as_str()),
-        other => Diagnostic::error("yaml-syntax", format!("{other:?}")),
     }
 }
 

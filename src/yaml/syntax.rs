@@ -1,7 +1,7 @@
 //! Syntax errors in the words of the one who writes playbooks: which line, what is wrong with it, how it would be right.
 
 use super::loader::{Manner, Open};
-use super::problem::Problem;
+use super::problem::{Problem, Slip};
 use crate::value::Span;
 use granit_parser::{ErrorKind, ScanError};
 
@@ -22,27 +22,28 @@ pub(super) fn problem(context: &Context<'_>, error: &ScanError, offset: usize) -
     if matches!(error.kind(), ErrorKind::RecursionLimitExceeded) {
         return Problem::TooDeep { span: context.point(offset) };
     }
-    if let Some(problem) = context.template(offset) {
-        return problem;
-    }
-    if let Some(problem) = context.tab(offset) {
-        return problem;
+    context.template(offset).unwrap_or_else(|| slip(context, error, offset).into())
+}
+
+fn slip(context: &Context<'_>, error: &ScanError, offset: usize) -> Slip {
+    if let Some(slip) = context.tab(offset) {
+        return slip;
     }
     match error.kind() {
         ErrorKind::TabNotAllowed
         | ErrorKind::TabInBlockIndentation
         | ErrorKind::TabInIndentation
         | ErrorKind::TabAtBlockScalarStart
-        | ErrorKind::TabInPlainScalar => Problem::Tab { span: context.point(offset) },
+        | ErrorKind::TabInPlainScalar => Slip::Tab { span: context.point(offset) },
         ErrorKind::UnclosedQuotedScalar | ErrorKind::InvalidQuotedScalarIndent | ErrorKind::DocumentIndicatorInQuotedScalar => {
-            Problem::UnclosedQuote { span: context.quote(offset).unwrap_or_else(|| context.point(offset)) }
+            Slip::UnclosedQuote { span: context.quote(offset).unwrap_or_else(|| context.point(offset)) }
         }
         ErrorKind::InvalidTrailingSingleQuotedScalar | ErrorKind::InvalidTrailingDoubleQuotedScalar => {
             context.after_quote(offset)
         }
         ErrorKind::UnexpectedCharacter { character } => {
             let (value, quoted) = context.quoted_value(offset);
-            Problem::ReservedCharacter { span: context.point(offset), character: *character, value, quoted }
+            Slip::ReservedCharacter { span: context.point(offset), character: *character, value, quoted }
         }
         ErrorKind::UnknownQuotedScalarEscape
         | ErrorKind::InvalidQuotedScalarHexEscape
@@ -92,11 +93,11 @@ impl Context<'_> {
     }
 
     /// A tab in the indentation of the line.
-    fn tab(&self, offset: usize) -> Option<Problem> {
+    fn tab(&self, offset: usize) -> Option<Slip> {
         let (start, line) = self.line(offset);
         let indentation = line.len() - line.trim_start_matches([' ', '\t']).len();
         let tab = line.get(..indentation)?.find('\t')?;
-        Some(Problem::Tab { span: self.manner.span(start + tab, start + tab + 1) })
+        Some(Slip::Tab { span: self.manner.span(start + tab, start + tab + 1) })
     }
 
     /// The opening quote between the last node and the error.
@@ -114,41 +115,41 @@ impl Context<'_> {
         (self.manner.span(at, at + value.len()), quote(value))
     }
 
-    fn after_quote(&self, offset: usize) -> Problem {
+    fn after_quote(&self, offset: usize) -> Slip {
         let (value, quoted) = self.quoted_value(offset);
         let rest = without_comment(line_from(self.text(), offset));
-        Problem::AfterQuote { span: self.manner.span(offset, offset + rest.len()), value, quoted }
+        Slip::AfterQuote { span: self.manner.span(offset, offset + rest.len()), value, quoted }
     }
 
     /// The first backslash of the string with something behind it that is no escape.
-    fn bad_escape(&self, offset: usize) -> Problem {
+    fn bad_escape(&self, offset: usize) -> Slip {
         let mut rest = self.text().get(offset..).unwrap_or("").char_indices();
         while let Some((at, letter)) = rest.next() {
             let escaped = if letter == '\\' { rest.next() } else { None };
             let Some((next, escaped)) = escaped else { continue };
             if !"0abt\tnvfre \"/\\N_LP\r\n".contains(escaped) {
-                return Problem::BadEscape { span: self.manner.span(offset + at, offset + next + escaped.len_utf8()) };
+                return Slip::BadEscape { span: self.manner.span(offset + at, offset + next + escaped.len_utf8()) };
             }
         }
-        Problem::BadEscape { span: self.point(offset) }
+        Slip::BadEscape { span: self.point(offset) }
     }
 
     /// `: ` inside a plain value, or a key below a value.
-    fn stray_colon(&self, offset: usize) -> Option<Problem> {
+    fn stray_colon(&self, offset: usize) -> Option<Slip> {
         let (last_start, last_end) = self.last?;
         let (start, line) = self.line(offset);
         if last_start < start && last_end > start {
             let key = without_comment(line);
             let indentation = key.len() - key.trim_start().len();
             let value = line_from(self.text(), last_start).trim_end();
-            return Some(Problem::TooFarRight {
+            return Some(Slip::TooFarRight {
                 span: self.manner.span(start + indentation, start + key.len()),
                 value: self.manner.span(last_start, last_start + value.len()),
             });
         }
         let value = value_of(line).map(|value| start + value).filter(|value| *value < offset)?;
         let text = without_comment(line_from(self.text(), value));
-        Some(Problem::ColonInValue {
+        Some(Slip::ColonInValue {
             colon: self.point(offset),
             value: self.manner.span(value, value + text.len()),
             quoted: quote(text),
@@ -156,16 +157,16 @@ impl Context<'_> {
     }
 
     /// A line that belongs to nothing, or a bracket without its partner.
-    fn misplaced(&self, error: &ScanError, offset: usize) -> Problem {
+    fn misplaced(&self, error: &ScanError, offset: usize) -> Slip {
         let is_eof = self.text().get(offset..).is_none_or(|rest| rest.trim().is_empty());
         if let Some(flow) = self.open.last().filter(|open| open.is_flow) {
             let found = (offset != flow.start && !is_eof).then(|| self.point(offset));
-            return Problem::UnclosedBracket { span: self.point(flow.start), found };
+            return Slip::UnclosedBracket { span: self.point(flow.start), found };
         }
         let (start, line) = self.line(offset);
         let found = line.len() - line.trim_start().len();
         if is_eof || start + found < offset {
-            return Problem::Syntax { span: self.point(offset), found: error.kind().to_string() };
+            return Slip::Syntax { span: self.point(offset), found: error.kind().to_string() };
         }
         let open = self.open.iter().rfind(|open| !open.is_flow).map(|open| open.start);
         let open = [self.closed, open]
@@ -174,7 +175,7 @@ impl Context<'_> {
             .map(|at| self.first_line(at))
             .min_by_key(|(_, column)| column.abs_diff(found));
         let span = self.manner.span(start + found, start + without_comment(line).len().max(found));
-        Problem::Indentation { span, found, open }
+        Slip::Indentation { span, found, open }
     }
 
     /// The first line of a list or mapping, and the column in which it starts.

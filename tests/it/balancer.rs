@@ -115,7 +115,6 @@ async fn what_haproxy_says_no_to_is_told() {
 }
 
 /// The admin socket, opened here instead of by the host program.
-#[derive(Debug)]
 struct Unix(PathBuf);
 
 impl Socket for Unix {

@@ -3,9 +3,11 @@
 //! A case is a folder under `tests/cases/inventory/SOURCE/`: `spec` has what follows `-i`, one a line, `expected.json` the result in the
 //! form of `ansible-inventory --list`. Those of `ini`, `yaml`, `list`, `directory`, `script` and `beside` were written by Ansible.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
+
 use roll::diag::Sources;
 use roll::inventory::{Inventory, load};
-use roll::value::{Map, Value};
+use roll::value::{Map, Span, Value};
 use std::path::{Path, PathBuf};
 
 fn cases(source: &str) -> Vec<PathBuf> {
@@ -114,8 +116,51 @@ fn variables_beside_inventory_and_playbook_have_their_place() {
 }
 
 #[test]
+fn terraform_needs_no_mapping_by_convention_and_little_otherwise() {
+    check("terraform");
+}
+
+#[test]
+fn what_terraform_calls_sensitive_is_never_shown_and_nothing_of_it_is_templated() {
+    for case in cases("terraform") {
+        let inventory = read(&case);
+        let shown = format!("{inventory:?}");
+        assert!(!shown.contains("hunter2") && !shown.contains("secret text"), "{}: {shown}", case.display());
+        let all = inventory.hosts.keys().map(|host| Value::map(vars(&inventory, host)));
+        assert!(!all.into_iter().any(|vars| vars.has_template()), "{}", case.display());
+    }
+}
+
+/// `patterns.txt` was written by `ansible --list-hosts`.
+#[test]
+fn patterns_choose_the_hosts_that_ansible_chooses() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/inventory/pattern");
+    let inventory = load(&Sources::default(), &[folder.join("hosts").display().to_string()]).unwrap();
+    for line in std::fs::read_to_string(folder.join("patterns.txt")).unwrap().lines() {
+        let (pattern, hosts) = line.split_once(" =>").unwrap();
+        let selection = inventory.select(pattern, Span::NOWHERE);
+        assert_eq!(selection.hosts.join(" "), hosts.trim(), "{pattern}");
+    }
+}
+
+#[test]
+fn a_limit_narrows_and_may_come_from_a_file() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/inventory/pattern");
+    let inventory = load(&Sources::default(), &[folder.join("hosts").display().to_string()]).unwrap();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "web2\n\nnope\ndb\n").unwrap();
+    let limit = format!("@{}", file.path().display());
+    let selection = inventory.select_within("web", Span::NOWHERE, Some(&limit));
+    assert_eq!(selection.hosts, ["web2", "web3"]);
+    assert_eq!(selection.diagnostics[0].code, "unknown-host-pattern");
+    assert_eq!(inventory.select_within("web", Span::NOWHERE, Some("!web1:!web2")).hosts, ["web3", "web4", "web5"]);
+    let misspelt = inventory.select("wbe", Span::NOWHERE);
+    assert_eq!(misspelt.diagnostics[0].help, ["there is `web`"]);
+}
+
+#[test]
 fn every_source_of_cases_is_checked() {
-    let checked = ["beside", "directory", "ini", "list", "script", "terraform", "yaml"];
+    let checked = ["beside", "directory", "ini", "list", "pattern", "script", "terraform", "yaml"];
     let names: Vec<String> = cases("").iter().map(|path| path.file_name().unwrap().to_string_lossy().into_owned()).collect();
     assert_eq!(names, checked);
 }

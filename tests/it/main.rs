@@ -1,14 +1,19 @@
 //! What a user sees, tested from outside: one binary, one file a topic.
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 mod balancer;
+mod cli;
 mod connection;
-mod fake_host;
+mod docker;
+mod errors;
 mod inventory;
+mod lab;
 #[path = "../model/mod.rs"]
 mod model;
 mod modules;
 mod order;
 mod remote;
-mod system_modules;
+mod report;
+mod roll;
 mod template;
 mod terraform;

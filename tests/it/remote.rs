@@ -355,3 +355,84 @@ fn a_file_is_fetched_only_where_its_contents_are_not_known() {
     let values = remote.ok("_fetch", r#"{"src":"DIR/none","fail_on_missing":false}"#);
     assert_eq!(values["found"], Value::Bool(false));
 }
+
+/// Answers each connection with one of these texts and gives back what was asked.
+fn serve(answers: Vec<String>) -> (u16, thread::JoinHandle<Vec<String>>) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let asked =
+        thread::spawn(move || answers.into_iter().map(|answer| one_exchange(listener.accept().unwrap().0, &answer)).collect());
+    (port, asked)
+}
+
+fn one_exchange(mut stream: impl std::io::Read + Write, answer: &str) -> String {
+    let mut asked = Vec::new();
+    let mut piece = [0; 4096];
+    while !asked.windows(4).any(|end| end == b"\r\n\r\n") {
+        match stream.read(&mut piece).unwrap() {
+            0 => break,
+            size => asked.extend(&piece[..size]),
+        }
+    }
+    stream.write_all(answer.as_bytes()).unwrap();
+    String::from_utf8(asked).unwrap()
+}
+
+#[test]
+fn redirects_are_followed_and_chunks_put_together() {
+    let (port, asked) = serve(vec![
+        "HTTP/1.1 302 Found\r\nLocation: /there?x=1\r\nContent-Length: 0\r\n\r\n".into(),
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX-Kind: test\r\n\r\n3\r\nabc\r\n3\r\ndef\r\n0\r\n\r\n".into(),
+    ]);
+    let mut remote = Remote::start();
+    let values = remote.ok("uri", &format!(r#"{{"url":"http://127.0.0.1:{port}/here","return_content":true}}"#));
+    assert_eq!((text(&values, "content"), &values["status"]), ("abcdef", &Value::from(200)));
+    let asked = asked.join().unwrap();
+    assert!(asked[0].starts_with("GET /here HTTP/1.1\r\n") && asked[1].starts_with("GET /there?x=1 HTTP/1.1\r\n"), "{asked:?}");
+}
+
+#[test]
+fn a_download_that_breaks_off_leaves_the_old_file() {
+    let (port, _) = serve(vec!["HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf".into()]);
+    let mut remote = Remote::start();
+    fs::write(remote.path("f"), "old").unwrap();
+    let values = remote.failed("get_url", &format!(r#"{{"url":"http://127.0.0.1:{port}/f","dest":"DIR/f","force":true}}"#));
+    assert!(text(&values, "msg").contains("broke off after 4 of 100 bytes"), "{values:?}");
+    assert_eq!(fs::read_to_string(remote.path("f")).unwrap(), "old");
+    assert_eq!(fs::read_dir(remote.dir.path()).unwrap().count(), 1, "half a file was left behind");
+}
+
+#[test]
+fn a_download_is_checked_before_it_is_put_in_place() {
+    let answer = "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nnew";
+    let (port, _) = serve(vec![answer.into(), answer.into()]);
+    let mut remote = Remote::start();
+    let args = |sum: &str| format!(r#"{{"url":"http://127.0.0.1:{port}/f","dest":"DIR/f","checksum":"sha256:{sum}"}}"#);
+    assert!(text(&remote.failed("get_url", &args(&"0".repeat(64))), "msg").contains("checksum"));
+    assert!(!fs::exists(remote.path("f")).unwrap());
+    assert!(changed(&remote.ok("get_url", &args(&hash(b"new")))));
+    assert_eq!(fs::read_to_string(remote.path("f")).unwrap(), "new");
+}
+
+#[test]
+fn a_unix_socket_is_asked_like_any_server() {
+    let mut remote = Remote::start();
+    let socket = remote.path("s.sock");
+    let listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    let server =
+        thread::spawn(move || one_exchange(listener.accept().unwrap().0, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"));
+    let values = remote.ok("uri", r#"{"url":"http://localhost/v1/x","unix_socket":"DIR/s.sock","return_content":true}"#);
+    assert_eq!(text(&values, "content"), "ok");
+    assert!(server.join().unwrap().starts_with("GET /v1/x HTTP/1.1\r\n"));
+}
+
+#[test]
+fn a_server_that_never_answers_is_given_up() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let mut remote = Remote::start();
+    let start = Instant::now();
+    let values = remote.failed("uri", &format!(r#"{{"url":"http://127.0.0.1:{port}/","timeout":1}}"#));
+    assert!(text(&values, "msg").contains("timed out"), "{values:?}");
+    assert!(start.elapsed() < Duration::from_secs(10));
+}

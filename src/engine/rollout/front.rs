@@ -33,7 +33,9 @@ impl Front {
         // A playbook that serves several kinds says everything; misspelt settings were found before the run.
         let mut options = spec.balancer.options.clone();
         if let Some(driver) = balancer::find(&spec.balancer.kind) {
-            options.retain(|name, _| name.as_str() == Some("kind") || driver.options.iter().any(|option| Some(option.name) == name.as_str()));
+            options.retain(|name, _| {
+                name.as_str() == Some("kind") || driver.options.iter().any(|option| Some(option.name) == name.as_str())
+            });
         }
         let balancer = balancer::open(&options, tools).map_err(|error| Box::new(error.explain().at(span, "in this rollout")))?;
         Ok(Front { balancer })

@@ -50,7 +50,9 @@ pub(super) async fn play(run: &Arc<Run>, play: &Arc<PlayRun>, signals: &mut mpsc
 fn settings(run: &Run, play: &PlayRun) -> Result<RolloutSpec, Box<Diagnostic>> {
     let written = play.play.context.keywords.get("rollout");
     let (value, span) = written.map_or_else(Default::default, |written| (written.value.clone(), written.span));
-    let refused = |title: String| Box::new(Diagnostic::error("bad-rollout", title).at(span, "in this rollout").note("nothing left the load balancer"));
+    let refused = |title: String| {
+        Box::new(Diagnostic::error("bad-rollout", title).at(span, "in this rollout").note("nothing left the load balancer"))
+    };
     let first = play.hosts.first().map(String::as_str).unwrap_or_default();
     let task = tools::task(play, "ping").ok_or_else(|| refused("the host program has no `ping`".to_owned()))?;
     let frame = Frame::new(run, play, first, super::frame::view(run, play, first, &task));
@@ -97,6 +99,9 @@ impl Driver {
             may_cut: false,
             patience: u16::try_from(seconds).unwrap_or(u16::MAX).max(PATIENCE_MIN),
         };
+        if largest >= play.hosts.len() && spec.balancer.kind != "none" {
+            run.warn(words::no_floor(&spec.app).at(span, "in this rollout"));
+        }
         let started = RolloutEvent::Started {
             app: spec.app.clone(),
             release: spec.release.clone(),
@@ -255,7 +260,13 @@ impl Driver {
         let new = names(self.core.updated());
         let out = names(self.core.out());
         let old = self.play.hosts.iter().filter(|host| !new.contains(host)).cloned().collect();
-        let event = RolloutEvent::Ended { ending: words::ending(outcome).to_owned(), next: words::next(outcome, &self.run), new, old, out };
+        let event = RolloutEvent::Ended {
+            ending: words::ending(outcome).to_owned(),
+            next: words::next(outcome, &self.run),
+            new,
+            old,
+            out,
+        };
         self.run.emitter.emit(&Event::Rollout(event));
         let ending = match outcome {
             Outcome::Done => Ending::Done,

@@ -35,7 +35,8 @@ pub(super) struct Steps {
 
 impl Steps {
     pub(super) fn new(run: &Arc<Run>, play: &Arc<PlayRun>, spec: &Arc<RolloutSpec>, front: Front) -> Steps {
-        let generation = SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |time| i64::try_from(time.as_secs()).unwrap_or(1));
+        let generation =
+            SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |time| i64::try_from(time.as_secs()).unwrap_or(1));
         Steps { run: run.clone(), play: play.clone(), spec: spec.clone(), front, generation, notes: Notes::default() }
     }
 
@@ -78,13 +79,18 @@ impl Steps {
 
     async fn on_container(&self, host: usize, module: &str) -> Result<Map, Problem> {
         let grace = i64::try_from(self.spec.stop_grace.as_secs()).unwrap_or(i64::MAX);
-        let args = [("container", self.spec.app.as_str().into()), ("generation", self.generation.into()), ("grace", grace.into())];
+        let args =
+            [("container", self.spec.app.as_str().into()), ("generation", self.generation.into()), ("grace", grace.into())];
         self.module(host, module, &args).await
     }
 
     /// Where Docker is not installed yet, the app never ran.
     async fn inspect(&self, host: usize) -> Result<Answer, Problem> {
         match self.module(host, "_app_inspect", &[("container", self.spec.app.as_str().into())]).await {
+            Ok(values) if removes_itself(&values) => {
+                let msg = words::removes_itself(self.name(host), &self.spec.app);
+                Err(Problem::new(msg))
+            }
             Ok(values) => Ok(if is_running(&values) { Answer::Ok } else { Answer::Empty }),
             Err(problem) if problem.is_unreachable => Err(problem),
             Err(_) => Ok(Answer::Empty),
@@ -229,13 +235,20 @@ impl Steps {
         if let Some(healthy) = &self.spec.healthy {
             let probe = self.probe(host, healthy).await?;
             if !(200..=299).contains(&probe.status) {
-                return Err(Problem::new(format!("`{}` stopped being healthy while it was watched: {}", self.name(host), probe.shown())));
+                return Err(Problem::new(format!(
+                    "`{}` stopped being healthy while it was watched: {}",
+                    self.name(host),
+                    probe.shown()
+                )));
             }
         }
         let inspected = self.module(host, "_app_inspect", &[("container", self.spec.app.as_str().into())]).await?;
         let restarts = inspected.get("current").and_then(|current| current.get("restarts")).and_then(Value::to_int).unwrap_or(0);
         if restarts > 0 {
-            return Err(Problem::new(format!("the container on `{}` was restarted {restarts} times while it was watched", self.name(host))));
+            return Err(Problem::new(format!(
+                "the container on `{}` was restarted {restarts} times while it was watched",
+                self.name(host)
+            )));
         }
         Ok(())
     }
@@ -284,14 +297,20 @@ impl Steps {
 
     /// Tells people, with the last probe's answer and the container's last lines.
     async fn fail(&self, ask: Ask, problem: &Problem) {
-        let wants_logs = matches!(ask.step, Step::Switch | Step::Verify | Step::AwaitHealthy | Step::Confirm | Step::Bake) && !problem.is_unreachable;
+        let wants_logs = matches!(ask.step, Step::Switch | Step::Verify | Step::AwaitHealthy | Step::Confirm | Step::Bake)
+            && !problem.is_unreachable;
         let logs = if wants_logs { self.logs(ask.host).await } else { Vec::new() };
         let mut diagnostic = words::failed(ask.step, self.name(ask.host), problem);
         if let Some(note) = locked(&self.notes).get(&ask.host) {
             diagnostic = diagnostic.note(note.clone());
         }
         let phase = words::step(ask.step).to_owned();
-        self.run.emitter.emit(&Event::Rollout(RolloutEvent::HostFailed { host: self.name(ask.host).to_owned(), phase, diagnostic, logs }));
+        self.run.emitter.emit(&Event::Rollout(RolloutEvent::HostFailed {
+            host: self.name(ask.host).to_owned(),
+            phase,
+            diagnostic,
+            logs,
+        }));
     }
 
     async fn logs(&self, host: usize) -> Vec<String> {
@@ -303,6 +322,11 @@ impl Steps {
 
 fn is_running(values: &Map) -> bool {
     values.get("current").and_then(|current| current.get("is_running")).and_then(Value::to_bool).unwrap_or(false)
+}
+
+/// Stopping such a container would remove it: nothing to go back to would be left.
+fn removes_itself(values: &Map) -> bool {
+    values.get("current").and_then(|current| current.get("auto_remove")).and_then(Value::to_bool).unwrap_or(false)
 }
 
 /// What a URL answered.

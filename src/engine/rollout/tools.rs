@@ -2,11 +2,11 @@
 
 use crate::actions::{Bodies, Hands, Problem};
 use crate::diag::Span;
+use crate::engine::Run;
 use crate::engine::frame::{Frame, view};
 use crate::engine::hands::TaskHands;
 use crate::engine::plays::PlayRun;
 use crate::engine::work::Work;
-use crate::engine::Run;
 use crate::modules;
 use crate::playbook::{Action, ActionKind, Context, Task};
 use crate::value::{Map, Value};
@@ -31,7 +31,13 @@ pub(super) fn task(play: &PlayRun, module: &str) -> Option<Arc<Task>> {
 }
 
 /// Runs an internal module on a host of the inventory.
-pub(super) async fn module(run: &Arc<Run>, play: &Arc<PlayRun>, host: &str, name: &str, args: &[(&str, Value)]) -> Result<Map, Problem> {
+pub(super) async fn module(
+    run: &Arc<Run>,
+    play: &Arc<PlayRun>,
+    host: &str,
+    name: &str,
+    args: &[(&str, Value)],
+) -> Result<Map, Problem> {
     let task = task(play, name).ok_or_else(|| Problem::new(format!("the host program has no `{name}`")))?;
     let work = Work {
         run: run.clone(),

@@ -74,12 +74,26 @@ pub(super) fn ending(outcome: Outcome) -> &'static str {
 pub(super) fn next(outcome: Outcome, _run: &Run) -> Option<String> {
     match outcome {
         Outcome::Done => None,
-        Outcome::Refused => Some("nothing left the load balancer; mend what is named above and run the same command again".to_owned()),
+        Outcome::Refused => {
+            Some("nothing left the load balancer; mend what is named above and run the same command again".to_owned())
+        }
         Outcome::Halted => Some("some hosts run the new release, some the old; run the same command again to go on".to_owned()),
         Outcome::Reverted => Some("all hosts run the old release; mend the new one and run the same command again".to_owned()),
-        Outcome::RevertFailed => Some("a host is out of the load balancer; look at it, then run the same command again".to_owned()),
+        Outcome::RevertFailed => {
+            Some("a host is out of the load balancer; look at it, then run the same command again".to_owned())
+        }
         Outcome::Interrupted => Some("run the same command again to go on".to_owned()),
     }
+}
+
+pub(super) fn removes_itself(host: &str, app: &str) -> String {
+    format!("container `{app}` on `{host}` was started with `auto_remove`: once stopped it could not be gone back to")
+}
+
+/// With one host and no other target, replacing it in place means downtime.
+pub(super) fn no_floor(app: &str) -> Diagnostic {
+    Diagnostic::warning("no-floor", format!("nothing else serves `{app}` while its only batch is replaced"))
+        .help("add hosts, or make the batches smaller with `serial`")
 }
 
 pub(super) fn not_drained(host: &str, sessions: u64, waited: Duration) -> String {
@@ -101,14 +115,18 @@ pub(super) fn not_serving(host: &str, state: &str, waited: Duration) -> String {
 /// A failed step as a diagnostic: what, where, and what is true now.
 pub(super) fn failed(step: Step, host: &str, problem: &Problem) -> Diagnostic {
     let (code, now) = match step {
-        Step::Inspect | Step::Prepare => ("prepare-failed", format!("`{host}` is still in rotation: nothing left the load balancer")),
+        Step::Inspect | Step::Prepare => {
+            ("prepare-failed", format!("`{host}` is still in rotation: nothing left the load balancer"))
+        }
         Step::Check => ("not-ready", format!("`{host}` is still in rotation with the old release")),
         Step::Drain => ("drain-failed", format!("the old container still runs on `{host}`")),
         Step::AwaitQuiet => ("not-quiet", format!("the old container still runs on `{host}` and will go back into rotation")),
         Step::Park => ("park-failed", format!("`{host}` is out of rotation; its old container was not removed")),
         Step::Switch => ("switch-failed", format!("`{host}` is out of rotation; its old container is parked")),
         Step::Verify => ("health-failed", format!("`{host}` is out of rotation; its old container is parked")),
-        Step::Enable | Step::AwaitHealthy => ("enable-failed", format!("the new container runs on `{host}`; its old one is parked")),
+        Step::Enable | Step::AwaitHealthy => {
+            ("enable-failed", format!("the new container runs on `{host}`; its old one is parked"))
+        }
         Step::Confirm => ("confirm-failed", format!("`{host}` is in rotation with the new release; its old container is parked")),
         Step::Bake => ("bake-failed", format!("`{host}` is in rotation with the new release; its old container is parked")),
         Step::Unpark => ("revert-failed", format!("`{host}` is out of rotation and could not be brought back")),

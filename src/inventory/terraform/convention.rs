@@ -1,7 +1,7 @@
 //! Hosts that need no mapping: the output `roll_hosts`, and the resources `ansible_host` and `ansible_group`.
 
 use super::super::Loading;
-use super::super::problem::{Problem, TerraformProblem};
+use super::super::problem::{Problem, TerraformProblem, a};
 use super::made::{Made, Resource};
 use crate::value::{Map, Span, Value};
 
@@ -35,7 +35,7 @@ pub(super) fn read(loading: &mut Loading<'_>, made: &Made) -> Result<bool, Probl
 /// The hosts of an output: a list or a map of objects or addresses.
 pub(super) fn described(output: &str, value: &Value) -> Result<Vec<Described>, Problem> {
     let fault = |place: String, found: &Value| {
-        Problem::Terraform(TerraformProblem::BadHosts { output: output.to_owned(), place, found: format!("a {}", found.kind()) })
+        Problem::Terraform(TerraformProblem::BadHosts { output: output.to_owned(), place, found: a(found.kind()) })
     };
     match value {
         Value::List(items) => {

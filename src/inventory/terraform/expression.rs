@@ -32,20 +32,23 @@ pub(super) fn fill(text: &str, scope: Scope<'_>) -> Result<Value, Fault> {
         return evaluate(inner, scope);
     }
     let mut out = String::new();
+    let mut is_secret = false;
     let mut rest = text;
     while let Some((before, behind)) = rest.split_once("{{") {
         let Some((inner, after)) = behind.split_once("}}") else {
             return Err(Fault::TooMuch { expression: behind.trim().to_owned() });
         };
         out.push_str(before);
-        out.push_str(&evaluate(inner, scope)?.to_text());
+        let value = evaluate(inner, scope)?;
+        value.each_secret(&mut |_| is_secret = true);
+        out.push_str(&value.to_text());
         rest = after;
     }
     out.push_str(rest);
     if ["{%", "{#"].iter().any(|mark| text.contains(mark)) {
         return Err(Fault::TooMuch { expression: text.trim().to_owned() });
     }
-    Ok(out.into())
+    Ok(if is_secret { Value::secret(out) } else { out.into() })
 }
 
 fn evaluate(expression: &str, scope: Scope<'_>) -> Result<Value, Fault> {
@@ -127,6 +130,14 @@ mod tests {
         assert_eq!(filled("{{ item.tags['a.b'] }}").as_deref(), Ok("\"c\""));
         assert_eq!(filled("{{ item.no | default('x') }}").as_deref(), Ok("\"x\""));
         assert_eq!(filled("plain").as_deref(), Ok("\"plain\""));
+    }
+
+    #[test]
+    fn a_text_with_a_secret_in_it_is_secret() {
+        let item = Value::map([("password".into(), Value::secret("hunter2"))].into_iter().collect());
+        let filled = fill("p={{ item.password }}", Scope { item: &item, key: &Value::Null }).unwrap();
+        assert_eq!(filled.as_str(), Some("p=hunter2"));
+        assert!(!format!("{filled:?}").contains("hunter2"));
     }
 
     #[test]

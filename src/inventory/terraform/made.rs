@@ -234,3 +234,57 @@ fn mark_secrets(value: Value, marks: Option<&Value>) -> Value {
         (value, _) => value,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    const STATE_TEXT: &str = r#"{"version":4,"terraform_version":"1","outputs":{"from":{"value":"state"}},"resources":[]}"#;
+
+    fn none() -> Program {
+        Program(vec!["/no/such/program".into()])
+    }
+
+    fn script(folder: &Path, text: &str) -> Program {
+        let path = folder.join("program.sh");
+        std::fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        Program(vec!["/no/such/program".into(), path])
+    }
+
+    #[test]
+    fn without_the_program_the_state_is_read_and_without_both_it_is_said() {
+        let folder = tempfile::tempdir().unwrap();
+        let nothing = Made::read(folder.path(), &none());
+        assert!(matches!(nothing, Err(Problem::Terraform(TerraformProblem::NothingToRead { .. }))), "{nothing:?}");
+        std::fs::write(folder.path().join(STATE), STATE_TEXT).unwrap();
+        let made = Made::read(folder.path(), &none()).unwrap();
+        assert_eq!(made.outputs.get("from"), Some(&Value::from("state")));
+    }
+
+    #[test]
+    fn the_program_is_asked_for_outputs_and_only_then_for_resources() {
+        let folder = tempfile::tempdir().unwrap();
+        let answers = r#"
+if [ "$1" = output ]; then echo '{"from":{"value":"program","sensitive":false}}'
+else echo '{"format_version":"1.0","values":{"root_module":{"resources":[{"address":"a.b","mode":"managed","type":"a","values":{}}]}}}'; fi"#;
+        let program = script(folder.path(), answers);
+        std::fs::write(folder.path().join(STATE), STATE_TEXT).unwrap();
+        let mut made = Made::read(folder.path(), &program).unwrap();
+        assert_eq!(made.outputs.get("from"), Some(&Value::from("program")));
+        assert!(made.resources.is_empty());
+        made.read_resources();
+        assert_eq!(made.addresses("a"), ["a.b"]);
+    }
+
+    #[test]
+    fn a_failing_program_is_an_error_unless_there_is_a_state() {
+        let folder = tempfile::tempdir().unwrap();
+        let program = script(folder.path(), "echo 'Backend initialization required' >&2; exit 1");
+        let failed = Made::read(folder.path(), &program);
+        assert!(matches!(&failed, Err(Problem::ProgramFailed { tail, .. }) if tail.contains("Backend")), "{failed:?}");
+        std::fs::write(folder.path().join(STATE), STATE_TEXT).unwrap();
+        assert!(Made::read(folder.path(), &program).is_ok());
+    }
+}

@@ -8,7 +8,7 @@ use super::made::{Made, Program};
 use crate::diag::closest;
 use crate::value::{Map, Value};
 use crate::yaml::Node;
-use std::path::PathBuf;
+use std::path::{Component, Path, PathBuf};
 
 const KEYS: [&str; 5] = ["plugin", "path", "project_path", "hosts", "keyed_groups"];
 const HOST_KEYS: [&str; 10] = ["from", "output", "resource", "name", "address", "user", "port", "groups", "vars", "filter"];
@@ -44,7 +44,26 @@ fn path(given: &Given, document: &Node) -> PathBuf {
     let folder = given.path.parent().map(PathBuf::from).unwrap_or_default();
     let written = document.get("path").or_else(|| document.get("project_path")).and_then(Node::as_str);
     let path = folder.join(written.unwrap_or("."));
-    if path.as_os_str().is_empty() { PathBuf::from(".") } else { path }
+    let short = shortened(&path);
+    match (path.canonicalize(), short.canonicalize()) {
+        (Ok(one), Ok(other)) if one == other => short,
+        _ => path,
+    }
+}
+
+/// Without `a/..`, as long as that is the same place.
+fn shortened(path: &Path) -> PathBuf {
+    let mut short = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir if matches!(short.components().next_back(), Some(Component::Normal(_))) => {
+                short.pop();
+            }
+            other => short.push(other),
+        }
+    }
+    if short.as_os_str().is_empty() { PathBuf::from(".") } else { short }
 }
 
 fn check_keys(loading: &mut Loading<'_>, node: &Node, known: &[&str]) {

@@ -11,7 +11,7 @@ mod mapping;
 
 pub(super) use mapping::read as read_mapping;
 
-use super::problem::{Problem, TerraformProblem};
+use super::problem::TerraformProblem;
 use super::{Given, Loading};
 use crate::diag::closest;
 use crate::value::{Map, Value};
@@ -42,7 +42,8 @@ fn read_made(loading: &mut Loading<'_>, given: &Given, made: &mut Made) {
         Ok(false) => {
             let near = closest(convention::OUTPUT, made.outputs.keys().filter_map(|name| name.as_str())).map(str::to_owned);
             let instances = made.addresses("aws_instance");
-            loading.report(&Problem::Terraform(TerraformProblem::NoHosts { path: given.path.clone(), near, instances }));
+            let is_empty = made.outputs.is_empty() && made.resources.is_empty();
+            loading.report(&TerraformProblem::NoHosts { path: given.path.clone(), near, instances, is_empty }.into());
         }
         Err(problem) => loading.report(&problem),
     }
@@ -54,4 +55,24 @@ fn set_outputs(loading: &mut Loading<'_>, made: &Made) {
     let mut outputs: Map = known.and_then(Value::as_map).cloned().unwrap_or_default();
     outputs.extend(made.outputs.clone());
     loading.inventory.set_group_var("all", "terraform", Value::map(outputs));
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// Reads a text as if it were a file; whether it was Terraform's at all.
+    pub(in super::super) fn read_made_of(loading: &mut Loading<'_>, text: &str) -> bool {
+        let path = std::path::PathBuf::from("outputs.json");
+        match Made::of_text(text, &path) {
+            Ok(mut made) => {
+                read_made(loading, &Given { name: "outputs.json".to_owned(), path, text: None }, &mut made);
+                true
+            }
+            Err(problem) => {
+                loading.report(&problem);
+                false
+            }
+        }
+    }
 }

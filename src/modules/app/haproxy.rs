@@ -59,3 +59,47 @@ fn ask(args: &Args, command: &str) -> Result<String, Failure> {
     socket.take(ANSWER_MAX).read_to_end(&mut answer).map_err(failed)?;
     Ok(String::from_utf8_lossy(&answer).into_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::modules::docker::bench::{Daemon, args_of};
+    use std::os::unix::net::UnixListener;
+
+    /// Answers each command with itself.
+    fn echo(path: &std::path::Path, commands: usize) -> std::thread::JoinHandle<()> {
+        let listener = UnixListener::bind(path).unwrap();
+        std::thread::spawn(move || {
+            for stream in listener.incoming().take(commands).flatten() {
+                let mut line = String::new();
+                std::io::BufRead::read_line(&mut std::io::BufReader::new(&stream), &mut line).unwrap();
+                (&stream).write_all(format!("got {line}").as_bytes()).unwrap();
+            }
+        })
+    }
+
+    #[test]
+    fn questions_are_asked_while_planning_and_orders_are_given_after_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("admin.sock");
+        let server = echo(&path, 2);
+        let args = |command: &str| args_of(&MODULE, &format!(r#"{{"socket":"{}","command":"{command}"}}"#, path.display()));
+        let asked = plan(&args("show stat"), &Daemon::new()).unwrap();
+        assert!(asked.changes.is_empty());
+        assert_eq!(asked.values.get("answer"), Some(&Value::from("got show stat\n")));
+        let order = args("set server b/s state drain");
+        let planned = plan(&order, &Daemon::new()).unwrap();
+        assert_eq!((planned.changes.len(), planned.values.len()), (1, 0));
+        let values = finish(&order, planned.values, &[Done::default()], &Daemon::new()).unwrap();
+        assert_eq!(values.get("answer"), Some(&Value::from("got set server b/s state drain\n")));
+        server.join().unwrap();
+    }
+
+    #[test]
+    fn one_command_is_one_command() {
+        let args = args_of(&MODULE, r#"{"command":"show stat; disable server b/s"}"#);
+        assert!(plan(&args, &Daemon::new()).is_err());
+        let gone = args_of(&MODULE, r#"{"socket":"/nowhere/admin.sock","command":"show stat"}"#);
+        assert!(plan(&gone, &Daemon::new()).unwrap_err().msg.contains("/nowhere/admin.sock"));
+    }
+}

@@ -144,7 +144,7 @@ impl<'a> Watch<'a> {
 
     fn wait(&mut self) -> End {
         let start = self.look.now();
-        let (mut quiet_since, mut said) = (start, start);
+        let (mut quiet_since, mut said) = (None, start);
         loop {
             let now = self.look.now();
             let Some(sample) = self.sample(now) else {
@@ -152,10 +152,9 @@ impl<'a> Watch<'a> {
                 return End { is_quiet: true, waited: now - start, open: Vec::new(), new: 0 };
             };
             let is_traffic = !sample.open.is_empty() || sample.new > self.probes;
-            if is_traffic {
-                quiet_since = now;
-            }
-            let is_quiet = !is_traffic && now - quiet_since >= self.quiet;
+            // From the first look that found nothing, not from the last one that found something.
+            quiet_since = if is_traffic { None } else { quiet_since.or(Some(now)) };
+            let is_quiet = quiet_since.is_some_and(|since| now - since >= self.quiet);
             if is_quiet || now - start >= self.cap {
                 let open = sample.open.into_iter().map(|(_, peer)| peer).collect();
                 return End { is_quiet, waited: now - start, open, new: sample.new };
@@ -203,12 +202,12 @@ impl<'a> Watch<'a> {
     }
 }
 
-fn line(sample: &Sample, now: f64, quiet_since: f64, quiet: f64) -> String {
+fn line(sample: &Sample, now: f64, quiet_since: Option<f64>, quiet: f64) -> String {
     let oldest = sample.open.iter().map(|(since, _)| now - since).fold(0.0, f64::max);
-    match sample.open.len() {
-        0 if now > quiet_since => format!("no traffic for {:.0} of {quiet:.0} s", now - quiet_since),
-        0 => format!("{} new connections in {quiet:.0} s", sample.new),
-        1 => format!("1 connection open, {oldest:.0} s old"),
-        count => format!("{count} connections open, oldest {oldest:.0} s"),
+    match (sample.open.len(), quiet_since) {
+        (_, Some(since)) => format!("no traffic for {:.0} of {quiet:.0} s", now - since),
+        (0, None) => format!("{} new connections in {quiet:.0} s", sample.new),
+        (1, None) => format!("1 connection open, {oldest:.0} s old"),
+        (count, None) => format!("{count} connections open, oldest {oldest:.0} s"),
     }
 }

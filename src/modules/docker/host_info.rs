@@ -72,9 +72,12 @@ fn only(item: &Value, names: &[&str]) -> Value {
     names.iter().filter_map(|name| item.get(name).map(|value| (*name, value.clone()))).collect()
 }
 
-/// Ansible takes one value or a list for each filter; the API wants lists of text.
 pub(super) fn filters(args: &Args, name: &str) -> String {
-    let given = args.get(name).and_then(Value::as_map).cloned().unwrap_or_default();
+    encoded(&args.get(name).and_then(Value::as_map).cloned().unwrap_or_default())
+}
+
+/// Ansible takes one value or a list for each filter; the API wants lists of text.
+pub(super) fn encoded(given: &Map) -> String {
     let text = |value: &Value| match value {
         Value::Bool(truth) => Value::from(if *truth { "true" } else { "false" }),
         other => Value::String(other.to_text()),

@@ -29,7 +29,8 @@ pub(super) fn processor(look: &dyn Look, _: &str, facts: &mut Map) {
     }
     set(facts, "processor", models);
     // Machines without sockets, such as most of ARM's, count every processor as one.
-    let (sockets, cores) = if sockets.is_empty() { (count, 1) } else { (i64::try_from(sockets.len()).unwrap_or(1), cores.max(1)) };
+    let (sockets, cores) =
+        if sockets.is_empty() { (count, 1) } else { (i64::try_from(sockets.len()).unwrap_or(1), cores.max(1)) };
     let threads = (siblings / cores).max(1);
     set(facts, "processor_count", sockets);
     set(facts, "processor_cores", cores);
@@ -128,7 +129,12 @@ fn device(look: &dyn Look, name: &str) -> Map {
     let entries = look.list(&dir).unwrap_or_default();
     let parts = entries.iter().filter(|entry| entry.starts_with(name)).map(|part| {
         let size = read(&format!("{part}/size")).and_then(|text| text.parse::<i64>().ok()).unwrap_or(0);
-        let found = map([("sectors", size.into()), ("sectorsize", 512.into()), ("size", human(size * 512).into()), ("start", read(&format!("{part}/start")).into())]);
+        let found = map([
+            ("sectors", size.into()),
+            ("sectorsize", 512.into()),
+            ("size", human(size * 512).into()),
+            ("start", read(&format!("{part}/start")).into()),
+        ]);
         (part.as_str().into(), found.into())
     });
     map([

@@ -20,7 +20,10 @@ fn read(look: &dyn Look, path: &str) -> Value {
     let text = if is_program {
         match look.run(&Cmd::new([path]).timeout(Duration::from_secs(10))) {
             Ok(output) if output.is_success() => output.stdout_text(),
-            Ok(output) => return format!("Failure executing fact script ({path}), rc: {}, err: {}", output.code, output.stderr_text()).into(),
+            Ok(output) => {
+                return format!("Failure executing fact script ({path}), rc: {}, err: {}", output.code, output.stderr_text())
+                    .into();
+            }
             Err(failure) => return format!("Could not execute fact script ({path}): {}", failure.msg).into(),
         }
     } else {

@@ -38,13 +38,28 @@ impl Source {
     }
 }
 
-const fn source(name: &'static str, also: &'static [&'static str], group: Group, gather: fn(&dyn Look, &str, &mut Map)) -> Source {
+const fn source(
+    name: &'static str,
+    also: &'static [&'static str],
+    group: Group,
+    gather: fn(&dyn Look, &str, &mut Map),
+) -> Source {
     Source { name, also, group, gather }
 }
 
 pub(super) static FACTS: &[Source] = &[
-    source("platform", &["architecture", "machine", "kernel", "system", "hostname", "nodename", "fqdn", "domain"], Group::Min, platform::platform),
-    source("distribution", &["distribution_release", "distribution_version", "distribution_major_version", "os_family"], Group::Min, distribution::distribution),
+    source(
+        "platform",
+        &["architecture", "machine", "kernel", "system", "hostname", "nodename", "fqdn", "domain"],
+        Group::Min,
+        platform::platform,
+    ),
+    source(
+        "distribution",
+        &["distribution_release", "distribution_version", "distribution_major_version", "os_family"],
+        Group::Min,
+        distribution::distribution,
+    ),
     source("lsb", &[], Group::Min, distribution::lsb),
     source("pkg_mgr", &[], Group::Min, distribution::pkg_mgr),
     source("service_mgr", &[], Group::Min, platform::service_mgr),
@@ -67,8 +82,18 @@ pub(super) static FACTS: &[Source] = &[
     source("devices", &[], Group::Hardware, hardware::devices),
     source("dmi", &["product_name", "system_vendor"], Group::Hardware, hardware::dmi),
     source("uptime_seconds", &[], Group::Hardware, hardware::uptime),
-    source("interfaces", &["default_ipv4", "default_ipv6", "all_ipv4_addresses", "all_ipv6_addresses"], Group::Network, network::network),
-    source("virtualization_type", &["virtualization_role", "virtualization_tech_guest", "virtualization_tech_host"], Group::Virtual, virtualization::virtualization),
+    source(
+        "interfaces",
+        &["default_ipv4", "default_ipv6", "all_ipv4_addresses", "all_ipv6_addresses"],
+        Group::Network,
+        network::network,
+    ),
+    source(
+        "virtualization_type",
+        &["virtualization_role", "virtualization_tech_guest", "virtualization_tech_host"],
+        Group::Virtual,
+        virtualization::virtualization,
+    ),
 ];
 
 /// A small file's text without the white space around it, or nothing.

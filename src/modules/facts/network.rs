@@ -130,7 +130,11 @@ fn asked(look: &dyn Look) -> Option<Vec<Address4>> {
     let parse = |line: &str| {
         let words: Vec<&str> = line.split_whitespace().collect();
         let (address, prefix) = words.get(3)?.split_once('/').unwrap_or((words.get(3)?, "32"));
-        Some(Address4 { link: words.get(1)?.split('@').next()?.to_owned(), address: address.parse().ok()?, prefix: prefix.parse().ok()? })
+        Some(Address4 {
+            link: words.get(1)?.split('@').next()?.to_owned(),
+            address: address.parse().ok()?,
+            prefix: prefix.parse().ok()?,
+        })
     };
     Some(output.stdout_text().lines().filter_map(parse).collect())
 }
@@ -186,8 +190,11 @@ fn described(look: &dyn Look, name: &str, four: &[Address4], six: &[Address6]) -
         .iter()
         .filter(|one| one.link == name)
         .map(|one| {
-            let entries =
-                [("address", one.address.to_string().into()), ("prefix", one.prefix.to_string().into()), ("scope", one.scope.into())];
+            let entries = [
+                ("address", one.address.to_string().into()),
+                ("prefix", one.prefix.to_string().into()),
+                ("scope", one.scope.into()),
+            ];
             map(entries).into()
         })
         .collect();
@@ -227,7 +234,10 @@ fn way_out(look: &dyn Look, link: &str, gateway: String) -> Map {
 }
 
 fn default4(look: &dyn Look, routes: &[Route4], addresses: &[Address4]) -> Option<Map> {
-    let out = routes.iter().filter(|route| route.to.is_unspecified() && route.mask.is_unspecified()).min_by_key(|route| route.metric)?;
+    let out = routes
+        .iter()
+        .filter(|route| route.to.is_unspecified() && route.mask.is_unspecified())
+        .min_by_key(|route| route.metric)?;
     let own = || addresses.iter().filter(|one| one.link == out.link);
     let address = own().find(|one| within(out.gateway, mask_of(one.prefix)) == one.network()).or_else(|| own().next())?;
     let mut found = way_out(look, &out.link, out.gateway.to_string());

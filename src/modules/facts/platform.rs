@@ -97,7 +97,8 @@ pub(super) fn date_time(look: &dyn Look, _: &str, facts: &mut Map) {
 pub(super) fn env(look: &dyn Look, _: &str, facts: &mut Map) {
     let bytes = look.read("/proc/self/environ").unwrap_or_default();
     let text = String::from_utf8_lossy(&bytes);
-    let values: Map = text.split('\0').filter_map(|entry| entry.split_once('=')).map(|(key, value)| (key.into(), value.into())).collect();
+    let values: Map =
+        text.split('\0').filter_map(|entry| entry.split_once('=')).map(|(key, value)| (key.into(), value.into())).collect();
     set(facts, "env", values);
 }
 
@@ -174,15 +175,20 @@ pub(super) fn selinux(look: &dyn Look, _: &str, facts: &mut Map) {
         return;
     };
     let config = look.text("/etc/selinux/config").ok().flatten().unwrap_or_default();
-    let said = |key: &str| super::assignments(&config).find(|(name, _)| *name == key).map_or("unknown", |(_, value)| value).to_owned();
+    let said =
+        |key: &str| super::assignments(&config).find(|(name, _)| *name == key).map_or("unknown", |(_, value)| value).to_owned();
     let mode = if enforce == "1" { "enforcing" } else { "permissive" };
-    set(facts, "selinux", map([
-        ("status", "enabled".into()),
-        ("mode", mode.into()),
-        ("config_mode", said("SELINUX").into()),
-        ("type", said("SELINUXTYPE").into()),
-        ("policyvers", line(look, "/sys/fs/selinux/policyvers").and_then(|text| text.parse::<i64>().ok()).into()),
-    ]));
+    set(
+        facts,
+        "selinux",
+        map([
+            ("status", "enabled".into()),
+            ("mode", mode.into()),
+            ("config_mode", said("SELINUX").into()),
+            ("type", said("SELINUXTYPE").into()),
+            ("policyvers", line(look, "/sys/fs/selinux/policyvers").and_then(|text| text.parse::<i64>().ok()).into()),
+        ]),
+    );
 }
 
 pub(super) fn apparmor(look: &dyn Look, _: &str, facts: &mut Map) {

@@ -58,7 +58,8 @@ fn machine(look: &dyn Look) -> Option<&'static str> {
     if look.exists("/proc/xen") || product == "HVM domU" || vendor == "Xen" {
         return Some("xen");
     }
-    let is_kvm = ["QEMU", "Amazon EC2", "Google", "DigitalOcean", "Hetzner", "Red Hat", "OpenStack Foundation", "Alibaba Cloud", "oVirt"];
+    let is_kvm =
+        ["QEMU", "Amazon EC2", "Google", "DigitalOcean", "Hetzner", "Red Hat", "OpenStack Foundation", "Alibaba Cloud", "oVirt"];
     let kinds = ["KVM", "Standard PC", "Bochs", "OpenStack", "Google Compute Engine"];
     match (product.as_str(), vendor.as_str()) {
         (_, "innotek GmbH") | ("VirtualBox", _) => Some("virtualbox"),

@@ -14,7 +14,8 @@ const MEMORY_MAX: usize = 1 << 31;
 type Groups = Vec<Option<Range<usize>>>;
 
 pub(super) fn search(program: &Program, text: &str, from: usize, anchored: bool) -> Result<Option<Groups>, String> {
-    let mut machine = Machine { program, text, slots: vec![None; program.slots], stack: Vec::new(), steps: 0, limit: 0, failed: None };
+    let mut machine =
+        Machine { program, text, slots: vec![None; program.slots], stack: Vec::new(), steps: 0, limit: 0, failed: None };
     let starts = text.get(from..).unwrap_or_default().char_indices().map(|(at, _)| from + at).chain([text.len()]);
     for start in starts.take(if anchored { 1 } else { usize::MAX }) {
         if let Some(end) = machine.run_from(start)? {
@@ -51,7 +52,9 @@ impl Machine<'_> {
             self.limit = if self.program.looks_back { HARD_STEPS } else { EASY_STEPS };
             self.slots.fill(None);
             match self.run(0, start) {
-                Err(TooHard) if self.program.looks_back => return Err("the regular expression takes too long on this text".to_owned()),
+                Err(TooHard) if self.program.looks_back => {
+                    return Err("the regular expression takes too long on this text".to_owned());
+                }
                 Err(TooHard) => self.remember()?,
                 Ok(end) => return Ok(end),
             }
@@ -93,7 +96,8 @@ impl Machine<'_> {
                 Some(Go::To(next, place)) => (step, at) = (next, place),
                 Some(Go::Done) => {
                     // What else could have been tried is forgotten; what to restore stays for whoever called.
-                    let kept: Vec<Undo> = self.stack.drain(bottom..).filter(|undo| matches!(undo, Undo::Restore { .. })).collect();
+                    let kept: Vec<Undo> =
+                        self.stack.drain(bottom..).filter(|undo| matches!(undo, Undo::Restore { .. })).collect();
                     self.stack.extend(kept);
                     return Ok(Some(at));
                 }
@@ -126,12 +130,18 @@ impl Machine<'_> {
         let next = |width: usize| Some(Go::To(step + 1, at + width));
         let c = self.text[at..].chars().next();
         Ok(match &program.steps[step] {
-            Step::Char { c: wanted, ignore_case } => c
-                .filter(|c| c == wanted || *ignore_case && lower(*c) == lower(*wanted))
-                .and_then(|c| next(c.len_utf8())),
+            Step::Char { c: wanted, ignore_case } => {
+                c.filter(|c| c == wanted || *ignore_case && lower(*c) == lower(*wanted)).and_then(|c| next(c.len_utf8()))
+            }
             Step::Any { newline } => c.filter(|c| *newline || *c != '\n').and_then(|c| next(c.len_utf8())),
             Step::Set(set) => c.filter(|c| set.has(*c)).and_then(|c| next(c.len_utf8())),
-            Step::Assert(assert) => if self.holds(*assert, at) { next(0) } else { None },
+            Step::Assert(assert) => {
+                if self.holds(*assert, at) {
+                    next(0)
+                } else {
+                    None
+                }
+            }
             Step::Backref { group, ignore_case } => self.repeated(*group, *ignore_case, at).and_then(next),
             Step::Split { first, second } => {
                 if self.was_here(step, at) {
@@ -145,7 +155,13 @@ impl Machine<'_> {
                 self.save(*slot, at);
                 next(0)
             }
-            Step::Progress { slot, again } => if self.slots[*slot] == Some(at) { next(0) } else { Some(Go::To(*again, at)) },
+            Step::Progress { slot, again } => {
+                if self.slots[*slot] == Some(at) {
+                    next(0)
+                } else {
+                    Some(Go::To(*again, at))
+                }
+            }
             Step::Look { behind, negated, next } => {
                 let start = match behind {
                     None => Some(at),
@@ -159,7 +175,13 @@ impl Machine<'_> {
                 (found != *negated).then_some(Go::To(*next, at))
             }
             Step::Atomic { next } => self.apart(step + 1, at)?.map(|end| Go::To(*next, end)),
-            Step::Cond { group, no } => if self.slots[group * 2 + 1].is_some() { next(0) } else { Some(Go::To(*no, at)) },
+            Step::Cond { group, no } => {
+                if self.slots[group * 2 + 1].is_some() {
+                    next(0)
+                } else {
+                    Some(Go::To(*no, at))
+                }
+            }
             Step::Done => Some(Go::Done),
         })
     }

@@ -86,7 +86,8 @@ impl Pattern {
             let Some(one) = self.find_from(text, from)? else { break };
             let range = one.range();
             // After a match nothing empty is found at its end twice.
-            from = if range.is_empty() { range.end + text[range.end..].chars().next().map_or(1, char::len_utf8) } else { range.end };
+            from =
+                if range.is_empty() { range.end + text[range.end..].chars().next().map_or(1, char::len_utf8) } else { range.end };
             found.push(one);
         }
         Ok(found)
@@ -162,7 +163,8 @@ impl<'t> Match<'_, 't> {
         let after = &rest[c.len_utf8()..];
         if c == 'g' {
             let (name, after) = after.strip_prefix('<').and_then(|rest| rest.split_once('>')).ok_or("missing group name")?;
-            let number = name.parse().ok().or_else(|| self.number_of(name)).ok_or_else(|| format!("unknown group name '{name}'"))?;
+            let number =
+                name.parse().ok().or_else(|| self.number_of(name)).ok_or_else(|| format!("unknown group name '{name}'"))?;
             out.push_str(self.filled(number)?);
             return Ok(after);
         }
@@ -274,7 +276,8 @@ mod tests {
 
     #[test]
     fn replacing_follows_python() {
-        let sub = |pattern: &str, template: &str, text: &str| Pattern::new(pattern).unwrap().replace(text, template, 0).unwrap().0;
+        let sub =
+            |pattern: &str, template: &str, text: &str| Pattern::new(pattern).unwrap().replace(text, template, 0).unwrap().0;
         assert_eq!(sub("(b)(?P<x>c)", r"<\2\g<1>\g<x>\\>", "abcd"), "a<cbc\\>d");
         assert_eq!(sub("x*", "-", "abxd"), "-a-b--d-");
         assert_eq!(sub("(a)|b", r"[\1]", "ab"), "[a][]");
@@ -286,7 +289,23 @@ mod tests {
 
     #[test]
     fn what_python_refuses_is_refused() {
-        for bad in ["(", ")", "[", "a**", "*a", "a{2,1}", r"\h", "(?P<1>a)", "(?P<a>x)(?P<a>y)", r"\2(a)", "(?<=a*)b", "[b-a]", "(?z)", "a\\", "(?P=x)"] {
+        for bad in [
+            "(",
+            ")",
+            "[",
+            "a**",
+            "*a",
+            "a{2,1}",
+            r"\h",
+            "(?P<1>a)",
+            "(?P<a>x)(?P<a>y)",
+            r"\2(a)",
+            "(?<=a*)b",
+            "[b-a]",
+            "(?z)",
+            "a\\",
+            "(?P=x)",
+        ] {
             assert!(Pattern::new(bad).is_err(), "{bad}");
         }
         assert!(Pattern::new(&"(".repeat(10_000)).is_err());

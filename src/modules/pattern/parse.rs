@@ -7,20 +7,41 @@ const DEPTH_MAX: usize = 100;
 
 #[derive(Clone, Debug)]
 pub(super) enum Node {
-    Char { c: char, ignore_case: bool },
+    Char {
+        c: char,
+        ignore_case: bool,
+    },
     /// `.`
-    Any { newline: bool },
+    Any {
+        newline: bool,
+    },
     Set(Set),
     Seq(Vec<Node>),
     Alt(Vec<Node>),
     Group(usize, Box<Node>),
-    Repeat { node: Box<Node>, min: u32, max: Option<u32>, greedy: bool },
+    Repeat {
+        node: Box<Node>,
+        min: u32,
+        max: Option<u32>,
+        greedy: bool,
+    },
     Assert(Assert),
-    Backref { group: usize, ignore_case: bool },
-    Look { node: Box<Node>, behind: bool, negated: bool },
+    Backref {
+        group: usize,
+        ignore_case: bool,
+    },
+    Look {
+        node: Box<Node>,
+        behind: bool,
+        negated: bool,
+    },
     Atomic(Box<Node>),
     /// `(?(1)yes|no)`
-    Cond { group: usize, yes: Box<Node>, no: Box<Node> },
+    Cond {
+        group: usize,
+        yes: Box<Node>,
+        no: Box<Node>,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,7 +83,8 @@ pub(super) struct Parsed {
 
 impl Class {
     fn of(c: char) -> Option<Class> {
-        matches!(c, 'd' | 'w' | 's' | 'D' | 'W' | 'S').then(|| Class { letter: c.to_ascii_lowercase(), negated: c.is_ascii_uppercase() })
+        matches!(c, 'd' | 'w' | 's' | 'D' | 'W' | 'S')
+            .then(|| Class { letter: c.to_ascii_lowercase(), negated: c.is_ascii_uppercase() })
     }
 
     pub(super) fn has(self, c: char) -> bool {
@@ -310,7 +332,10 @@ impl<'a> Parser<'a> {
 
     fn number_of(&self, name: &str) -> Result<usize, String> {
         let named = self.names.iter().find(|(known, _)| known == name).map(|(_, number)| *number);
-        named.or_else(|| name.parse().ok()).filter(|number| self.is_closed(*number)).ok_or_else(|| format!("unknown group name '{name}'"))
+        named
+            .or_else(|| name.parse().ok())
+            .filter(|number| self.is_closed(*number))
+            .ok_or_else(|| format!("unknown group name '{name}'"))
     }
 
     fn is_closed(&self, number: usize) -> bool {
@@ -376,7 +401,9 @@ impl<'a> Parser<'a> {
             let width = self.rest.bytes().take(2).take_while(u8::is_ascii_digit).count();
             let number: usize = self.rest[..width].parse().unwrap_or_default();
             self.rest = &self.rest[width..];
-            let group = Some(number).filter(|number| self.is_closed(*number)).ok_or_else(|| format!("invalid group reference {number}"))?;
+            let group = Some(number)
+                .filter(|number| self.is_closed(*number))
+                .ok_or_else(|| format!("invalid group reference {number}"))?;
             return Ok(Node::Backref { group, ignore_case });
         }
         Ok(Node::Char { c: self.escaped_char()?, ignore_case })

@@ -7,22 +7,45 @@ const SIZE_MAX: usize = 20_000;
 
 #[derive(Clone, Debug)]
 pub(super) enum Step {
-    Char { c: char, ignore_case: bool },
-    Any { newline: bool },
+    Char {
+        c: char,
+        ignore_case: bool,
+    },
+    Any {
+        newline: bool,
+    },
     Set(Set),
     Assert(Assert),
-    Backref { group: usize, ignore_case: bool },
+    Backref {
+        group: usize,
+        ignore_case: bool,
+    },
     /// Tries `first`, then `second`.
-    Split { first: usize, second: usize },
+    Split {
+        first: usize,
+        second: usize,
+    },
     Jump(usize),
     /// Remembers where it is.
     Save(usize),
     /// Goes on at `again` only if something was matched since `slot` was saved.
-    Progress { slot: usize, again: usize },
+    Progress {
+        slot: usize,
+        again: usize,
+    },
     /// What follows, up to its `Done`, is tried by itself; then on at `next`.
-    Look { behind: Option<usize>, negated: bool, next: usize },
-    Atomic { next: usize },
-    Cond { group: usize, no: usize },
+    Look {
+        behind: Option<usize>,
+        negated: bool,
+        next: usize,
+    },
+    Atomic {
+        next: usize,
+    },
+    Cond {
+        group: usize,
+        no: usize,
+    },
     Done,
 }
 
@@ -130,7 +153,8 @@ impl Program {
         for _ in 0..min {
             self.emit(node)?;
         }
-        let split = |first, second| if greedy { Step::Split { first, second } } else { Step::Split { first: second, second: first } };
+        let split =
+            |first, second| if greedy { Step::Split { first, second } } else { Step::Split { first: second, second: first } };
         let Some(max) = max else {
             let slot = self.slots;
             self.slots += 1;

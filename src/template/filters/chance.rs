@@ -65,10 +65,8 @@ impl Twister {
     fn from_text(seed: &str) -> Twister {
         let mut bytes = seed.as_bytes().to_vec();
         bytes.extend_from_slice(&Sha512::digest(seed.as_bytes()));
-        let mut key: Vec<u32> = bytes
-            .rchunks(4)
-            .map(|chunk| chunk.iter().fold(0, |number, byte| (number << 8) | u32::from(*byte)))
-            .collect();
+        let mut key: Vec<u32> =
+            bytes.rchunks(4).map(|chunk| chunk.iter().fold(0, |number, byte| (number << 8) | u32::from(*byte))).collect();
         while key.len() > 1 && key.last() == Some(&0) {
             key.pop();
         }

@@ -14,7 +14,8 @@ pub(super) const FILTERS: &[Filter] = &[
     filter("float", &["default"], "a float", float),
     filter("string", &[], "text", string).or(&["safe"]),
     filter("list", &[], "a list", list),
-    filter("ternary", &["true_val", "false_val", "none_val"], "one value for true, another for false", ternary).taking_undefined(),
+    filter("ternary", &["true_val", "false_val", "none_val"], "one value for true, another for false", ternary)
+        .taking_undefined(),
     filter("attr", &["name"], "an attribute, never an entry", attr),
     filter("items", &[], "the pairs of a map", items),
 ];
@@ -72,7 +73,7 @@ fn parse_int(text: &str, base: u32) -> Option<i64> {
     };
     let is_separated = !digits.starts_with('_') && !digits.ends_with('_') && !digits.contains("__");
     let plain = digits.replace('_', "");
-    let is_number = is_separated && plain.chars().next().is_some_and(|c| c.is_alphanumeric());
+    let is_number = is_separated && plain.chars().next().is_some_and(char::is_alphanumeric);
     if is_number
         && (2..=36).contains(&base)
         && let Ok(number) = i64::from_str_radix(&plain, base)
@@ -138,11 +139,12 @@ fn items(call: &mut Call<'_, '_>) -> Res<Val> {
 /// A number that a filter was given as text or number.
 pub(super) fn number(value: &Val) -> Res<f64> {
     match value {
-        Val::Str(text) => text.trim().parse().map_err(|_| format!("could not convert string to float: '{}'", text.as_str()).into()),
+        Val::Str(text) => {
+            text.trim().parse().map_err(|_| format!("could not convert string to float: '{}'", text.as_str()).into())
+        }
         other => match other.as_float() {
             Some(number) => Ok(number),
             None => whole(other).map(|number| number as f64),
         },
     }
 }
-

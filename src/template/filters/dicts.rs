@@ -212,7 +212,11 @@ pub(crate) fn pairs_with_elements(call: &mut Call<'_, '_>, items: &[Val], path: 
         let mut value = item.clone();
         let mut is_missing = false;
         for step in path {
-            let Val::Dict(dict) = &value else { return Err(format!("the key {} should point to a dictionary, got '{}'", step.to_text().as_str(), value.kind()).into()) };
+            let Val::Dict(dict) = &value else {
+                return Err(
+                    format!("the key {} should point to a dictionary, got '{}'", step.to_text().as_str(), value.kind()).into()
+                );
+            };
             match step.to_key().and_then(|key| dict.get(&key)) {
                 Some(found) => value = call.eval.resolve(found)?,
                 None if skips_missing => {

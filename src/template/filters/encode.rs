@@ -215,7 +215,9 @@ fn documents(call: &mut Call<'_, '_>) -> Res<Option<Vec<Value>>> {
 fn from_yaml(call: &mut Call<'_, '_>) -> Res<Val> {
     match documents(call)? {
         None => Ok(call.input.clone()),
-        Some(documents) if documents.len() > 1 => Err("expected a single document in the stream but found another document".into()),
+        Some(documents) if documents.len() > 1 => {
+            Err("expected a single document in the stream but found another document".into())
+        }
         Some(documents) => Ok(documents.first().map_or(Val::None, from_value)),
     }
 }
@@ -362,7 +364,10 @@ fn urlsplit(call: &mut Call<'_, '_>) -> Res<Val> {
     let (rest, fragment) = url.split_once('#').unwrap_or((&url, ""));
     let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
     let (scheme, rest) = match rest.split_once(':') {
-        Some((scheme, tail)) if scheme.starts_with(|c: char| c.is_ascii_alphabetic()) && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c)) => {
+        Some((scheme, tail))
+            if scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+                && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c)) =>
+        {
             (scheme.to_lowercase(), tail)
         }
         _ => (String::new(), rest),
@@ -372,16 +377,19 @@ fn urlsplit(call: &mut Call<'_, '_>) -> Res<Val> {
         None => ("", rest),
     };
     let (user, host) = netloc.rsplit_once('@').map_or((None, netloc), |(user, host)| (Some(user), host));
-    let (username, password) = match user.map(|user| user.split_once(':').map_or((user, None), |(name, password)| (name, Some(password)))) {
-        Some((name, password)) => (Some(name), password),
-        None => (None, None),
-    };
+    let (username, password) =
+        match user.map(|user| user.split_once(':').map_or((user, None), |(name, password)| (name, Some(password)))) {
+            Some((name, password)) => (Some(name), password),
+            None => (None, None),
+        };
     let (hostname, port) = match host.strip_prefix('[').and_then(|inner| inner.split_once(']')) {
         Some((address, tail)) => (address, tail.strip_prefix(':')),
         None => host.split_once(':').map_or((host, None), |(name, port)| (name, Some(port))),
     };
     let optional = |text: Option<&str>| text.map_or(Val::None, Val::from);
-    let port = port.filter(|port| !port.is_empty()).map(|port| port.parse().map_err(|_| format!("Port could not be cast to integer value as '{port}'")));
+    let port = port
+        .filter(|port| !port.is_empty())
+        .map(|port| port.parse().map_err(|_| format!("Port could not be cast to integer value as '{port}'")));
     let parts: [(&str, Val); 9] = [
         ("fragment", Val::from(fragment)),
         ("hostname", if hostname.is_empty() { Val::None } else { Val::from(hostname.to_lowercase()) }),

@@ -223,7 +223,10 @@ fn sum(call: &mut Call<'_, '_>) -> Res<Val> {
 
 fn positive(call: &Call<'_, '_>, index: usize, name: &str) -> Res<usize> {
     let number = whole(&call.needed(index, name)?)?;
-    usize::try_from(number).ok().filter(|number| *number > 0).ok_or_else(|| format!("{name} has to be positive, not {number}").into())
+    usize::try_from(number)
+        .ok()
+        .filter(|number| *number > 0)
+        .ok_or_else(|| format!("{name} has to be positive, not {number}").into())
 }
 
 fn batch(call: &mut Call<'_, '_>) -> Res<Val> {
@@ -386,7 +389,8 @@ fn zip_longest(call: &mut Call<'_, '_>) -> Res<Val> {
     let fill = call.named("fillvalue").cloned().unwrap_or(Val::None);
     let lists = lists(call)?;
     let longest = lists.iter().map(Vec::len).max().unwrap_or(0);
-    let row = |index: usize| Val::tuple(lists.iter().map(|list| list.get(index).cloned().unwrap_or_else(|| fill.clone())).collect());
+    let row =
+        |index: usize| Val::tuple(lists.iter().map(|list| list.get(index).cloned().unwrap_or_else(|| fill.clone())).collect());
     Ok(Val::list((0..longest).map(row).collect()))
 }
 
@@ -405,7 +409,10 @@ fn product(call: &mut Call<'_, '_>) -> Res<Val> {
     bounded(lists.iter().try_fold(1_usize, |count, list| count.checked_mul(list.len())))?;
     let mut rows: Vec<Vec<Val>> = vec![Vec::new()];
     for list in &lists {
-        rows = rows.iter().flat_map(|row| list.iter().map(move |item| row.iter().cloned().chain([item.clone()]).collect())).collect();
+        rows = rows
+            .iter()
+            .flat_map(|row| list.iter().map(move |item| row.iter().cloned().chain([item.clone()]).collect()))
+            .collect();
     }
     Ok(Val::list(rows.into_iter().map(Val::tuple).collect()))
 }
@@ -421,7 +428,9 @@ fn permutations(call: &mut Call<'_, '_>) -> Res<Val> {
     for _ in 0..size {
         rows = rows
             .iter()
-            .flat_map(|row| (0..items.len()).filter(|index| !row.contains(index)).map(|index| row.iter().copied().chain([index]).collect()))
+            .flat_map(|row| {
+                (0..items.len()).filter(|index| !row.contains(index)).map(|index| row.iter().copied().chain([index]).collect())
+            })
             .collect();
     }
     Ok(Val::list(rows.into_iter().map(|row| Val::tuple(row.into_iter().map(|index| items[index].clone()).collect())).collect()))

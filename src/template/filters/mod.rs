@@ -77,10 +77,11 @@ fn tables() -> [&'static [Filter]; 12] {
 
 fn by_name() -> &'static HashMap<&'static str, &'static Filter> {
     static FILTERS: OnceLock<HashMap<&'static str, &'static Filter>> = OnceLock::new();
-    FILTERS.get_or_init(|| {
-        let rows = tables().into_iter().flatten();
-        rows.flat_map(|row| row.aliases.iter().chain([&row.name]).map(move |name| (*name, row))).collect()
-    })
+    FILTERS.get_or_init(|| rows().flat_map(|row| row.aliases.iter().chain([&row.name]).map(move |name| (*name, row))).collect())
+}
+
+pub(crate) fn rows() -> impl Iterator<Item = &'static Filter> {
+    tables().into_iter().flatten()
 }
 
 /// The filter of that name, with or without its collection.

@@ -63,7 +63,9 @@ fn round(call: &mut Call<'_, '_>) -> Res<Val> {
 }
 
 fn numeric(call: &Call<'_, '_>, what: &str) -> Res<f64> {
-    call.input.as_float().ok_or_else(|| format!("{what}() can only be used on numbers: must be real number, not {}", call.input.kind()).into())
+    call.input
+        .as_float()
+        .ok_or_else(|| format!("{what}() can only be used on numbers: must be real number, not {}", call.input.kind()).into())
 }
 
 fn log(call: &mut Call<'_, '_>) -> Res<Val> {
@@ -111,7 +113,10 @@ fn to_bytes(call: &mut Call<'_, '_>) -> Res<Val> {
     let Some(first) = unit.chars().next() else { return Ok(Val::Int(amount.round() as i64)) };
     let size = UNITS.iter().find(|(letter, _)| *letter == first.to_ascii_uppercase()).map(|(_, size)| *size);
     let size = size.ok_or_else(|| {
-        format!("human_to_bytes() failed to convert {} (unit = {unit}). The suffix must be one of Y, Z, E, P, T, G, M, K, B", text.as_str())
+        format!(
+            "human_to_bytes() failed to convert {} (unit = {unit}). The suffix must be one of Y, Z, E, P, T, G, M, K, B",
+            text.as_str()
+        )
     })?;
     check_class(&text, unit, is_bits)?;
     Ok(Val::Int((amount * size).round_ties_even() as i64))
@@ -122,7 +127,8 @@ fn check_class(text: &str, unit: &str, is_bits: bool) -> Result<(), String> {
     let class = &unit[1..];
     let (expected, words) = if is_bits { ("b", ["bit", "bits"]) } else { ("B", ["byte", "bytes"]) };
     let lower = class.to_lowercase();
-    let is_fine = class.is_empty() || class == expected || words.contains(&lower.as_str()) || words.contains(&unit.to_lowercase().as_str());
+    let is_fine =
+        class.is_empty() || class == expected || words.contains(&lower.as_str()) || words.contains(&unit.to_lowercase().as_str());
     if is_fine {
         return Ok(());
     }
@@ -133,7 +139,8 @@ fn check_class(text: &str, unit: &str, is_bits: bool) -> Result<(), String> {
 fn readable(call: &mut Call<'_, '_>) -> Res<Val> {
     let size = match &call.input {
         Val::Str(_) => whole(&call.input)? as f64,
-        other => number(other).map_err(|_| format!("human_readable() can't interpret following string: {}", other.to_text().as_str()))?,
+        other => number(other)
+            .map_err(|_| format!("human_readable() can't interpret following string: {}", other.to_text().as_str()))?,
     };
     let base = if call.flag(0, false) { "bits" } else { "Bytes" };
     let unit = call.given(1).map(|unit| unit.to_text().to_uppercase());

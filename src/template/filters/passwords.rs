@@ -7,8 +7,12 @@ use crate::template::failure::Res;
 use crate::template::runtime::Val;
 use sha2::{Digest, Sha256, Sha512};
 
-pub(super) const FILTERS: &[Filter] =
-    &[filter("password_hash", &["hashtype", "salt", "salt_size", "rounds", "ident"], "a password hashed for `/etc/shadow`", password_hash)];
+pub(super) const FILTERS: &[Filter] = &[filter(
+    "password_hash",
+    &["hashtype", "salt", "salt_size", "rounds", "ident"],
+    "a password hashed for `/etc/shadow`",
+    password_hash,
+)];
 
 const ALPHABET: &[u8; 64] = b"./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 /// What the format itself assumes when it names no number of rounds.
@@ -45,14 +49,42 @@ pub(crate) fn hashed(password: &str, kind: &str, salt: &str, rounds: u64) -> Res
 
 /// The order in which bytes of the digest are written, three at a time; 255 stands for none.
 const ORDER_256: [[usize; 3]; 11] = [
-    [0, 10, 20], [21, 1, 11], [12, 22, 2], [3, 13, 23], [24, 4, 14], [15, 25, 5], [6, 16, 26], [27, 7, 17], [18, 28, 8], [9, 19, 29],
+    [0, 10, 20],
+    [21, 1, 11],
+    [12, 22, 2],
+    [3, 13, 23],
+    [24, 4, 14],
+    [15, 25, 5],
+    [6, 16, 26],
+    [27, 7, 17],
+    [18, 28, 8],
+    [9, 19, 29],
     [255, 31, 30],
 ];
 
 const ORDER_512: [[usize; 3]; 22] = [
-    [0, 21, 42], [22, 43, 1], [44, 2, 23], [3, 24, 45], [25, 46, 4], [47, 5, 26], [6, 27, 48], [28, 49, 7], [50, 8, 29], [9, 30, 51],
-    [31, 52, 10], [53, 11, 32], [12, 33, 54], [34, 55, 13], [56, 14, 35], [15, 36, 57], [37, 58, 16], [59, 17, 38], [18, 39, 60],
-    [40, 61, 19], [62, 20, 41], [255, 255, 63],
+    [0, 21, 42],
+    [22, 43, 1],
+    [44, 2, 23],
+    [3, 24, 45],
+    [25, 46, 4],
+    [47, 5, 26],
+    [6, 27, 48],
+    [28, 49, 7],
+    [50, 8, 29],
+    [9, 30, 51],
+    [31, 52, 10],
+    [53, 11, 32],
+    [12, 33, 54],
+    [34, 55, 13],
+    [56, 14, 35],
+    [15, 36, 57],
+    [37, 58, 16],
+    [59, 17, 38],
+    [18, 39, 60],
+    [40, 61, 19],
+    [62, 20, 41],
+    [255, 255, 63],
 ];
 
 /// Ulrich Drepper's SHA-crypt.
@@ -126,12 +158,20 @@ mod tests {
 
     #[test]
     fn hashes_are_those_of_crypt() {
-        let sha512 = sha_crypt::<Sha512>("Hello world!", "saltstring", 5000, "6", &ORDER_512);
+        let sha512 = |password: &str, salt: &str| sha_crypt::<Sha512>(password, salt, 5000, "6", &ORDER_512);
+        let sha256 = |password: &str, salt: &str, rounds: u64| sha_crypt::<Sha256>(password, salt, rounds, "5", &ORDER_256);
         assert_eq!(
-            sha512,
-            "$6$saltstring$svn8UoSVapNtMuq1ukKS4tPQd8iKwSMHWjlO/O817G3uBnIFNjnQJuesI68OTLiBFdcbYEdFCoEOfaS35inz1"
+            sha512("Hello world!", "saltstring"),
+            "$6$saltstring$svn8UoSVapNtMuq1ukKS4tPQd8iKwSMHWjl/O817G3uBnIFNjnQJuesI68u4OTLiBFdcbYEdFCoEOfaS35inz1"
         );
-        let sha256 = sha_crypt::<Sha256>("Hello world!", "saltstringsaltstring", 10_000, "5", &ORDER_256);
-        assert_eq!(sha256, "$5$rounds=10000$saltstringsaltst$3xv.VbSCBX41eDL9L3voZBOK4XdHgHbnKG5ZsA9jHGC");
+        assert_eq!(
+            sha512("päss wörd long long long long long long long long long long long long long long", "saltsalt"),
+            "$6$saltsalt$6ehW2k3GH.GEAAUnmwgDTw4EYn9tuT7k34gzcubWYnhRRAeS6FiZsyfcefoE1UQGi6QIIeZCD.Remb4KPTBlw1"
+        );
+        assert_eq!(sha256("a", "saltsalt", 5000), "$5$saltsalt$Mtm6KOxb.PwaKES1sp80SDYOu1T0RdwsBVakhLiqA64");
+        assert_eq!(
+            sha256("a", "saltstringsaltstring", 10_000),
+            "$5$rounds=10000$saltstringsaltst$rZNsT9de4Ps18rmsZqoornVjrFXrKSh8plUb/vRagV1"
+        );
     }
 }

@@ -8,7 +8,9 @@ use crate::template::runtime::Val;
 use std::path::{Path, PathBuf};
 
 pub(super) const FILTERS: &[Filter] = &[
-    filter("basename", &[], "the last part of a path", |call| on_text(call, |path| path.rsplit('/').next().unwrap_or("").to_owned())),
+    filter("basename", &[], "the last part of a path", |call| {
+        on_text(call, |path| path.rsplit('/').next().unwrap_or("").to_owned())
+    }),
     filter("dirname", &[], "a path without its last part", |call| on_text(call, dirname)),
     filter("splitext", &[], "a path and its extension", splitext),
     filter("realpath", &[], "a path without links and dots", realpath),
@@ -145,7 +147,8 @@ fn commonpath(call: &mut Call<'_, '_>) -> Res<Val> {
     if paths.iter().any(|path| path.starts_with('/') != first.starts_with('/')) {
         return Err("Can't mix absolute and relative paths".into());
     }
-    let parts = |path: &str| path.split('/').filter(|part| !part.is_empty() && *part != ".").map(str::to_owned).collect::<Vec<_>>();
+    let parts =
+        |path: &str| path.split('/').filter(|part| !part.is_empty() && *part != ".").map(str::to_owned).collect::<Vec<_>>();
     let mut shared = parts(first);
     for path in &paths[1..] {
         let count = shared.iter().zip(parts(path)).take_while(|(one, other)| *one == other).count();
@@ -172,7 +175,8 @@ fn path_join(call: &mut Call<'_, '_>) -> Res<Val> {
 fn fileglob(call: &mut Call<'_, '_>) -> Res<Val> {
     let pattern = call.text()?;
     let path = call.eval.expand_home(&pattern);
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).map_or_else(|| PathBuf::from("."), Path::to_owned);
+    let directory =
+        path.parent().filter(|parent| !parent.as_os_str().is_empty()).map_or_else(|| PathBuf::from("."), Path::to_owned);
     let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     Ok(Val::list(glob(&directory, &name).into_iter().map(Val::from).collect()))
 }

@@ -12,8 +12,12 @@ pub(super) const FILTERS: &[Filter] = &[
     filter("map", &["*filter", "**options"], "a filter applied to every item, or an attribute of every item", map),
     filter("select", &["*test", "**options"], "the items that pass a test", |call| select(call, true)),
     filter("reject", &["*test", "**options"], "the items that fail a test", |call| select(call, false)),
-    filter("selectattr", &["*test", "**options"], "the items with an attribute that passes a test", |call| select_attribute(call, true)),
-    filter("rejectattr", &["*test", "**options"], "the items with an attribute that fails a test", |call| select_attribute(call, false)),
+    filter("selectattr", &["*test", "**options"], "the items with an attribute that passes a test", |call| {
+        select_attribute(call, true)
+    }),
+    filter("rejectattr", &["*test", "**options"], "the items with an attribute that fails a test", |call| {
+        select_attribute(call, false)
+    }),
 ];
 
 /// `item.a.b[0]` from the path `a.b.0`.

@@ -9,7 +9,12 @@ use std::collections::HashMap;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 pub(super) const FILTERS: &[Filter] = &[
-    filter("regex_replace", &["pattern", "replacement", "ignorecase", "multiline", "count", "mandatory_count"], "what matches replaced", replace),
+    filter(
+        "regex_replace",
+        &["pattern", "replacement", "ignorecase", "multiline", "count", "mandatory_count"],
+        "what matches replaced",
+        replace,
+    ),
     filter("regex_search", &["regex", "*args", "**options"], "the first match", search),
     filter("regex_findall", &["regex", "multiline", "ignorecase"], "all matches", find_all),
     filter("regex_escape", &["re_type"], "text as a pattern for itself", escape),
@@ -58,7 +63,9 @@ fn translate(pattern: &str, is_multiline: bool) -> String {
             ('\\', _) => {
                 match next {
                     Some('Z') => out.push_str("\\z"),
-                    Some(quoted @ ('"' | '\'' | '/' | ':' | ';' | ',' | '=' | '!' | '@' | '%' | '`' | '<' | '>' | '_' | ' ' | '~')) if !is_special(quoted) => {
+                    Some(
+                        quoted @ ('"' | '\'' | '/' | ':' | ';' | ',' | '=' | '!' | '@' | '%' | '`' | '<' | '>' | '_' | ' ' | '~'),
+                    ) if !is_special(quoted) => {
                         out.push_str(if quoted == ' ' { "\\x20" } else { "" });
                         if quoted != ' ' {
                             out.push(quoted);
@@ -110,16 +117,19 @@ fn is_special(c: char) -> bool {
 
 /// The letters of `(?im)` at the start.
 fn inline_flags(pattern: &str) -> &str {
-    pattern.strip_prefix("(?").and_then(|rest| rest.split_once(')')).map_or("", |(flags, _)| {
-        if flags.chars().all(|c| c.is_ascii_lowercase()) { flags } else { "" }
-    })
+    pattern
+        .strip_prefix("(?")
+        .and_then(|rest| rest.split_once(')'))
+        .map_or("", |(flags, _)| if flags.chars().all(|c| c.is_ascii_lowercase()) { flags } else { "" })
 }
 
 /// `{2}`, `{2,}`, `{,3}` or `{2,3}`
 fn is_repetition(chars: &[char]) -> bool {
     let Some(end) = chars.iter().position(|c| *c == '}') else { return false };
     let inner = &chars[1..end];
-    inner.iter().any(char::is_ascii_digit) && inner.iter().all(|c| c.is_ascii_digit() || *c == ',') && inner.iter().filter(|c| **c == ',').count() < 2
+    inner.iter().any(char::is_ascii_digit)
+        && inner.iter().all(|c| c.is_ascii_digit() || *c == ',')
+        && inner.iter().filter(|c| **c == ',').count() < 2
 }
 
 fn closes_repetition(before: &[char]) -> bool {
@@ -127,7 +137,11 @@ fn closes_repetition(before: &[char]) -> bool {
     let escaped = start > 0 && before[start - 1] == '\\';
     let mut whole = before[start..].to_vec();
     whole.push('}');
-    !escaped && (is_repetition(&whole) || (start > 0 && matches!(before[..start].iter().rev().nth(1), Some('\\')) && before[start - 1].is_ascii_alphabetic()))
+    !escaped
+        && (is_repetition(&whole)
+            || (start > 0
+                && matches!(before[..start].iter().rev().nth(1), Some('\\'))
+                && before[start - 1].is_ascii_alphabetic()))
 }
 
 pub(crate) fn failed(error: &fancy_regex::Error) -> String {
@@ -205,7 +219,12 @@ fn replace(call: &mut Call<'_, '_>) -> Res<Val> {
     }
     out.push_str(&text[last..]);
     if wanted > 0 && count != wanted {
-        return Err(format!("'{}' should match {wanted} times, but matches {count} times in '{}'", pattern.as_str(), text.as_str()).into());
+        return Err(format!(
+            "'{}' should match {wanted} times, but matches {count} times in '{}'",
+            pattern.as_str(),
+            text.as_str()
+        )
+        .into());
     }
     Ok(Val::from(out))
 }

@@ -25,7 +25,12 @@ pub(super) const FILTERS: &[Filter] = &[
     filter("split", &["separator", "maxsplit"], "the parts between separators", split),
     filter("pprint", &[], "as a Python literal", |call| Ok(Val::from(repr(&call.deep_input()?)))),
     filter("filesizeformat", &["binary"], "a size in readable units", filesize),
-    filter("comment", &["style", "newline", "beginning", "prefix", "prefix_count", "decoration", "postfix", "postfix_count", "end"], "as a comment of a configuration file", comment),
+    filter(
+        "comment",
+        &["style", "newline", "beginning", "prefix", "prefix_count", "decoration", "postfix", "postfix_count", "end"],
+        "as a comment of a configuration file",
+        comment,
+    ),
     filter("quote", &[], "quoted for a shell", quoted),
     filter("splitlines", &[], "the lines", |call| Ok(lines(&call.text()?, false))),
 ];
@@ -154,7 +159,9 @@ fn wrap_line(line: &str, width: usize, is_breaking: bool, on_hyphens: bool) -> V
     for c in line.chars() {
         let is_space = c.is_whitespace();
         match chunks.last_mut() {
-            Some(last) if last.chars().all(char::is_whitespace) == is_space && !(on_hyphens && after_hyphen(last, c)) => last.push(c),
+            Some(last) if last.chars().all(char::is_whitespace) == is_space && !(on_hyphens && after_hyphen(last, c)) => {
+                last.push(c);
+            }
             _ => chunks.push(c.to_string()),
         }
     }
@@ -224,7 +231,13 @@ fn strip_tags(text: &str) -> String {
     }
     out.push_str(rest);
     let joined = out.split_whitespace().collect::<Vec<_>>().join(" ");
-    joined.replace("&lt;", "<").replace("&gt;", ">").replace("&#39;", "'").replace("&#34;", "\"").replace("&quot;", "\"").replace("&amp;", "&")
+    joined
+        .replace("&lt;", "<")
+        .replace("&gt;", ">")
+        .replace("&#39;", "'")
+        .replace("&#34;", "\"")
+        .replace("&quot;", "\"")
+        .replace("&amp;", "&")
 }
 
 fn split(call: &mut Call<'_, '_>) -> Res<Val> {
@@ -289,7 +302,9 @@ fn comment(call: &mut Call<'_, '_>) -> Res<Val> {
     let (prefix_count, postfix_count) = (width(call, 4, 1)?, width(call, 7, 1)?);
     let end = call.text_arg(8, style.end);
     let line = |part: &str| if part.is_empty() { String::new() } else { format!("{part}{}", newline.as_str()) };
-    let padded = |part: &str, count: usize| if part.is_empty() { String::new() } else { format!("{part}{}", newline.as_str()).repeat(count) };
+    let padded = |part: &str, count: usize| {
+        if part.is_empty() { String::new() } else { format!("{part}{}", newline.as_str()).repeat(count) }
+    };
     let lines: Vec<&str> = text.split(newline.as_str()).collect();
     let inner = 1..lines.len().saturating_sub(1);
     let decorated = |(index, line): (usize, &&str)| {
@@ -300,7 +315,11 @@ fn comment(call: &mut Call<'_, '_>) -> Res<Val> {
     };
     let body = lines.iter().enumerate().map(decorated).collect::<Vec<_>>().join(&newline);
     let before_end = padded(&postfix, postfix_count);
-    let tail = if before_end.is_empty() { String::new() } else { format!("{}{}", newline.as_str(), before_end.strip_suffix(newline.as_str()).unwrap_or(&before_end)) };
+    let tail = if before_end.is_empty() {
+        String::new()
+    } else {
+        format!("{}{}", newline.as_str(), before_end.strip_suffix(newline.as_str()).unwrap_or(&before_end))
+    };
     let closing = if end.is_empty() { String::new() } else { format!("{}{}", newline.as_str(), end.as_str()) };
     Ok(Val::from(format!("{}{}{body}{tail}{closing}", line(&beginning), padded(&prefix, prefix_count))))
 }

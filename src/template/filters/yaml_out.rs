@@ -41,7 +41,15 @@ pub(crate) fn yaml_text(value: &Value, layout: &Layout) -> String {
     if layout.width <= layout.indent * 2 {
         layout.width = 80;
     }
-    let mut writer = Writer { layout: &layout, out: String::new(), column: 0, is_space: true, is_indention: true, indent: None, flow_level: 0 };
+    let mut writer = Writer {
+        layout: &layout,
+        out: String::new(),
+        column: 0,
+        is_space: true,
+        is_indention: true,
+        indent: None,
+        flow_level: 0,
+    };
     if layout.starts_explicitly {
         writer.indicator("---", true, false, false);
         if !matches!(value, Value::List(_) | Value::Map(_)) || writer.is_flow(value) {
@@ -262,7 +270,11 @@ impl Writer<'_> {
         }
         let resolves_to_itself = !is_text || is_plain_text(text);
         let fits_place = if self.flow_level > 0 { analysis.allows_flow_plain } else { analysis.allows_block_plain };
-        if self.layout.style.is_none() && resolves_to_itself && fits_place && !(is_key && (text.is_empty() || analysis.is_multiline)) {
+        if self.layout.style.is_none()
+            && resolves_to_itself
+            && fits_place
+            && !(is_key && (text.is_empty() || analysis.is_multiline))
+        {
             return Quotes::None;
         }
         if analysis.allows_single_quotes && !(is_key && analysis.is_multiline) { Quotes::Single } else { Quotes::Double }
@@ -290,7 +302,15 @@ impl Writer<'_> {
 
     /// Calls `put` with every run of spaces, of line breaks, and of other characters.
     fn runs(&mut self, text: &[char], mut put: impl FnMut(&mut Self, &[char], usize, usize)) {
-        let class = |c: char| if c == ' ' { 0 } else if is_break(c) { 1 } else { 2 };
+        let class = |c: char| {
+            if c == ' ' {
+                0
+            } else if is_break(c) {
+                1
+            } else {
+                2
+            }
+        };
         let mut start = 0;
         while start < text.len() {
             let length = text[start..].iter().take_while(|c| class(**c) == class(text[start])).count();
@@ -436,7 +456,8 @@ fn is_simple_key(text: &str) -> bool {
 fn is_plain_text(text: &str) -> bool {
     const BOOLEAN: &str = "yes|Yes|YES|no|No|NO|true|True|TRUE|false|False|FALSE|on|On|ON|off|Off|OFF";
     const FLOAT: &str = r"[-+]?(?:[0-9][0-9_]*)\.[0-9_]*(?:[eE][-+][0-9]+)?|\.[0-9][0-9_]*(?:[eE][-+][0-9]+)?|[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+\.[0-9_]*|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)";
-    const INTEGER: &str = "[-+]?0b[0-1_]+|[-+]?0[0-7_]+|[-+]?(?:0|[1-9][0-9_]*)|[-+]?0x[0-9a-fA-F_]+|[-+]?[1-9][0-9_]*(?::[0-5]?[0-9])+";
+    const INTEGER: &str =
+        "[-+]?0b[0-1_]+|[-+]?0[0-7_]+|[-+]?(?:0|[1-9][0-9_]*)|[-+]?0x[0-9a-fA-F_]+|[-+]?[1-9][0-9_]*(?::[0-5]?[0-9])+";
     const TIME: &str = r"[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]|[0-9][0-9][0-9][0-9]-[0-9][0-9]?-[0-9][0-9]?(?:[Tt]|[ \t]+)[0-9][0-9]?:[0-9][0-9]:[0-9][0-9](?:\.[0-9]*)?(?:[ \t]*(?:Z|[-+][0-9][0-9]?(?::[0-9][0-9])?))?";
     const OTHERS: &str = "~|null|Null|NULL||<<|=|!|&|\\*";
     let pattern = format!("^(?:{BOOLEAN}|{FLOAT}|{INTEGER}|{TIME}|{OTHERS})\\Z");
@@ -458,7 +479,12 @@ impl Analysis {
     fn of(text: &str, is_unicode: bool) -> Analysis {
         let chars: Vec<char> = text.chars().collect();
         if chars.is_empty() {
-            return Analysis { is_multiline: false, allows_flow_plain: false, allows_block_plain: true, allows_single_quotes: true };
+            return Analysis {
+                is_multiline: false,
+                allows_flow_plain: false,
+                allows_block_plain: true,
+                allows_single_quotes: true,
+            };
         }
         let starts_document = text.starts_with("---") || text.starts_with("...");
         let (mut block_marks, mut flow_marks) = (starts_document, starts_document);
@@ -509,7 +535,7 @@ fn is_unprintable(c: char, is_unicode: bool) -> bool {
     if c == '\n' || (' '..='~').contains(&c) {
         return false;
     }
-    let is_letter = c == '\u{85}'
-        || (('\u{a0}'..='\u{d7ff}').contains(&c) || ('\u{e000}'..='\u{fffd}').contains(&c)) && c != '\u{feff}';
+    let is_letter =
+        c == '\u{85}' || (('\u{a0}'..='\u{d7ff}').contains(&c) || ('\u{e000}'..='\u{fffd}').contains(&c)) && c != '\u{feff}';
     !is_letter || !is_unicode
 }

@@ -103,7 +103,9 @@ fn candidates(asked: &mut Asked<'_, '_>) -> Res<(Vec<String>, bool)> {
             Some(value @ (Val::List(_) | Val::Tuple(_))) => {
                 Ok(asked.eval.elements(&value)?.iter().map(|item| item.to_text().as_str().to_owned()).collect())
             }
-            Some(text) => Ok(text.to_text().split([',', ';', ':', ' ']).filter(|part| !part.is_empty()).map(str::to_owned).collect()),
+            Some(text) => {
+                Ok(text.to_text().split([',', ';', ':', ' ']).filter(|part| !part.is_empty()).map(str::to_owned).collect())
+            }
         }
     };
     let joined = |paths: &[String], files: &[String], names: &mut Vec<String>| {

@@ -82,7 +82,10 @@ fn nested(asked: &mut Asked<'_, '_>) -> Res<Vec<Val>> {
     }
     let mut rows: Vec<Vec<Val>> = vec![Vec::new()];
     for list in &lists {
-        rows = rows.iter().flat_map(|row| list.iter().map(move |item| row.iter().cloned().chain([item.clone()]).collect())).collect();
+        rows = rows
+            .iter()
+            .flat_map(|row| list.iter().map(move |item| row.iter().cloned().chain([item.clone()]).collect()))
+            .collect();
     }
     let mut flat_rows = Vec::with_capacity(rows.len());
     for row in rows {

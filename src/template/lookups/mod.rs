@@ -39,6 +39,10 @@ fn tables() -> [&'static [Lookup]; 5] {
     [environment::LOOKUPS, files::LOOKUPS, lists::LOOKUPS, passwords::LOOKUPS, records::LOOKUPS]
 }
 
+pub(crate) fn rows() -> impl Iterator<Item = &'static Lookup> {
+    tables().into_iter().flatten()
+}
+
 pub(crate) fn find(name: &str) -> Option<&'static Lookup> {
     let name = plain_name(name);
     tables().into_iter().flatten().find(|lookup| lookup.name == name)
@@ -54,8 +58,12 @@ pub(crate) fn ask(eval: &mut Eval<'_>, name: &str, terms: Vec<Val>, options: Vec
     let mut asked = Asked { eval, terms, options };
     (lookup.run)(&mut asked).map_err(|mut error| {
         if let Problem::Operation { reason } = &error.problem {
-            error.problem =
-                Problem::PluginFailed { plugin: Plugin::Lookup, name: lookup.name.to_owned(), reason: reason.clone(), value: None };
+            error.problem = Problem::PluginFailed {
+                plugin: Plugin::Lookup,
+                name: lookup.name.to_owned(),
+                reason: reason.clone(),
+                value: None,
+            };
         }
         error
     })
@@ -108,7 +116,11 @@ fn answer(call: &mut Call<'_, '_>, wants_list: bool) -> Res<Val> {
 
 impl Asked<'_, '_> {
     pub(crate) fn option(&self, name: &str) -> Option<&Val> {
-        self.options.iter().find(|(other, _)| &**other == name).map(|(_, value)| value).filter(|value| !matches!(value, Val::None))
+        self.options
+            .iter()
+            .find(|(other, _)| &**other == name)
+            .map(|(_, value)| value)
+            .filter(|value| !matches!(value, Val::None))
     }
 
     pub(crate) fn text_option(&self, name: &str, default: &str) -> String {

@@ -6,7 +6,8 @@ use crate::template::failure::{Problem, Res, fault};
 use crate::template::filters::regex;
 use crate::template::runtime::Val;
 
-pub(super) const LOOKUPS: &[Lookup] = &[row("ini", "a value of an ini file", ini), row("csvfile", "a field of a csv file", csvfile)];
+pub(super) const LOOKUPS: &[Lookup] =
+    &[row("ini", "a value of an ini file", ini), row("csvfile", "a field of a csv file", csvfile)];
 
 /// `key name=value other=value`: the key, and the options that the term names itself.
 fn inline_options(term: &str, names: &[&str]) -> (String, Vec<(String, String)>) {
@@ -42,9 +43,10 @@ fn ini(asked: &mut Asked<'_, '_>) -> Res<Vec<Val>> {
         let is_properties = option(asked, &inline, "type", "ini") == "properties";
         let section = if is_properties { String::new() } else { option(asked, &inline, "section", "global") };
         let is_pattern = matches!(option(asked, &inline, "re", "false").to_lowercase().as_str(), "true" | "yes" | "1");
-        let is_sensitive = matches!(option(asked, &inline, "case_sensitive", "false").to_lowercase().as_str(), "true" | "yes" | "1");
+        let is_sensitive =
+            matches!(option(asked, &inline, "case_sensitive", "false").to_lowercase().as_str(), "true" | "yes" | "1");
         let fold = |name: &str| if is_sensitive { name.to_owned() } else { name.to_lowercase() };
-        let values = entries(&text).into_iter().filter(|entry| entry.section == section);
+        let mut values = entries(&text).into_iter().filter(|entry| entry.section == section);
         if is_pattern {
             let regex = regex::compile(&key, false, false)?;
             for entry in values {
@@ -54,7 +56,7 @@ fn ini(asked: &mut Asked<'_, '_>) -> Res<Vec<Val>> {
             }
             continue;
         }
-        match values.filter(|entry| fold(&entry.key) == fold(&key)).last() {
+        match values.rfind(|entry| fold(&entry.key) == fold(&key)) {
             Some(entry) => found.push(Val::from(entry.value)),
             None => found.push(Val::from(option(asked, &inline, "default", ""))),
         }

@@ -7,10 +7,52 @@ use crate::template::runtime::Val;
 use crate::value::Text;
 
 pub(super) const NAMES: &[&str] = &[
-    "capitalize", "casefold", "center", "count", "decode", "encode", "endswith", "expandtabs", "find", "format", "index", "isalnum",
-    "isalpha", "isascii", "isdecimal", "isdigit", "isidentifier", "islower", "isnumeric", "isprintable", "isspace", "istitle", "isupper",
-    "join", "ljust", "lower", "lstrip", "partition", "removeprefix", "removesuffix", "replace", "rfind", "rindex", "rjust", "rpartition",
-    "rsplit", "rstrip", "split", "splitlines", "startswith", "strip", "swapcase", "title", "translate", "upper", "zfill",
+    "capitalize",
+    "casefold",
+    "center",
+    "count",
+    "decode",
+    "encode",
+    "endswith",
+    "expandtabs",
+    "find",
+    "format",
+    "index",
+    "isalnum",
+    "isalpha",
+    "isascii",
+    "isdecimal",
+    "isdigit",
+    "isidentifier",
+    "islower",
+    "isnumeric",
+    "isprintable",
+    "isspace",
+    "istitle",
+    "isupper",
+    "join",
+    "ljust",
+    "lower",
+    "lstrip",
+    "partition",
+    "removeprefix",
+    "removesuffix",
+    "replace",
+    "rfind",
+    "rindex",
+    "rjust",
+    "rpartition",
+    "rsplit",
+    "rstrip",
+    "split",
+    "splitlines",
+    "startswith",
+    "strip",
+    "swapcase",
+    "title",
+    "translate",
+    "upper",
+    "zfill",
 ];
 
 /// Padding beyond this is refused.
@@ -73,10 +115,11 @@ fn property(text: &str, name: &str) -> bool {
         "isalnum" => all(char::is_alphanumeric),
         "isalpha" => all(char::is_alphabetic),
         "isascii" => text.is_ascii(),
-        "isdecimal" | "isdigit" => all(|c| c.is_numeric() && c.to_digit(10).is_some() || c.is_ascii_digit()),
+        "isdecimal" | "isdigit" => all(|c| c.is_ascii_digit()),
         "isnumeric" => all(char::is_numeric),
         "isidentifier" => {
-            text.chars().next().is_some_and(|c| c == '_' || c.is_alphabetic()) && text.chars().all(|c| c == '_' || c.is_alphanumeric())
+            text.chars().next().is_some_and(|c| c == '_' || c.is_alphabetic())
+                && text.chars().all(|c| c == '_' || c.is_alphanumeric())
         }
         "islower" => text.chars().any(char::is_lowercase) && !text.chars().any(char::is_uppercase),
         "isupper" => text.chars().any(char::is_uppercase) && !text.chars().any(char::is_lowercase),
@@ -95,7 +138,11 @@ fn title(text: &str) -> String {
     let mut is_inside = false;
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
-        if is_inside { out.extend(c.to_lowercase()) } else { out.extend(c.to_uppercase()) }
+        if is_inside {
+            out.extend(c.to_lowercase());
+        } else {
+            out.extend(c.to_uppercase());
+        }
         is_inside = c.is_alphabetic();
     }
     out
@@ -149,7 +196,8 @@ pub(crate) fn split_text(text: &str, separator: Option<&str>, count: Option<usiz
             while !rest.is_empty() && parts.len() < count {
                 let cut = if is_reversed { rest.rfind(char::is_whitespace) } else { rest.find(char::is_whitespace) };
                 let Some(cut) = cut else { break };
-                let (part, remaining) = if is_reversed { (rest[cut..].trim(), &rest[..cut]) } else { (&rest[..cut], &rest[cut..]) };
+                let (part, remaining) =
+                    if is_reversed { (rest[cut..].trim(), &rest[..cut]) } else { (&rest[..cut], &rest[cut..]) };
                 parts.push(part);
                 rest = remaining.trim();
             }

@@ -85,10 +85,8 @@ impl DateTime {
     /// ISO 8601 with `separator` between date and time.
     pub(crate) fn iso(&self, separator: char) -> String {
         let at = self.fields();
-        let mut out = format!(
-            "{:04}-{:02}-{:02}{separator}{:02}:{:02}:{:02}",
-            at.year, at.month, at.day, at.hour, at.minute, at.second
-        );
+        let mut out =
+            format!("{:04}-{:02}-{:02}{separator}{:02}:{:02}:{:02}", at.year, at.month, at.day, at.hour, at.minute, at.second);
         if self.microsecond != 0 {
             out += &format!(".{:06}", self.microsecond);
         }
@@ -365,9 +363,8 @@ impl fmt::Display for Delta {
 }
 
 const WEEKDAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
-const MONTHS: [&str; 12] = [
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December",
-];
+const MONTHS: [&str; 12] =
+    ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"];
 
 fn name_of(names: &[&'static str], index: i64) -> &'static str {
     usize::try_from(index).ok().and_then(|index| names.get(index)).copied().unwrap_or("???")

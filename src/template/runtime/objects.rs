@@ -23,8 +23,14 @@ pub(crate) enum Object {
     Namespace(RefCell<IndexMap<Name, Val>>),
     Loop(LoopState),
     Module(Module),
-    Cycler { items: Vec<Val>, next: Cell<usize> },
-    Joiner { separator: Val, is_used: Cell<bool> },
+    Cycler {
+        items: Vec<Val>,
+        next: Cell<usize>,
+    },
+    Joiner {
+        separator: Val,
+        is_used: Cell<bool>,
+    },
     DateTime(DateTime),
     Delta(Delta),
     /// `self` in a template that has blocks.
@@ -55,7 +61,8 @@ pub(crate) struct HostScope {
 pub(crate) struct Macro {
     pub(crate) definition: Arc<MacroDef>,
     pub(crate) locals: Weak<Locals>,
-    /// Set for an imported macro, which outlives nothing else.
+    /// Set for an imported macro: nothing else keeps what is around it.
+    #[expect(dead_code, reason = "held so that `locals` stays alive")]
     pub(crate) module: Option<Rc<Locals>>,
 }
 

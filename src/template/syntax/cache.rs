@@ -31,7 +31,7 @@ pub(crate) fn template_tree(text: &str) -> Result<Arc<Tree>, SyntaxError> {
 /// The tree of a bare expression in a playbook, such as `when`.
 pub(crate) fn expression_tree(text: &str) -> Result<Arc<Tree>, SyntaxError> {
     cached(text, Kind::Expression, || {
-        let mut parser = Parser::new(lexer::expression_tokens(text, &Style::playbook())?);
+        let mut parser = Parser::new(lexer::expression_tokens(text, &Style::file())?);
         Ok(Tree { root: Root::Expr(parser.whole_expression()?), blocks: Vec::new() })
     })
 }

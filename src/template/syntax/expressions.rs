@@ -2,7 +2,9 @@
 
 use super::SyntaxError;
 use super::lexer::{Lexed, Token};
-use super::tree::{Arguments, Bounds, Choice, Comparison, Const, Expr, ExprKind, FilterCall, Name, Operator, Spot, Target, TestCall};
+use super::tree::{
+    Arguments, Bounds, Choice, Comparison, Const, Expr, ExprKind, FilterCall, Name, Operator, Spot, Target, TestCall,
+};
 
 /// Deeper nesting is refused: it would only exhaust the stack.
 const DEPTH_MAX: usize = 60;

@@ -30,8 +30,8 @@ pub(super) struct Lexed {
 
 /// Longest first.
 const MARKS: [&str; 26] = [
-    "//", "**", "==", "!=", "<=", ">=", "+", "-", "*", "/", "%", "~", "[", "]", "(", ")", "{", "}", "<", ">", "=", ".", ":", "|", ",",
-    ";",
+    "//", "**", "==", "!=", "<=", ">=", "+", "-", "*", "/", "%", "~", "[", "]", "(", ")", "{", "}", "<", ">", "=", ".", ":", "|",
+    ",", ";",
 ];
 
 #[derive(Clone, Copy, PartialEq)]
@@ -209,9 +209,10 @@ impl<'t> Lexer<'t> {
     }
 
     fn raw(&mut self, start: usize, opening_length: usize) -> Result<(), SyntaxError> {
-        let sign = self.rest()[..opening_length].strip_suffix(self.style.block.1.as_str()).and_then(|head| head.chars().next_back());
+        let sign =
+            self.rest()[..opening_length].strip_suffix(self.style.block.1.as_str()).and_then(|head| head.chars().next_back());
         self.position += opening_length;
-        self.trim_after(sign, false);
+        self.trim_after(sign, true);
         let body_start = self.position;
         let mut search = body_start;
         while let Some(offset) = self.text[search..].find(self.style.block.0.as_str()) {
@@ -267,10 +268,17 @@ impl<'t> Lexer<'t> {
     }
 
     fn balance(&self, mark: &str, start: usize, open: &mut Vec<(char, usize)>) -> Result<(), SyntaxError> {
+        let opens = match mark {
+            "(" => Some(')'),
+            "[" => Some(']'),
+            "{" => Some('}'),
+            _ => None,
+        };
+        if let Some(expected) = opens {
+            open.push((expected, start));
+            return Ok(());
+        }
         let closes = match mark {
-            "(" => return Ok(open.push((')', start))),
-            "[" => return Ok(open.push((']', start))),
-            "{" => return Ok(open.push(('}', start))),
             ")" => ')',
             "]" => ']',
             "}" => '}',

@@ -21,7 +21,8 @@ pub(crate) struct Style {
     pub(crate) trim_blocks: bool,
     pub(crate) lstrip_blocks: bool,
     pub(crate) keep_trailing_newline: bool,
-    /// Ansible leaves the backslashes in the strings of a playbook alone; those in template files are escapes.
+    /// Ansible leaves the backslashes in the strings of a playbook alone; those in template files and in bare expressions are
+    /// escapes.
     pub(crate) raw_strings: bool,
 }
 
@@ -40,7 +41,7 @@ impl Style {
             comment: pair("{#", "#}"),
             trim_blocks: true,
             lstrip_blocks: false,
-            keep_trailing_newline: true,
+            keep_trailing_newline: false,
             raw_strings: false,
         }
     }

@@ -92,7 +92,7 @@ impl Parser {
             "extends" => self.line(|parser| Ok(StmtKind::Extends(parser.expression()?))),
             "include" => self.line(Parser::include),
             "import" => self.line(Parser::import),
-            "from" => self.line(Parser::from_import),
+            "from" => self.line(Parser::import_names),
             "macro" => self.macro_definition(),
             "call" => self.call_block(),
             "print" => self.line(|parser| Ok(StmtKind::Output(parser.tuple(true, &[])?))),
@@ -189,13 +189,14 @@ impl Parser {
         if self.blocks.iter().any(|block| block.name == name) {
             return self.fail(format!("block '{name}' defined twice"));
         }
-        let scoped = self.skip_name("scoped");
+        // Blocks here always see the variables around them.
+        self.skip_name("scoped");
         let required = self.skip_name("required");
         let body = self.closed_body("block", &["endblock"])?;
         self.take();
         self.skip_name(&name);
         self.end_of_block()?;
-        let block = Arc::new(Block { name, scoped, required, body });
+        let block = Arc::new(Block { name, required, body });
         self.blocks.push(block.clone());
         Ok(StmtKind::Block(block))
     }
@@ -238,7 +239,7 @@ impl Parser {
         Ok(StmtKind::Import { source, name, with_context })
     }
 
-    fn from_import(&mut self) -> Parsed<StmtKind> {
+    fn import_names(&mut self) -> Parsed<StmtKind> {
         let source = self.expression()?;
         if !self.skip_name("import") {
             return self.fail(format!("expected token 'import', got {}", describe(self.peek())));
@@ -312,7 +313,19 @@ fn definition(name: Name, params: Vec<(Name, Option<Expr>)>, body: Body) -> Macr
 fn is_tag(name: &str) -> bool {
     matches!(
         name,
-        "for" | "if" | "with" | "set" | "filter" | "block" | "extends" | "include" | "import" | "from" | "macro" | "call" | "print"
+        "for"
+            | "if"
+            | "with"
+            | "set"
+            | "filter"
+            | "block"
+            | "extends"
+            | "include"
+            | "import"
+            | "from"
+            | "macro"
+            | "call"
+            | "print"
             | "autoescape"
     )
 }

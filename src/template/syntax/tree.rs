@@ -170,7 +170,6 @@ pub(crate) struct ForLoop {
 #[derive(Debug)]
 pub(crate) struct Block {
     pub(crate) name: Name,
-    pub(crate) scoped: bool,
     pub(crate) required: bool,
     pub(crate) body: Body,
 }

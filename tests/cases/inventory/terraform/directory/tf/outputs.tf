@@ -1,0 +1,3 @@
+output "roll_hosts" {
+  value = []
+}
