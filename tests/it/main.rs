@@ -16,5 +16,6 @@ mod plays;
 mod remote;
 mod report;
 mod roll;
+mod tables;
 mod template;
 mod terraform;
