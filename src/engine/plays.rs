@@ -242,7 +242,8 @@ fn ground(run: &Run, play: &Play) -> Ground {
 /// What was answered to `vars_prompt`, or its defaults.
 fn prompted(run: &Run, play: &Play, ground: &Ground) -> Map {
     let answer = |prompt: crate::playbook::Prompt| {
-        let default = || prompt.default.as_ref().and_then(|default| Frame::of_ground(run, ground, &play.context).render(default).ok());
+        let default =
+            || prompt.default.as_ref().and_then(|default| Frame::of_ground(run, ground, &play.context).render(default).ok());
         let value = run.options.prompted.get(prompt.name.as_str()).cloned().or_else(default).unwrap_or_default();
         (prompt.name.as_str().into(), value)
     };
@@ -307,9 +308,7 @@ pub(crate) fn selected(run: &Run, items: &[Item]) -> Vec<Item> {
     items
         .iter()
         .filter_map(|item| match item {
-            Item::Task(task) => {
-                run.options.selection.wants(&task.context.tags()).then(|| item.clone())
-            }
+            Item::Task(task) => run.options.selection.wants(&task.context.tags()).then(|| item.clone()),
             Item::Block(block) => {
                 let body = selected(run, &block.body);
                 (!body.is_empty() || !block.always.is_empty()).then(|| {

@@ -120,7 +120,13 @@ impl Prompt {
         let name = entry.get("name")?.to_text().to_string();
         let text = entry.get("prompt").map_or_else(|| name.clone(), |prompt| prompt.to_text().to_string());
         let default = entry.get("default").filter(|default| !default.is_null()).cloned();
-        Some(Prompt { name, text, default, is_private: says("private").unwrap_or(true), is_confirmed: says("confirm").unwrap_or(false) })
+        Some(Prompt {
+            name,
+            text,
+            default,
+            is_private: says("private").unwrap_or(true),
+            is_confirmed: says("confirm").unwrap_or(false),
+        })
     }
 }
 

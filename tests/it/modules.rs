@@ -195,7 +195,9 @@ fn arguments(module: &'static Module, case: &Value, look: &dyn Look) -> Result<A
     let given: Map = case.get("args").and_then(Value::as_map).cloned().unwrap_or_default();
     let given: Map = given
         .into_iter()
-        .map(|(key, value)| if key.as_str().is_some_and(|key| key.starts_with('_')) { (key, hashed(value)) } else { (key, value) })
+        .map(
+            |(key, value)| if key.as_str().is_some_and(|key| key.starts_with('_')) { (key, hashed(value)) } else { (key, value) },
+        )
         .collect();
     let mut args = Args::check(module, &given).map_err(|problems| {
         Failure::new(problems.iter().map(|problem| problem.text(module.name)).collect::<Vec<_>>().join("; "))

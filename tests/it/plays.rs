@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 fn cases() -> Vec<PathBuf> {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/playbooks");
-    let mut cases: Vec<PathBuf> = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()).collect();
+    let mut cases: Vec<PathBuf> =
+        std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()).collect();
     cases.sort();
     cases
 }
@@ -29,7 +30,8 @@ fn files(dir: &Path, inside: &str, found: &mut Vec<(String, String)>) {
 fn run(case: &Path, line: &str) -> String {
     let mut all = Vec::new();
     files(case, "", &mut all);
-    let roll = all.iter().filter(|(name, _)| name != "expected.stdout").fold(Roll::new(), |roll, (name, text)| roll.file(name, text));
+    let roll =
+        all.iter().filter(|(name, _)| name != "expected.stdout").fold(Roll::new(), |roll, (name, text)| roll.file(name, text));
     let words = shell_words::split(line).unwrap();
     let mut args = vec!["-i".to_owned(), "inventory".to_owned()];
     args.extend(words.iter().cloned());

@@ -19,10 +19,8 @@ const WITHOUT_CASES: &[(&str, &str)] = &[];
 const NEVER_FAIL: &[(&str, &str)] = &[("_app_inspect", "a host without Docker is an answer")];
 
 /// Modules for which nothing is ever as wanted already, each with the reason.
-const ALWAYS_CHANGE: &[(&str, &str)] = &[
-    ("_haproxy", "opens its socket itself; what it answers is tested beside it"),
-    ("tempfile", "makes a new one every time"),
-];
+const ALWAYS_CHANGE: &[(&str, &str)] =
+    &[("_haproxy", "opens its socket itself; what it answers is tested beside it"), ("tempfile", "makes a new one every time")];
 
 /// Control-side rows that no action stands behind.
 const WITHOUT_ACTION: &[(&str, &str)] = &[
@@ -82,7 +80,8 @@ fn lacking<'n>(rows: impl Iterator<Item = &'n str>, excuses: &[(&str, &str)], ha
 #[test]
 fn every_module_has_cases() {
     let folders = names("tests/cases/modules");
-    let bare = lacking(MODULES.iter().map(|module| module.name), WITHOUT_CASES, |name| folders.iter().any(|folder| folder == name));
+    let bare =
+        lacking(MODULES.iter().map(|module| module.name), WITHOUT_CASES, |name| folders.iter().any(|folder| folder == name));
     assert!(bare.is_empty(), "no folder in tests/cases/modules: {}", bare.join(", "));
     for folder in folders {
         assert!(MODULES.iter().any(|module| module.name == folder), "tests/cases/modules/{folder} is no module of the host side");
@@ -96,7 +95,9 @@ fn cases_of(module: &str) -> Vec<Value> {
 
 #[test]
 fn every_module_has_a_case_that_fails() {
-    let bare = lacking(MODULES.iter().map(|module| module.name), NEVER_FAIL, |name| cases_of(name).iter().any(|case| case.get("fails").is_some()));
+    let bare = lacking(MODULES.iter().map(|module| module.name), NEVER_FAIL, |name| {
+        cases_of(name).iter().any(|case| case.get("fails").is_some())
+    });
     assert!(bare.is_empty(), "no case fails: {}", bare.join(", "));
 }
 
@@ -208,7 +209,10 @@ fn every_filter_test_and_lookup_is_in_a_case() {
     let cases = texts("tests/cases/template", ".yaml") + &texts("tests/cases/template", ".j2");
     let rows = plugins();
     assert!(rows.len() > 100, "only {} rows", rows.len());
-    let bare: Vec<String> =
-        rows.iter().filter(|row| !is_mentioned(&cases, row) && !excused(UNASKED, row.name)).map(|row| format!("{:?} {}", row.plugin, row.name)).collect();
+    let bare: Vec<String> = rows
+        .iter()
+        .filter(|row| !is_mentioned(&cases, row) && !excused(UNASKED, row.name))
+        .map(|row| format!("{:?} {}", row.plugin, row.name))
+        .collect();
     assert!(bare.is_empty(), "in no case of tests/cases/template: {}", bare.join(", "));
 }

@@ -72,10 +72,7 @@ fn program(once: Option<TaskId>, fatal: bool) -> Program {
         task(AFTER, None, is_once(AFTER)),
         Step { kind: StepKind::Flush, home: None },
     ];
-    let mut program = Program::default();
-    program.steps = steps;
-    program.blocks = vec![BlockInfo { home: None, has_rescue: true, has_always: true }];
-    program
+    Program { steps, blocks: vec![BlockInfo { home: None, has_rescue: true, has_always: true }], ..Program::default() }
 }
 
 impl Play {
@@ -145,7 +142,8 @@ impl Play {
     fn end(&self, host: Host, ended: Ended, notifies: bool) -> Play {
         let mut next = self.clone();
         let Some(running) = next.running[host].take() else { return next };
-        let is_once = next.program.iter().any(|step| matches!(step.kind, StepKind::Task { task, once: true, .. } if task == running.task));
+        let is_once =
+            next.program.iter().any(|step| matches!(step.kind, StepKind::Task { task, once: true, .. } if task == running.task));
         let mut together = vec![host];
         if is_once && !running.is_handler {
             together.extend(std::mem::take(&mut next.following));
@@ -237,8 +235,15 @@ impl World for Play {
     }
 }
 
-const SEEN: [&str; 7] =
-    ["a rescue", "a failed rescue", "an always after a failure", "a handler", "a handler left out", "a lost host", "behind the block"];
+const SEEN: [&str; 7] = [
+    "a rescue",
+    "a failed rescue",
+    "an always after a failure",
+    "a handler",
+    "a handler left out",
+    "a lost host",
+    "behind the block",
+];
 
 fn check(play: Play) {
     let report = explore(play);

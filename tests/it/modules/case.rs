@@ -159,7 +159,8 @@ pub(super) fn files_are(case: &Value, host: &FakeHost) -> Result<(), String> {
             (None, false) => return Err(format!("{path} should be there")),
             (Some(found), false) => found,
         };
-        let wanted = |key: &str| if wanted.as_map().is_some() { text(wanted, key) } else { (key == "content").then(|| line_of(wanted)) };
+        let wanted =
+            |key: &str| if wanted.as_map().is_some() { text(wanted, key) } else { (key == "content").then(|| line_of(wanted)) };
         if wanted("mode").is_some_and(|mode| mode != octal(found.mode)) {
             return Err(format!("{path} has mode {}", octal(found.mode)));
         }
