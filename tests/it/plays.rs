@@ -39,12 +39,12 @@ fn run(case: &Path, line: &str) -> String {
         args.push("play.yaml".to_owned());
     }
     let ran = roll.args(args).env("ANSIBLE_FORKS", "1").run();
-    format!("$ roll {line}\n{}[exit {}]\n", masked(&ran.stdout), ran.code.unwrap_or(-1))
+    format!("$ roll {line}\n{}[exit {}]\n", masked(&ran.stdout, &named(case)), ran.code.unwrap_or(-1))
 }
 
 /// What is different in every run, and directories.
-fn masked(text: &str) -> String {
-    let text = text.replace("[DIR]", "{dir}");
+fn masked(text: &str, case: &str) -> String {
+    let text = without_temp_name(&text.replace("[DIR]", "{dir}"), case);
     let mut out = String::new();
     let mut rest = text.as_str();
     let names = ["\"delta\": \"", "\"start\": \"", "\"end\": \""];
@@ -57,6 +57,23 @@ fn masked(text: &str) -> String {
     out + rest
 }
 
+fn named(case: &Path) -> String {
+    case.file_name().unwrap().to_string_lossy().into_owned()
+}
+
+/// The run's own directory has the name of the case.
+fn without_temp_name(text: &str, case: &str) -> String {
+    let mut parts = text.split(".tmp");
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let is_random = part.len() >= 6 && part.is_char_boundary(6) && part[..6].bytes().all(|byte| byte.is_ascii_alphanumeric());
+        out.push_str(if is_random { case } else { ".tmp" });
+        out.push_str(if is_random { &part[6..] } else { part });
+    }
+    out
+}
+
+/// With `ROLL_BLESS=1` what came is written into the file: only after it was compared with Ansible's.
 #[test]
 fn every_case_prints_what_it_should() {
     let mut wrong = Vec::new();
@@ -64,7 +81,9 @@ fn every_case_prints_what_it_should() {
         let args = std::fs::read_to_string(case.join("args")).unwrap_or_else(|_| "\n".to_owned());
         let found: String = args.lines().map(|line| run(&case, line)).collect();
         let expected = std::fs::read_to_string(case.join("expected.stdout")).unwrap_or_default();
-        if found != expected {
+        if std::env::var_os("ROLL_BLESS").is_some() {
+            std::fs::write(case.join("expected.stdout"), &found).unwrap();
+        } else if found != expected {
             let diff = similar::TextDiff::from_lines(&expected, &found);
             wrong.push(format!("{}\n{}", case.display(), diff.unified_diff().context_radius(3)));
         }

@@ -32,7 +32,7 @@ const WITHOUT_ACTION: &[(&str, &str)] = &[
 const UNASKED: &[(&str, &str)] = &[("url", "asks a server")];
 
 /// Folders of inventory cases that are no source.
-const NO_SOURCES: &[&str] = &["beside"];
+const NO_SOURCES: &[&str] = &["beside", "pattern"];
 
 fn here(path: &str) -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
