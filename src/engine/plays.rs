@@ -211,6 +211,10 @@ fn ground(run: &Run, play: &Play) -> Ground {
         role_defaults: roles().map(|role| Arc::new(role.defaults.clone())).collect(),
         role_vars: roles().map(|role| Arc::new(role.vars.clone())).collect(),
     };
+    let answers = prompted(run, play, &ground);
+    if !answers.is_empty() {
+        ground.play_files.push(Arc::new(answers));
+    }
     let Some(files) = play.context.keywords.get("vars_files") else { return ground };
     let entries: Vec<Value> = files.value.as_list().map_or_else(|| vec![files.value.clone()], <[Value]>::to_vec);
     for entry in entries {
@@ -233,6 +237,17 @@ fn ground(run: &Run, play: &Play) -> Ground {
         ground.play_files.insert(0, Arc::new(map));
     }
     ground
+}
+
+/// What was answered to `vars_prompt`, or its defaults.
+fn prompted(run: &Run, play: &Play, ground: &Ground) -> Map {
+    let answer = |prompt: crate::playbook::Prompt| {
+        let default =
+            || prompt.default.as_ref().and_then(|default| Frame::of_ground(run, ground, &play.context).render(default).ok());
+        let value = run.options.prompted.get(prompt.name.as_str()).cloned().or_else(default).unwrap_or_default();
+        (prompt.name.as_str().into(), value)
+    };
+    play.prompts().into_iter().map(answer).collect()
 }
 
 /// Batches as `serial` wants them: numbers or percentages, the last one repeated.

@@ -244,7 +244,7 @@ impl Strategy {
             }
             match slot.step.kind {
                 StepKind::Task { .. } if slot.handler.is_none() && self.hosts[host].failing.contains(&usize::MAX) => {
-                    self.hosts[host].at += 1
+                    self.hosts[host].at += 1;
                 }
                 StepKind::Task { .. } | StepKind::Flush => return,
                 StepKind::EndBody(block) => self.jump_behind(host, StepKind::EndRescue(block)),

@@ -55,13 +55,13 @@ async fn until(balancer: &dyn Balancer, what: &str, is_so: impl Fn(&[Target]) ->
 }
 
 #[tokio::test]
-async fn without_a_balancer() {
+async fn none_keeps_the_contract() {
     let targets = ["web1", "web2", "web3"].map(str::to_owned).to_vec();
     keeps_the_contract(&NoBalancer::new(Tools { socket: None, targets })).await;
 }
 
 #[tokio::test]
-async fn haproxy() {
+async fn haproxy_keeps_the_contract() {
     let bed = Bed::start();
     keeps_the_contract(&bed.balancer("app")).await;
 }

@@ -30,7 +30,7 @@
 //! Every case is run for real, in check mode (the same `changed`, without hands), and once again, when nothing may be left to do.
 //! `CASES=docker cargo test --test it modules` runs some of them.
 
-mod case;
+pub(crate) mod case;
 mod host;
 mod world;
 
@@ -38,6 +38,7 @@ use case::{difference, files_are, line, lines_are, values_are};
 use host::{FakeHost, hash};
 use roll::modules::{self, Args, Done, Failure, Look, Module, Plan, Touch};
 use roll::value::{Map, Value};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -88,11 +89,13 @@ fn hold(module: &'static Module, case: &Value) -> Result<(), String> {
     ends_as_wanted(case, &task)?;
     shows_as_wanted(case, &task, &host)?;
     files_are(case, &host)?;
+    let mut asked = host.answered();
     if task.ended.is_ok() {
         again(module, case, &mut host)?;
-        in_check_mode(module, case, &task)?;
+        asked.extend(host.answered());
+        asked.extend(in_check_mode(module, case, &task)?);
     }
-    Ok(())
+    case::answers_are_asked_for(case, &asked)
 }
 
 fn ends_as_wanted(case: &Value, task: &Task) -> Result<(), String> {
@@ -229,8 +232,8 @@ fn again(module: &'static Module, case: &Value, host: &mut FakeHost) -> Result<(
     }
 }
 
-/// A check tells of the same change, and has no hands.
-fn in_check_mode(module: &'static Module, case: &Value, real: &Task) -> Result<(), String> {
+/// A check tells of the same change, and has no hands. Answers with what it asked for.
+fn in_check_mode(module: &'static Module, case: &Value, real: &Task) -> Result<BTreeSet<String>, String> {
     let mut host = FakeHost::new(case.get("host"));
     host.check = true;
     let task = run(module, case, &mut host);
@@ -246,5 +249,5 @@ fn in_check_mode(module: &'static Module, case: &Value, real: &Task) -> Result<(
         Some(other) => return Err(format!("`check: {other}`")),
     };
     let found = (task.changed(), task.skipped);
-    if holds { Ok(()) } else { Err(format!("in check mode: {found:?}, for real: {:?}", real.changed())) }
+    if holds { Ok(host.answered()) } else { Err(format!("in check mode: {found:?}, for real: {:?}", real.changed())) }
 }

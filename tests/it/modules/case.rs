@@ -6,6 +6,7 @@ use roll::diag::Sources;
 use roll::modules::{Act, Attrs, Change, attrs::octal};
 use roll::value::{Map, Value};
 use roll::yaml::{self, Trust};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
@@ -13,13 +14,16 @@ const KEYS: &[&str] = &[
     "name", "args", "host", "changes", "plan", "values", "lacks", "diff", "said", "files", "fails", "skipped", "check", "again",
 ];
 
+/// Added while reading: what the case itself answers.
+const OWN: &str = "own answers";
+
 /// The cases of a file, each with what the file says about the host of all of them.
-pub(super) fn read(file: &Path) -> Vec<Value> {
+pub(crate) fn read(file: &Path) -> Vec<Value> {
     let reading = yaml::read(&Sources::default(), &file.display().to_string(), &fs::read_to_string(file).unwrap(), Trust::Data);
     assert!(!reading.has_errors(), "{}: {:?}", file.display(), reading.diagnostics);
     let whole = reading.document().unwrap_or_else(|| panic!("{} is empty", file.display())).to_value();
     if let Some(cases) = whole.as_list() {
-        return cases.to_vec();
+        return cases.iter().map(|case| on_top(&Map::new(), case)).collect();
     }
     for (key, _) in whole.as_map().unwrap_or_else(|| panic!("{} holds no cases", file.display())) {
         assert!(["host", "given", "cases"].contains(&key.as_str().unwrap_or_default()), "{}: `{key}`", file.display());
@@ -43,14 +47,34 @@ fn on_top(host: &Map, case: &Value) -> Value {
         };
         both.insert(key.clone(), merged);
     }
-    let mut case = case.as_map().cloned().unwrap_or_default();
-    case.insert("host".into(), both.into());
-    case.into()
+    let mut whole = case.as_map().cloned().unwrap_or_default();
+    whole.insert("host".into(), both.into());
+    whole.insert(OWN.into(), answers(case).into_iter().map(Value::from).collect());
+    whole.into()
+}
+
+/// Patterns of the answers that a case itself gives.
+fn answers(case: &Value) -> Vec<String> {
+    let of = |kind: &str, key: &str| -> Vec<String> {
+        let answers = list(case.get("host").and_then(|host| host.get(kind)));
+        answers.iter().filter_map(|answer| text(answer, key)).collect()
+    };
+    let mut all = of("commands", "run");
+    all.extend(of("http", "request"));
+    all
+}
+
+/// An answer that nobody asks for says something untrue about the case.
+pub(super) fn answers_are_asked_for(case: &Value, asked: &BTreeSet<String>) -> Result<(), String> {
+    match list(case.get(OWN)).iter().map(line_of).find(|answer| !asked.contains(answer)) {
+        Some(answer) => Err(format!("nothing asks for `{answer}`")),
+        None => Ok(()),
+    }
 }
 
 pub(super) fn keys_are_known(case: &Value) -> Result<(), String> {
     let case = case.as_map().ok_or("a case is a mapping")?;
-    match case.keys().find(|key| !key.as_str().is_some_and(|key| KEYS.contains(&key))) {
+    match case.keys().find(|key| !key.as_str().is_some_and(|key| KEYS.contains(&key) || key == OWN)) {
         Some(key) => Err(format!("a case has no `{key}`")),
         None => Ok(()),
     }

@@ -7,6 +7,7 @@ use roll::modules::{Act, Attrs, Cmd, Content, Done, Failure, HttpReply, HttpRequ
 use roll::value::{Map, Value};
 use sha2::Digest;
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::io;
 use std::time::Duration;
 
@@ -44,6 +45,10 @@ impl FakeHost {
 
     pub(super) fn entry(&self, path: &str) -> Option<Entry> {
         self.world.borrow().found(path, false).cloned()
+    }
+
+    pub(super) fn answered(&self) -> BTreeSet<String> {
+        self.world.borrow().asked.clone()
     }
 
     fn surprise(&self, what: String) -> Failure {

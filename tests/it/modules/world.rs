@@ -2,7 +2,7 @@
 
 use roll::modules::{Cmd, Failure, HttpReply, HttpRequest, Output, glob};
 use roll::value::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 /// When every case plays: 2026-01-01.
@@ -49,6 +49,8 @@ pub(super) struct World {
     pub(super) uid: u32,
     pub(super) now: f64,
     inodes: u64,
+    /// Patterns of answers that were given.
+    pub(super) asked: BTreeSet<String>,
 }
 
 pub(super) fn text(value: &Value, key: &str) -> Option<String> {
@@ -261,12 +263,16 @@ impl World {
 
     pub(super) fn command(&mut self, cmd: &Cmd) -> Option<Script> {
         let (shown, full) = (shown_command(cmd), cmd.argv.join(" "));
-        take(&mut self.commands, |pattern| fits(pattern, &shown) || fits(pattern, &full))
+        let script = take(&mut self.commands, |pattern| fits(pattern, &shown) || fits(pattern, &full))?;
+        self.asked.insert(script.pattern.clone());
+        Some(script)
     }
 
     pub(super) fn page(&mut self, request: &HttpRequest) -> Option<Script> {
         let line = shown_request(request);
-        take(&mut self.http, |pattern| fits(pattern, &line))
+        let script = take(&mut self.http, |pattern| fits(pattern, &line))?;
+        self.asked.insert(script.pattern.clone());
+        Some(script)
     }
 }
 
