@@ -97,7 +97,8 @@ pub(crate) async fn play(run: &Arc<Run>, play: Arc<Play>, playbook: &Path, signa
         return PlayEnd { ending: Ending::Done, go_on: true };
     }
     let start = |hosts: &[String]| run.emitter.emit(&Event::PlayStarted { name: prepared.name.clone(), hosts: hosts.to_vec() });
-    if prepared.keyword("rollout").is_some_and(|value| !value.is_null()) {
+    // Nothing may leave the balancer in check mode: then the play's tasks say what they would change, batch by batch.
+    if prepared.keyword("rollout").is_some_and(|value| !value.is_null()) && !run.options.check {
         start(&prepared.hosts);
         return rollout::play(run, &prepared, signals).await;
     }
