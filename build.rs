@@ -45,7 +45,8 @@ mod host {
 
     const MACHINES: &[&str] = &["x86_64", "aarch64"];
     /// Static, and without the tables that would let it be loaded anywhere in memory: they are a twentieth of it.
-    const FLAGS: &[&str] = &["-Ctarget-feature=+crt-static", "-Crelocation-model=static"];
+    /// The sums are the short ones; those that the processor computes itself stay as they are.
+    const FLAGS: &[&str] = &["-Ctarget-feature=+crt-static", "-Crelocation-model=static", "--cfg=sha2_backend_soft=\"compact\""];
     /// Leaves out the tables for unwinding, a tenth of the program: a panic ends it, and without symbols no trace could be read.
     /// What the C runtime's own start files bring is marked by them and has to stay.
     const LINKING: &str = "SECTIONS { /DISCARD/ : { *(EXCLUDE_FILE(*crtbegin*.o *crtend*.o *crt1.o) .eh_frame) \

@@ -16,7 +16,8 @@ pub(super) fn assert(args: &Args, hands: &impl Hands) -> Result<Answer, Problem>
             return Err(failure.into());
         }
     }
-    let mut values = Map::from_iter([("changed".into(), Value::Bool(false)), ("msg".into(), message("success_msg", "All assertions passed"))]);
+    let mut values =
+        Map::from_iter([("changed".into(), Value::Bool(false)), ("msg".into(), message("success_msg", "All assertions passed"))]);
     if args.bool("quiet") {
         values.insert("_ansible_verbose_always".into(), Value::Bool(false));
     }

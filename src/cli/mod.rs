@@ -18,6 +18,7 @@ mod job;
 mod lab;
 mod list;
 mod password;
+mod prompt;
 mod rehearse;
 mod run;
 mod signals;

@@ -4,7 +4,7 @@ use super::args::RunArgs;
 use super::config::Config;
 use super::exit::Exit;
 use super::job::{self, Draft};
-use super::{list, signals, terminal};
+use super::{list, prompt, signals, terminal};
 use crate::diag::{Diagnostic, Sources};
 use crate::engine::{self, Job};
 use crate::event::{Emitter, Reporter};
@@ -27,9 +27,13 @@ pub(super) fn run(args: &RunArgs) -> Exit {
         terminal::print(&listing);
         return Exit::Done;
     }
-    if let Err(diagnostic) = job::ask_passwords(args, &config, &mut job.options) {
-        terminal::explain(&[diagnostic], &sources, error_paint, NOTHING_SENT);
-        return Exit::Refuted;
+    let asked = job::ask_passwords(args, &config, &mut job.options).and_then(|()| prompt::ask(&job));
+    match asked {
+        Ok(answers) => job.options.prompted = answers,
+        Err(diagnostic) => {
+            terminal::explain(&[diagnostic], &sources, error_paint, NOTHING_SENT);
+            return Exit::Refuted;
+        }
     }
     if job.options.verbosity > 0 && form(args) != "json" {
         let file = config.file.as_ref().map_or_else(

@@ -27,6 +27,7 @@ pub(crate) struct TaskHands<'a> {
     is_diff: bool,
     /// A difference would show what `no_log` hides.
     is_silent: bool,
+    seconds_max: Option<u64>,
 }
 
 impl<'a> TaskHands<'a> {
@@ -51,6 +52,7 @@ impl<'a> TaskHands<'a> {
             is_check: boolean("check_mode", work.run.options.check)?,
             is_diff: boolean("diff", work.run.options.diff)?,
             is_silent: boolean("no_log", false)?,
+            seconds_max: work.seconds_max(frame),
         })
     }
 
@@ -66,7 +68,7 @@ impl<'a> TaskHands<'a> {
             check: self.is_check,
             diff: self.is_diff,
             environment: self.environment.clone(),
-            timeout: None,
+            timeout: self.seconds_max,
             after_ok: false,
         }
     }

@@ -36,7 +36,9 @@ pub(crate) enum What {
 impl Include {
     pub(crate) fn shown(&self) -> String {
         match &self.what {
-            What::Tasks(path) => std::path::absolute(path).unwrap_or_else(|_| path.clone()).components().collect::<PathBuf>().display().to_string(),
+            What::Tasks(path) => {
+                std::path::absolute(path).unwrap_or_else(|_| path.clone()).components().collect::<PathBuf>().display().to_string()
+            }
             What::Role { name, .. } => name.clone(),
         }
     }

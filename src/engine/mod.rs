@@ -63,6 +63,8 @@ pub struct Options {
     pub forks: usize,
     pub verbosity: u8,
     pub extra: Map,
+    /// Answers to `vars_prompt`.
+    pub prompted: Map,
     pub remote_user: Option<String>,
     pub key_file: Option<PathBuf>,
     pub password: Option<Text>,

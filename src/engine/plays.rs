@@ -97,7 +97,8 @@ pub(crate) async fn play(run: &Arc<Run>, play: Arc<Play>, playbook: &Path, signa
         return PlayEnd { ending: Ending::Done, go_on: true };
     }
     let start = |hosts: &[String]| run.emitter.emit(&Event::PlayStarted { name: prepared.name.clone(), hosts: hosts.to_vec() });
-    if prepared.keyword("rollout").is_some_and(|value| !value.is_null()) {
+    // Nothing may leave the balancer in check mode: then the play's tasks say what they would change, batch by batch.
+    if prepared.keyword("rollout").is_some_and(|value| !value.is_null()) && !run.options.check {
         start(&prepared.hosts);
         return rollout::play(run, &prepared, signals).await;
     }
@@ -211,6 +212,10 @@ fn ground(run: &Run, play: &Play) -> Ground {
         role_defaults: roles().map(|role| Arc::new(role.defaults.clone())).collect(),
         role_vars: roles().map(|role| Arc::new(role.vars.clone())).collect(),
     };
+    let answers = prompted(run, play, &ground);
+    if !answers.is_empty() {
+        ground.play_files.push(Arc::new(answers));
+    }
     let Some(files) = play.context.keywords.get("vars_files") else { return ground };
     let entries: Vec<Value> = files.value.as_list().map_or_else(|| vec![files.value.clone()], <[Value]>::to_vec);
     for entry in entries {
@@ -233,6 +238,17 @@ fn ground(run: &Run, play: &Play) -> Ground {
         ground.play_files.insert(0, Arc::new(map));
     }
     ground
+}
+
+/// What was answered to `vars_prompt`, or its defaults.
+fn prompted(run: &Run, play: &Play, ground: &Ground) -> Map {
+    let answer = |prompt: crate::playbook::Prompt| {
+        let default =
+            || prompt.default.as_ref().and_then(|default| Frame::of_ground(run, ground, &play.context).render(default).ok());
+        let value = run.options.prompted.get(prompt.name.as_str()).cloned().or_else(default).unwrap_or_default();
+        (prompt.name.as_str().into(), value)
+    };
+    play.prompts().into_iter().map(answer).collect()
 }
 
 /// Batches as `serial` wants them: numbers or percentages, the last one repeated.
@@ -293,9 +309,7 @@ pub(crate) fn selected(run: &Run, items: &[Item]) -> Vec<Item> {
     items
         .iter()
         .filter_map(|item| match item {
-            Item::Task(task) => {
-                run.options.selection.wants(&task.context.tags()).then(|| item.clone())
-            }
+            Item::Task(task) => run.options.selection.wants(&task.context.tags()).then(|| item.clone()),
             Item::Block(block) => {
                 let body = selected(run, &block.body);
                 (!body.is_empty() || !block.always.is_empty()).then(|| {

@@ -37,7 +37,11 @@ impl Verdict {
 
     pub(crate) fn unreachable(msg: String) -> Verdict {
         let values = [("changed", Value::Bool(false)), ("msg", msg.into()), ("unreachable", Value::Bool(true))];
-        Verdict { values: values.into_iter().map(|(key, value)| (key.into(), value)).collect(), is_unreachable: true, delegate: None }
+        Verdict {
+            values: values.into_iter().map(|(key, value)| (key.into(), value)).collect(),
+            is_unreachable: true,
+            delegate: None,
+        }
     }
 
     pub(crate) fn skipped(reason: &str, condition: Option<Value>) -> Verdict {

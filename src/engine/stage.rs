@@ -201,9 +201,6 @@ impl Stage {
 
     fn announce(&mut self, id: u64, task: &Task, hosts: &[Host], is_handler: bool) {
         let Some(first) = hosts.first().map(|host| self.hosts[*host].as_str()) else { return };
-        if task.module() == "meta" {
-            return;
-        }
         let shown = super::work::shown_task(&self.run, &self.play, first, task, id);
         self.run.emitter.emit(&if is_handler || task.is_handler {
             Event::HandlerStarted { task: shown }

@@ -15,7 +15,7 @@ use crate::strategy::Ended;
 use crate::value::{Key, Map, Span, Value};
 use crate::vars::View;
 use std::sync::{Arc, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What a job needs to carry one task out.
 pub(crate) struct Work {
@@ -81,6 +81,8 @@ struct Effected {
     label: Option<Value>,
 }
 
+/// What a host gets to end an overdue task and to say so.
+const HOST_GRACE: Duration = Duration::from_secs(2);
 const RETRIES_DEFAULT: i64 = 3;
 const DELAY_DEFAULT: f64 = 5.0;
 
@@ -316,10 +318,7 @@ impl Work {
 
     async fn tried(&self, frame: &Frame<'_>, top: &Map) -> Tried {
         let answer = match self.limit(frame) {
-            Some(limit) => match tokio::time::timeout(Duration::from_secs(limit.seconds), self.act(frame)).await {
-                Ok(answer) => answer,
-                Err(_) => Err(limit.failure().into()),
-            },
+            Some(limit) => self.act_within(frame, &limit).await,
             None => self.act(frame).await,
         };
         let mut tried = match answer {
@@ -347,6 +346,20 @@ impl Work {
         }
         tried.notify = tried.verdict.is("changed") && !tried.verdict.is("failed");
         tried
+    }
+
+    /// The host ends what takes too long, so that nothing is left running; only where it does not answer is it left behind.
+    async fn act_within(&self, frame: &Frame<'_>, limit: &Limit) -> Result<Answer, Problem> {
+        let (time, started) = (Duration::from_secs(limit.seconds), Instant::now());
+        match tokio::time::timeout(time + HOST_GRACE, self.act(frame)).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(problem)) if problem.is_unreachable || started.elapsed() < time => Err(problem),
+            Ok(Err(_)) | Err(_) => Err(limit.failure().into()),
+        }
+    }
+
+    pub(crate) fn seconds_max(&self, frame: &Frame<'_>) -> Option<u64> {
+        self.limit(frame).map(|limit| limit.seconds)
     }
 
     fn limit(&self, frame: &Frame<'_>) -> Option<Limit> {

@@ -217,13 +217,15 @@ pub fn rows() -> impl Iterator<Item = &'static Module> {
 
 /// Every module of the host side, by name. A name that begins with `_` is for `roll` itself and cannot be called from a playbook.
 pub static MODULES: &[&Module] = &[
-    &app::haproxy::MODULE,
     &app::inspect::MODULE,
+    &fetch::MODULE,
+    &app::haproxy::MODULE,
     &app::logs::MODULE,
     &app::park::MODULE,
     &app::probe::MODULE,
     &app::quiet::MODULE,
     &app::retire::MODULE,
+    &script::MODULE,
     &app::unpark::MODULE,
     &apt::MODULE,
     &authorized_key::MODULE,
@@ -238,7 +240,6 @@ pub static MODULES: &[&Module] = &[
     &docker::login::MODULE,
     &docker::network::MODULE,
     &docker::prune::MODULE,
-    &fetch::MODULE,
     &file::MODULE,
     &get_url::MODULE,
     &git::MODULE,
@@ -246,7 +247,6 @@ pub static MODULES: &[&Module] = &[
     &lineinfile::MODULE,
     &package::MODULE,
     &ping::MODULE,
-    &script::MODULE,
     &service::MODULE,
     &setup::MODULE,
     &shell::MODULE,

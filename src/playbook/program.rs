@@ -62,7 +62,11 @@ impl Program {
 
     pub fn add_task(&mut self, task: &Arc<Task>, home: Option<(usize, Part)>) {
         let says = |name| task.keyword(name).and_then(|written| written.value.to_bool()).unwrap_or(false);
-        let kind = StepKind::Task { task: self.tasks.len(), once: says("run_once") || task.is_for_all(), fatal: says("any_errors_fatal") };
+        let kind = StepKind::Task {
+            task: self.tasks.len(),
+            once: says("run_once") || task.is_for_all(),
+            fatal: says("any_errors_fatal"),
+        };
         self.tasks.push(task.clone());
         self.steps.push(Step { kind, home });
     }

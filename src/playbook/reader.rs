@@ -250,7 +250,12 @@ impl Reader {
         let text = written.value.to_text();
         match name {
             "debugger" if !matches!(text.as_str(), "never" | "") => {
-                self.wrong("unsupported-keyword", "the task debugger is not supported", written.span, "only `never` means something here");
+                self.wrong(
+                    "unsupported-keyword",
+                    "the task debugger is not supported",
+                    written.span,
+                    "only `never` means something here",
+                );
             }
             "strategy" if !written.value.has_template() && !STRATEGIES.contains(&text.rsplit('.').next().unwrap_or_default()) => {
                 let mut diagnostic = Diagnostic::error("unknown-strategy", format!("there is no strategy `{text}`"))

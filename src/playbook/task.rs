@@ -96,6 +96,40 @@ pub struct Context {
     pub parent: Option<Arc<Context>>,
 }
 
+/// One entry of `vars_prompt`.
+#[derive(Debug)]
+pub struct Prompt {
+    pub name: String,
+    pub text: String,
+    pub default: Option<Value>,
+    pub is_private: bool,
+    /// Asked for twice.
+    pub is_confirmed: bool,
+}
+
+impl Play {
+    pub fn prompts(&self) -> Vec<Prompt> {
+        let written = self.context.keywords.get("vars_prompt").map(|written| &written.value);
+        written.and_then(Value::as_list).unwrap_or_default().iter().filter_map(Prompt::of).collect()
+    }
+}
+
+impl Prompt {
+    fn of(entry: &Value) -> Option<Prompt> {
+        let says = |name: &str| entry.get(name).and_then(Value::to_bool);
+        let name = entry.get("name")?.to_text().to_string();
+        let text = entry.get("prompt").map_or_else(|| name.clone(), |prompt| prompt.to_text().to_string());
+        let default = entry.get("default").filter(|default| !default.is_null()).cloned();
+        Some(Prompt {
+            name,
+            text,
+            default,
+            is_private: says("private").unwrap_or(true),
+            is_confirmed: says("confirm").unwrap_or(false),
+        })
+    }
+}
+
 impl Context {
     /// This and everything around it, from the inside out.
     pub fn chain(&self) -> impl Iterator<Item = &Context> {

@@ -2,11 +2,13 @@
 
 use super::line::Line;
 use crate::modules::{Cmd, Failure, Output};
-use rustix::process::{Pid, Signal, kill_process_group};
-use std::io::{self, Read, Write};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::retry_on_intr;
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
+use std::io::{self, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 /// A program that has ended may have left something behind that holds its output open: so long is waited for more of it.
@@ -14,12 +16,18 @@ const GRACE: Duration = Duration::from_millis(200);
 /// Output beyond this is a runaway program.
 const OUTPUT_MAX: usize = 48 << 20;
 
-enum Report {
-    Stdout(Vec<u8>),
-    Stderr(Vec<u8>),
-    /// One of the two is at its end.
-    Closed,
-    Exited(io::Result<ExitStatus>),
+/// Before Linux 5.3 nothing tells when a program has ended: so often is asked, first while it may still write and then when it cannot.
+const GLANCES: [Duration; 2] = [Duration::from_millis(20), Duration::from_millis(1)];
+
+/// A program that was started, and what it has said so far.
+struct Running {
+    child: Child,
+    /// Can be read when it has ended.
+    ending: Option<OwnedFd>,
+    /// Standard output and standard error, until they are at their ends.
+    streams: [Option<OwnedFd>; 2],
+    said: [Vec<u8>; 2],
+    status: Option<ExitStatus>,
 }
 
 /// Runs it to its end. `env` comes before the command's own; `deadline` is the task's, beside the command's own limit.
@@ -28,12 +36,22 @@ pub(super) fn run(line: &Line, cmd: &Cmd, env: &[(String, String)], deadline: Op
     let deadline = [own, deadline].into_iter().flatten().min();
     let mut child = spawn(cmd, env)?;
     adopt(line, &child);
-    let group = group_of(&child);
-    let (reports, waiting) = watch(&mut child, cmd.stdin.clone());
-    std::thread::spawn(move || drop(waiting.send(Report::Exited(child.wait()))));
-    let output = collect(cmd, &reports, group, deadline);
+    if let (Some(mut pipe), Some(bytes)) = (child.stdin.take(), cmd.stdin.clone()) {
+        // A program need not read what it is given.
+        std::thread::spawn(move || drop(pipe.write_all(&bytes)));
+    }
+    let mut running = Running::new(child);
+    let ended = running.watch(cmd, deadline);
     line.adopt(None);
-    output
+    match ended {
+        Ok(()) => Ok(running.output()),
+        Err(failure) => {
+            kill(group_of(&running.child));
+            // It may take its time to die.
+            std::thread::spawn(move || running.child.wait());
+            Err(failure)
+        }
+    }
 }
 
 fn spawn(cmd: &Cmd, env: &[(String, String)]) -> Result<Child, Failure> {
@@ -68,67 +86,87 @@ fn spawn(cmd: &Cmd, env: &[(String, String)]) -> Result<Child, Failure> {
     })
 }
 
-/// One thread for each of the three streams.
-fn watch(child: &mut Child, stdin: Option<Vec<u8>>) -> (Receiver<Report>, Sender<Report>) {
-    let (sender, reports) = channel();
-    if let Some(stdout) = child.stdout.take() {
-        let sender = sender.clone();
-        std::thread::spawn(move || forward(stdout, &sender, Report::Stdout));
+impl Running {
+    fn new(mut child: Child) -> Running {
+        let ending = group_of(&child).and_then(|process| pidfd_open(process, PidfdFlags::empty()).ok());
+        let streams = [child.stdout.take().map(OwnedFd::from), child.stderr.take().map(OwnedFd::from)];
+        Running { child, ending, streams, said: [Vec::new(), Vec::new()], status: None }
     }
-    if let Some(stderr) = child.stderr.take() {
-        let sender = sender.clone();
-        std::thread::spawn(move || forward(stderr, &sender, Report::Stderr));
-    }
-    if let (Some(mut pipe), Some(bytes)) = (child.stdin.take(), stdin) {
-        // A program need not read what it is given.
-        std::thread::spawn(move || drop(pipe.write_all(&bytes)));
-    }
-    (reports, sender)
-}
 
-fn forward(mut stream: impl Read, reports: &Sender<Report>, kind: fn(Vec<u8>) -> Report) {
-    let mut piece = vec![0; 32 << 10];
-    while let Ok(size) = stream.read(&mut piece) {
-        if size == 0 || reports.send(kind(piece[..size].to_vec())).is_err() {
-            break;
-        }
-    }
-    // The other end is gone where the output is not wanted any more.
-    let _ = reports.send(Report::Closed);
-}
-
-fn collect(cmd: &Cmd, reports: &Receiver<Report>, group: Option<Pid>, deadline: Option<Instant>) -> Result<Output, Failure> {
-    let mut output = Output::default();
-    let (mut status, mut open) = (None, 2);
-    while status.is_none() || open > 0 {
-        let patience = match (&status, deadline) {
-            (Some(_), _) => GRACE,
-            (None, Some(deadline)) => deadline.saturating_duration_since(Instant::now()),
-            (None, None) => Duration::from_secs(3600),
-        };
-        match reports.recv_timeout(patience) {
-            Ok(Report::Stdout(bytes)) => output.stdout.extend(bytes),
-            Ok(Report::Stderr(bytes)) => output.stderr.extend(bytes),
-            Ok(Report::Closed) => open -= 1,
-            Ok(Report::Exited(ended)) => {
-                status = Some(ended.map_err(|error| Failure::io("cannot wait for the command", &error))?);
+    /// Takes in what it says until it has ended.
+    fn watch(&mut self, cmd: &Cmd, deadline: Option<Instant>) -> Result<(), Failure> {
+        while self.status.is_none() || self.streams.iter().any(Option::is_some) {
+            let has_moved = self.step(deadline).map_err(|error| Failure::io("cannot wait for the command", &error))?;
+            if self.said.iter().map(Vec::len).sum::<usize>() > OUTPUT_MAX {
+                return Err(Failure::new(format!("the command wrote more than {} MiB and was killed", OUTPUT_MAX >> 20)));
             }
-            Err(_) if status.is_some() => break,
-            Err(RecvTimeoutError::Disconnected) => break,
-            Err(RecvTimeoutError::Timeout) if deadline.is_none() => {}
-            Err(RecvTimeoutError::Timeout) => {
-                kill(group);
-                return Err(overdue(cmd, &output));
+            if self.status.is_none() && deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+                return Err(overdue(cmd, &self.output()));
+            }
+            if self.status.is_some() && !has_moved {
+                break;
             }
         }
-        if output.stdout.len() + output.stderr.len() > OUTPUT_MAX {
-            kill(group);
-            return Err(Failure::new(format!("the command wrote more than {} MiB and was killed", OUTPUT_MAX >> 20)));
+        Ok(())
+    }
+
+    /// Waits until something happens, and takes it in; false if nothing did for as long as it is waited.
+    fn step(&mut self, deadline: Option<Instant>) -> io::Result<bool> {
+        let [stdout, stderr, ending] = self.ready(self.patience(deadline))?;
+        for (place, is_ready) in [stdout, stderr].into_iter().enumerate() {
+            if is_ready {
+                self.read(place);
+            }
+        }
+        let was_running = self.status.is_none();
+        if was_running && (ending || self.ending.is_none()) {
+            self.status = self.child.try_wait()?;
+        }
+        let has_ended = was_running && self.status.is_some();
+        if has_ended {
+            self.ending = None;
+        }
+        Ok(stdout || stderr || has_ended)
+    }
+
+    fn patience(&self, deadline: Option<Instant>) -> Duration {
+        if self.status.is_some() {
+            return GRACE;
+        }
+        let left = deadline.map_or(Duration::from_secs(3600), |deadline| deadline.saturating_duration_since(Instant::now()));
+        match (&self.ending, self.streams.iter().any(Option::is_some)) {
+            (Some(_), _) => left,
+            (None, true) => left.min(GLANCES[0]),
+            (None, false) => left.min(GLANCES[1]),
         }
     }
-    let status = status.unwrap_or_default();
-    output.code = status.code().unwrap_or_else(|| -status.signal().unwrap_or(1));
-    Ok(output)
+
+    fn ready(&self, patience: Duration) -> io::Result<[bool; 3]> {
+        let sources = [&self.streams[0], &self.streams[1], &self.ending];
+        let mut polled: Vec<PollFd<'_>> =
+            sources.into_iter().flatten().map(|source| PollFd::new(source, PollFlags::IN)).collect();
+        let patience = Timespec::try_from(patience).map_err(io::Error::other)?;
+        retry_on_intr(|| poll(&mut polled, Some(&patience)))?;
+        let mut answers = polled.iter().map(|one| !one.revents().is_empty());
+        Ok(sources.map(|source| source.is_some() && answers.next().unwrap_or_default()))
+    }
+
+    /// Takes a piece of one stream.
+    fn read(&mut self, place: usize) {
+        let mut piece = [0; 16 << 10];
+        let Some(stream) = &self.streams[place] else { return };
+        match retry_on_intr(|| rustix::io::read(stream, &mut piece)) {
+            Ok(size) if size > 0 => self.said[place].extend(&piece[..size]),
+            _ => self.streams[place] = None,
+        }
+    }
+
+    fn output(&mut self) -> Output {
+        let [stdout, stderr] = std::mem::take(&mut self.said);
+        let status = self.status.unwrap_or_default();
+        let code = status.code().unwrap_or_else(|| -status.signal().unwrap_or(1));
+        Output { stdout, stderr, code }
+    }
 }
 
 /// Makes a program that was started elsewhere die with the connection.
@@ -156,4 +194,48 @@ fn overdue(cmd: &Cmd, output: &Output) -> Failure {
         .with("timedout", true)
         .with("stdout", output.stdout_text())
         .with("stderr", output.stderr_text())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn started(script: &str) -> (Cmd, Running) {
+        let cmd = Cmd { argv: ["sh", "-c", script].map(str::to_owned).to_vec(), ..Cmd::default() };
+        let child = spawn(&cmd, &[]).unwrap();
+        (cmd, Running::new(child))
+    }
+
+    #[test]
+    fn where_nothing_tells_of_the_end_it_is_found_all_the_same() {
+        for is_old in [false, true] {
+            let (cmd, mut running) = started("echo one; sleep 0.05; echo two >&2; exec >&- 2>&-; sleep 0.05; exit 3");
+            running.ending = running.ending.filter(|_| !is_old);
+            running.watch(&cmd, None).unwrap();
+            let output = running.output();
+            assert_eq!((output.code, output.stdout_text(), output.stderr_text()), (3, "one\n".into(), "two\n".into()));
+        }
+    }
+
+    #[test]
+    fn what_it_leaves_behind_is_not_waited_for() {
+        for is_old in [false, true] {
+            let (cmd, mut running) = started("sleep 5 & echo done");
+            running.ending = running.ending.filter(|_| !is_old);
+            let start = Instant::now();
+            running.watch(&cmd, None).unwrap();
+            kill(group_of(&running.child));
+            assert!(start.elapsed() < Duration::from_secs(4), "{:?}", start.elapsed());
+            assert_eq!(running.output().stdout_text(), "done\n");
+        }
+    }
+
+    #[test]
+    fn one_that_never_stops_talking_is_overdue_too() {
+        let (cmd, mut running) = started("while :; do echo y; sleep 0.01; done");
+        let start = Instant::now();
+        let failure = running.watch(&cmd, Some(start + Duration::from_millis(300))).unwrap_err();
+        kill(group_of(&running.child));
+        assert!(failure.values.contains_key("timedout") && start.elapsed() < Duration::from_secs(4), "{failure:?}");
+    }
 }

@@ -153,7 +153,8 @@ pub enum Effect {
 
 impl Strategy {
     pub fn new(program: &Program, hosts: usize, rules: Rules) -> Strategy {
-        let slots = program.steps.iter().enumerate().map(|(id, step)| Slot { id, step: *step, only: None, handler: None }).collect();
+        let slots =
+            program.steps.iter().enumerate().map(|(id, step)| Slot { id, step: *step, only: None, handler: None }).collect();
         let host = HostState { at: 0, state: State::Ready, failing: BTreeSet::new(), flushed: None };
         Strategy {
             rules,

@@ -26,9 +26,7 @@ fn block() -> Program {
 }
 
 fn plain(count: usize) -> Program {
-    let mut program = Program::default();
-    program.steps = (0..count).map(|number| task(number, None)).collect();
-    program
+    Program { steps: (0..count).map(|number| task(number, None)).collect(), ..Program::default() }
 }
 
 fn run(task: TaskId, hosts: &[Host], for_all: &[Host]) -> Effect {

@@ -170,7 +170,8 @@ impl Strategy {
         // Behind what other includes at this very step have put there.
         let place = self.next_include.filter(|(step, _)| *step == at).map_or(at + 1, |(_, place)| place);
         self.next_include = Some((at, place + steps.len()));
-        let slots = steps.iter().map(|step| Slot { id: self.new_id(), step: *step, only: Some(hosts.clone()), handler: None }).collect();
+        let slots =
+            steps.iter().map(|step| Slot { id: self.new_id(), step: *step, only: Some(hosts.clone()), handler: None }).collect();
         self.insert(place, slots);
     }
 
@@ -179,7 +180,8 @@ impl Strategy {
         let count = slots.len();
         self.slots.splice(place..place, slots);
         for host in &mut self.hosts {
-            let is_behind = host.at > place || (host.at == place && matches!(host.state, State::Busy | State::Held | State::Following));
+            let is_behind =
+                host.at > place || (host.at == place && matches!(host.state, State::Busy | State::Held | State::Following));
             if is_behind {
                 host.at += count;
             }
@@ -242,7 +244,7 @@ impl Strategy {
             }
             match slot.step.kind {
                 StepKind::Task { .. } if slot.handler.is_none() && self.hosts[host].failing.contains(&usize::MAX) => {
-                    self.hosts[host].at += 1
+                    self.hosts[host].at += 1;
                 }
                 StepKind::Task { .. } | StepKind::Flush => return,
                 StepKind::EndBody(block) => self.jump_behind(host, StepKind::EndRescue(block)),
@@ -283,8 +285,9 @@ impl Strategy {
             .collect();
         let Some(at) = waiting.iter().map(|host| self.hosts[*host].at).min() else { return false };
         let arrived: BTreeSet<Host> = waiting.into_iter().filter(|host| self.hosts[*host].at == at).collect();
-        let is_awaited =
-            |host: &super::HostState| host.at < at && matches!(host.state, State::Ready | State::Busy | State::Held | State::Following);
+        let is_awaited = |host: &super::HostState| {
+            host.at < at && matches!(host.state, State::Ready | State::Busy | State::Held | State::Following)
+        };
         let is_busy_here =
             |host: &super::HostState| host.at == at && matches!(host.state, State::Busy | State::Held | State::Following);
         if self.rules.linear && self.hosts.iter().any(|host| is_awaited(host) || is_busy_here(host)) {

@@ -12,6 +12,7 @@ mod lab;
 mod model;
 mod modules;
 mod order;
+mod plays;
 mod remote;
 mod report;
 mod roll;

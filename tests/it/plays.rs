@@ -1,0 +1,92 @@
+//! The language of playbooks, run for real over local connections: each case is a directory in `tests/cases/playbooks` with a playbook,
+//! an inventory, the command lines of `args` (one a line; none is one empty line), and what they printed, to the letter. All of it was
+//! compared with ansible-core 2.19; where the two differ, the README of the cases says why.
+
+use crate::roll::Roll;
+use std::path::{Path, PathBuf};
+
+fn cases() -> Vec<PathBuf> {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/playbooks");
+    let mut cases: Vec<PathBuf> =
+        std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()).collect();
+    cases.sort();
+    cases
+}
+
+/// All files below a case, by the name they have inside it.
+fn files(dir: &Path, inside: &str, found: &mut Vec<(String, String)>) {
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        let name = format!("{inside}{}", path.file_name().unwrap().to_string_lossy());
+        if path.is_dir() {
+            files(&path, &format!("{name}/"), found);
+        } else {
+            found.push((name, std::fs::read_to_string(&path).unwrap()));
+        }
+    }
+}
+
+/// One command line of a case in a fresh copy of it.
+fn run(case: &Path, line: &str) -> String {
+    let mut all = Vec::new();
+    files(case, "", &mut all);
+    let roll =
+        all.iter().filter(|(name, _)| name != "expected.stdout").fold(Roll::new(), |roll, (name, text)| roll.file(name, text));
+    let words = shell_words::split(line).unwrap();
+    let mut args = vec!["-i".to_owned(), "inventory".to_owned()];
+    args.extend(words.iter().cloned());
+    if !words.iter().any(|word| word.ends_with(".yaml")) {
+        args.push("play.yaml".to_owned());
+    }
+    let ran = roll.args(args).env("ANSIBLE_FORKS", "1").run();
+    format!("$ roll {line}\n{}[exit {}]\n", masked(&ran.stdout, &named(case)), ran.code.unwrap_or(-1))
+}
+
+/// What is different in every run, and directories.
+fn masked(text: &str, case: &str) -> String {
+    let text = without_temp_name(&text.replace("[DIR]", "{dir}"), case);
+    let mut out = String::new();
+    let mut rest = text.as_str();
+    let names = ["\"delta\": \"", "\"start\": \"", "\"end\": \""];
+    while let Some((at, name)) = names.iter().filter_map(|name| Some((rest.find(name)?, *name))).min() {
+        let (before, behind) = rest.split_at(at + name.len());
+        out.push_str(before);
+        out.push_str("{time}");
+        rest = &behind[behind.find('"').unwrap_or_default()..];
+    }
+    out + rest
+}
+
+fn named(case: &Path) -> String {
+    case.file_name().unwrap().to_string_lossy().into_owned()
+}
+
+/// The run's own directory has the name of the case.
+fn without_temp_name(text: &str, case: &str) -> String {
+    let mut parts = text.split(".tmp");
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let is_random = part.len() >= 6 && part.is_char_boundary(6) && part[..6].bytes().all(|byte| byte.is_ascii_alphanumeric());
+        out.push_str(if is_random { case } else { ".tmp" });
+        out.push_str(if is_random { &part[6..] } else { part });
+    }
+    out
+}
+
+/// With `ROLL_BLESS=1` what came is written into the file: only after it was compared with Ansible's.
+#[test]
+fn every_case_prints_what_it_should() {
+    let mut wrong = Vec::new();
+    for case in cases() {
+        let args = std::fs::read_to_string(case.join("args")).unwrap_or_else(|_| "\n".to_owned());
+        let found: String = args.lines().map(|line| run(&case, line)).collect();
+        let expected = std::fs::read_to_string(case.join("expected.stdout")).unwrap_or_default();
+        if std::env::var_os("ROLL_BLESS").is_some() {
+            std::fs::write(case.join("expected.stdout"), &found).unwrap();
+        } else if found != expected {
+            let diff = similar::TextDiff::from_lines(&expected, &found);
+            wrong.push(format!("{}\n{}", case.display(), diff.unified_diff().context_radius(3)));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}

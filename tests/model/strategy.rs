@@ -1,0 +1,283 @@
+//! `strategy` in a world of hosts that end their steps in any order and any way: fine, failed, unreachable, with a notification.
+
+use super::explore::{World, explore};
+use roll::playbook::{BlockInfo, Part, Program, Step, StepKind};
+use roll::strategy::{Effect, Ended, Host, Input, Rules, StepId, Strategy, TaskId};
+use std::collections::BTreeSet;
+
+/// What a task is for in the programs below.
+const BODY: TaskId = 0;
+const RESCUE: TaskId = 1;
+const ALWAYS: TaskId = 2;
+const AFTER: TaskId = 3;
+const HANDLER: usize = 7;
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Play {
+    strategy: Strategy,
+    program: Vec<Step>,
+    /// What each host runs now.
+    running: Vec<Option<Running>>,
+    /// The others that a `run_once` runs for.
+    following: BTreeSet<Host>,
+    failures_left: u8,
+    losses_left: u8,
+    hosts: Vec<Past>,
+    forks: usize,
+    /// A failure of one is the failure of all.
+    is_fatal: bool,
+    is_over: bool,
+    wrong: Option<&'static str>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Running {
+    step: StepId,
+    task: TaskId,
+    is_handler: bool,
+}
+
+/// What has happened to a host.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+struct Past {
+    entered: bool,
+    body_failed: bool,
+    rescue_ran: bool,
+    rescue_failed: bool,
+    always_ran: u8,
+    after_ran: bool,
+    notified: u8,
+    handled: u8,
+    is_lost: bool,
+    is_failed: bool,
+    is_rescued: bool,
+}
+
+fn task(task: TaskId, home: Option<(usize, Part)>, once: bool) -> Step {
+    Step { kind: StepKind::Task { task, once, fatal: false }, home }
+}
+
+/// `block: [0] rescue: [1] always: [2]`, then 3, then handlers.
+fn program(once: Option<TaskId>, fatal: bool) -> Program {
+    let is_once = |number: TaskId| once == Some(number);
+    let marker = |kind, part| Step { kind, home: Some((0, part)) };
+    let body = Step { kind: StepKind::Task { task: BODY, once: is_once(BODY), fatal }, home: Some((0, Part::Body)) };
+    let steps = vec![
+        body,
+        marker(StepKind::EndBody(0), Part::Body),
+        task(RESCUE, Some((0, Part::Rescue)), is_once(RESCUE)),
+        marker(StepKind::EndRescue(0), Part::Rescue),
+        task(ALWAYS, Some((0, Part::Always)), is_once(ALWAYS)),
+        marker(StepKind::EndAlways(0), Part::Always),
+        task(AFTER, None, is_once(AFTER)),
+        Step { kind: StepKind::Flush, home: None },
+    ];
+    Program { steps, blocks: vec![BlockInfo { home: None, has_rescue: true, has_always: true }], ..Program::default() }
+}
+
+impl Play {
+    fn new(hosts: usize, forks: usize, linear: bool, once: Option<TaskId>, fatal: bool) -> Play {
+        let program = program(once, fatal);
+        let rules = Rules { linear, forks, fail_percentage_max: None, force_handlers: false };
+        let mut play = Play {
+            strategy: Strategy::new(&program, hosts, rules),
+            program: program.steps,
+            running: vec![None; hosts],
+            following: BTreeSet::new(),
+            failures_left: 3,
+            losses_left: 1,
+            hosts: vec![Past::default(); hosts],
+            forks,
+            is_fatal: fatal,
+            is_over: false,
+            wrong: None,
+        };
+        let effects = play.strategy.on(Input::Start);
+        play.carry_out(effects);
+        play
+    }
+
+    fn carry_out(&mut self, effects: Vec<Effect>) {
+        for effect in effects {
+            match effect {
+                Effect::Run { step, task, hosts, handler, for_all, .. } => {
+                    self.following.extend(&for_all);
+                    for host in hosts.iter().chain(&for_all) {
+                        self.begin(*host, task, handler.is_some());
+                    }
+                    for host in hosts {
+                        if self.running[host].is_some() {
+                            self.wrong = Some("one_at_a_time");
+                        }
+                        self.running[host] = Some(Running { step, task, is_handler: handler.is_some() });
+                    }
+                    if self.running.iter().flatten().count() > self.forks {
+                        self.wrong = Some("forks_are_kept");
+                    }
+                }
+                Effect::Rescued { host } => self.hosts[host].is_rescued = true,
+                Effect::HostFailed { host } => self.hosts[host].is_failed = true,
+                Effect::Finished => self.is_over = true,
+            }
+        }
+    }
+
+    fn begin(&mut self, host: Host, task: TaskId, is_handler: bool) {
+        let past = &mut self.hosts[host];
+        if past.is_lost || (past.is_failed && !is_handler) {
+            self.wrong = Some("the_lost_rest");
+        }
+        if is_handler {
+            past.handled += 1;
+            return;
+        }
+        match task {
+            BODY => past.entered = true,
+            RESCUE => past.rescue_ran = true,
+            ALWAYS => past.always_ran += 1,
+            _ => past.after_ran = true,
+        }
+    }
+
+    fn end(&self, host: Host, ended: Ended, notifies: bool) -> Play {
+        let mut next = self.clone();
+        let Some(running) = next.running[host].take() else { return next };
+        let is_once =
+            next.program.iter().any(|step| matches!(step.kind, StepKind::Task { task, once: true, .. } if task == running.task));
+        let mut together = vec![host];
+        if is_once && !running.is_handler {
+            together.extend(std::mem::take(&mut next.following));
+        }
+        for one in &together {
+            let past = &mut next.hosts[*one];
+            match (&ended, running.task) {
+                (Ended::Failed, BODY) if !running.is_handler => past.body_failed = true,
+                (Ended::Failed, RESCUE) if !running.is_handler => past.rescue_failed = true,
+                (Ended::Unreachable, _) => past.is_lost = true,
+                _ => {}
+            }
+            if notifies {
+                past.notified += 1;
+                let effects = next.strategy.on(Input::Notified { host: *one, handler: HANDLER });
+                next.carry_out(effects);
+            }
+        }
+        next.failures_left -= u8::from(ended == Ended::Failed);
+        next.losses_left -= u8::from(ended == Ended::Unreachable);
+        let effects = next.strategy.on(Input::Ended { host, ended });
+        next.carry_out(effects);
+        next
+    }
+}
+
+impl World for Play {
+    fn next(&self) -> Vec<(String, Play)> {
+        let mut next = Vec::new();
+        for (host, running) in self.running.iter().enumerate() {
+            let Some(running) = running else { continue };
+            let name = |how: &str| format!("{host}: {} {how}", running.task);
+            next.push((name("ok"), self.end(host, Ended::Ok, false)));
+            if !running.is_handler && matches!(running.task, BODY | AFTER) {
+                next.push((name("notifies"), self.end(host, Ended::Ok, true)));
+            }
+            if self.failures_left > 0 {
+                next.push((name("fails"), self.end(host, Ended::Failed, false)));
+            }
+            if self.losses_left > 0 {
+                next.push((name("is lost"), self.end(host, Ended::Unreachable, false)));
+            }
+        }
+        next
+    }
+
+    fn broken(&self) -> Option<&'static str> {
+        if self.wrong.is_some() {
+            return self.wrong;
+        }
+        for past in &self.hosts {
+            if past.rescue_ran && !past.body_failed && !self.is_fatal {
+                return Some("rescue_only_on_failure");
+            }
+            if past.always_ran > 1 {
+                return Some("always_once");
+            }
+            if past.handled > past.notified || past.handled > 1 {
+                return Some("handler_once");
+            }
+            if self.is_over && past.entered && !past.is_lost && past.always_ran == 0 {
+                return Some("always_runs");
+            }
+            if self.is_over && past.notified > 0 && !past.is_failed && past.handled == 0 {
+                return Some("handler_runs");
+            }
+            if self.is_over && past.rescue_failed && !past.is_failed {
+                return Some("a_failed_rescue_fails");
+            }
+        }
+        None
+    }
+
+    fn seen(&self) -> Vec<&'static str> {
+        let mut seen = Vec::new();
+        let mut some = |name, holds: fn(&Past) -> bool| seen.extend(self.hosts.iter().any(holds).then_some(name));
+        some("a rescue", |past| past.rescue_ran && past.is_rescued);
+        some("a failed rescue", |past| past.rescue_failed && past.is_failed);
+        some("an always after a failure", |past| past.always_ran > 0 && past.body_failed);
+        some("a handler", |past| past.handled > 0);
+        some("a handler left out", |past| past.notified > 0 && past.is_failed && past.handled == 0);
+        some("a lost host", |past| past.is_lost && past.is_failed);
+        some("behind the block", |past| past.after_ran && past.rescue_ran);
+        seen
+    }
+
+    fn is_over(&self) -> bool {
+        self.is_over
+    }
+}
+
+const SEEN: [&str; 7] = [
+    "a rescue",
+    "a failed rescue",
+    "an always after a failure",
+    "a handler",
+    "a handler left out",
+    "a lost host",
+    "behind the block",
+];
+
+fn check(play: Play) {
+    let report = explore(play);
+    assert!(report.broken.is_none(), "{:?}", report.broken);
+    for name in SEEN {
+        assert!(report.seen.contains(name), "never seen: {name}");
+    }
+}
+
+#[test]
+fn hosts_together() {
+    check(Play::new(2, 5, true, None, false));
+}
+
+#[test]
+fn hosts_together_with_one_fork() {
+    check(Play::new(3, 1, true, None, false));
+}
+
+#[test]
+fn hosts_on_their_own() {
+    check(Play::new(2, 5, false, None, false));
+}
+
+#[test]
+fn each_task_once_for_all() {
+    for once in [BODY, RESCUE, ALWAYS, AFTER] {
+        check(Play::new(2, 2, true, Some(once), false));
+    }
+}
+
+#[test]
+fn a_failure_that_is_everybodys() {
+    for forks in [1, 3] {
+        check(Play::new(3, forks, true, None, true));
+    }
+}
