@@ -114,6 +114,8 @@ fn every_module_file_has_its_row() {
     let files = texts("src/modules", ".rs");
     let found = files.lines().filter(|line| line.contains(" MODULE: Module = ")).count();
     assert_eq!(found, MODULES.len(), "a `MODULE` is not in `MODULES`");
+    let sorted = MODULES.windows(2).find(|pair| pair[0].name >= pair[1].name);
+    assert!(sorted.is_none(), "{:?} are not in order", sorted.map(|pair| [pair[0].name, pair[1].name]));
 }
 
 #[test]
@@ -161,6 +163,8 @@ fn every_inventory_source_has_cases() {
     for folder in &folders {
         let is_known = sources.contains(folder) || NO_SOURCES.contains(&folder.as_str());
         assert!(is_known, "tests/cases/inventory/{folder} is no source");
+        let is_run = text("tests/it/inventory.rs").contains(&format!("\"{folder}\""));
+        assert!(is_run, "tests/it/inventory.rs does not run tests/cases/inventory/{folder}");
     }
 }
 
