@@ -261,9 +261,12 @@ impl Agent {
         let socket = bed.path("agent");
         let mut command = Command::new("ssh-agent");
         let child = command.arg("-D").arg("-a").arg(&socket).stdout(Stdio::null()).spawn().unwrap();
-        while !socket.exists() {
+        // The socket is there before anybody listens on it.
+        let is_up = (0..1_000).any(|_| {
             std::thread::sleep(Duration::from_millis(10));
-        }
+            std::os::unix::net::UnixStream::connect(&socket).is_ok()
+        });
+        assert!(is_up, "ssh-agent does not listen");
         for key in keys {
             run(Command::new("ssh-add").arg("-q").arg(bed.path(key)).env("SSH_AUTH_SOCK", &socket));
         }
