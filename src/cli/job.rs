@@ -42,6 +42,12 @@ pub(super) fn draft(args: &RunArgs, config: &Config, sources: &Sources) -> Draft
     check::inventory(&inventory, sources, &mut found);
     check_patterns(&inventory, &playbooks, &mut found);
     check_limit(&inventory, args, &mut found);
+    if args.step && !terminal::is_interactive() {
+        found.push(
+            Diagnostic::error("step-needs-terminal", "`--step` asks before each task, and nobody can answer")
+                .help("run it in a terminal, or leave `--step` out"),
+        );
+    }
     let job = Job { sources: sources.clone(), inventory, reader, playbooks, options, settings: Settings::from_environment() };
     Draft { job, diagnostics: once(found) }
 }
