@@ -20,6 +20,7 @@ mod script;
 mod set_fact;
 mod template;
 mod unarchive;
+mod validate;
 mod wait_for_connection;
 
 pub use body::{Bodies, Body};
@@ -138,6 +139,7 @@ pub static ACTIONS: &[&str] = &[
     "set_stats",
     "template",
     "unarchive",
+    "validate_argument_spec",
     "wait_for_connection",
 ];
 
@@ -162,6 +164,7 @@ pub async fn run<H: Hands>(module: &'static Module, args: &Args, hands: &H) -> R
         "set_stats" => set_fact::set_stats(args),
         "template" => template::template(args, hands).await,
         "unarchive" => unarchive::unarchive(args, hands).await,
+        "validate_argument_spec" => validate::validate(args, hands),
         "wait_for_connection" => wait_for_connection::wait_for_connection(args, hands).await,
         other => Err(Failure::new(format!("`{other}` has no control side")).into()),
     }

@@ -35,7 +35,7 @@ pub(super) fn draft(args: &RunArgs, config: &Config, sources: &Sources) -> Draft
     for path in &args.playbooks {
         let plays = reader.playbook(path);
         found.extend(reader.take_diagnostics());
-        check::plays(&plays, sources, &mut found);
+        check::plays(&plays, &options.selection, sources, &mut found);
         playbooks.push(Playbook { path: path.clone(), plays });
     }
     let inventory = with_playbook(inventory, sources, args, &mut found);

@@ -356,6 +356,7 @@ pub(crate) fn add_facts(run: &Run, play: &PlayRun, program: &mut Program) {
         with: None,
         file: play.playbook.clone(),
         is_handler: false,
+        problems: Vec::new(),
     };
     program.add_task(&Arc::new(task), None);
 }

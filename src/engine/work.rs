@@ -451,7 +451,11 @@ impl Work {
                     args.extend(map.iter().map(|(key, value)| (key.clone(), value.clone())));
                 }
                 Some(other) if key.as_str() == Some(crate::playbook::WHOLE) => {
-                    return Err(Problem::new(format!("`{}` takes a mapping of arguments, not a {}", module.name, other.kind())));
+                    let msg = match other.as_str() {
+                        Some(text) => format!("invalid or malformed argument: '{text}'"),
+                        None => format!("`{}` takes a mapping of arguments, not a {}", module.name, other.kind()),
+                    };
+                    return Err(Problem::new(msg));
                 }
                 Some(rendered) => drop(args.insert(key.clone(), rendered)),
                 None => drop(args.shift_remove(key)),

@@ -228,7 +228,9 @@ impl Reader {
             if is_other(name) {
                 continue;
             }
-            match keyword::find(name).filter(|keyword| keyword.at & at != 0) {
+            // The old word, which a module of the same name has taken everywhere else.
+            let word = if at == PLAY && name == "user" { "remote_user" } else { name };
+            match keyword::find(word).filter(|keyword| keyword.at & at != 0) {
                 Some(keyword) => {
                     let written = Written { value: value.to_value(), span: value.span };
                     if keyword.form.accepts(&written.value) {

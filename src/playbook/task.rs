@@ -2,6 +2,7 @@
 
 use super::keyword::{self, Inherit, Keywords, Written};
 use super::kv::scalar;
+use crate::diag::Diagnostic;
 use crate::modules::Module;
 use crate::value::{Map, Span, Value};
 use std::path::PathBuf;
@@ -70,6 +71,8 @@ pub struct Task {
     /// The file it was read from, for relative paths.
     pub file: PathBuf,
     pub is_handler: bool,
+    /// What is wrong with its arguments. Ansible finds that when the task runs, and may never come so far.
+    pub problems: Vec<Diagnostic>,
 }
 
 #[derive(Debug, Clone)]
