@@ -6,7 +6,12 @@ use crate::value::{Map, Value};
 
 pub(super) fn assert(args: &Args, hands: &impl Hands) -> Result<Answer, Problem> {
     let message = |name: &str, default: &str| args.get(name).cloned().unwrap_or_else(|| Value::from(default));
-    for condition in args.items("that") {
+    let conditions = match args.get("that") {
+        Some(Value::List(items)) => items.to_vec(),
+        Some(one) => vec![one.clone()],
+        None => Vec::new(),
+    };
+    for condition in &conditions {
         if !hands.condition(condition)? {
             let mut failure =
                 Failure::new("").with("assertion", condition.to_text()).with("evaluated_to", false).with("changed", false);

@@ -124,6 +124,7 @@ fn options(args: &RunArgs, config: &Config, extra: Map, found: &mut Vec<Diagnost
         host_keys,
         ssh_args: ssh_args(args, config, found),
         explicit_gathering: config.text("gathering") == Some("explicit"),
+        merge_hashes: config.text("hash_behaviour") == Some("merge"),
         force_handlers: args.force_handlers || config.is("force_handlers"),
         is_interactive: terminal::is_interactive(),
         skip_dead: args.skip_dead,
@@ -257,7 +258,7 @@ impl Static {
             if let Some(role) = &inner.role {
                 let path = role.path.to_string_lossy().into_owned();
                 layers.push(Map::from_iter([("role_path".into(), path.into()), ("role_name".into(), role.name.as_str().into())]));
-                layers.extend([role.vars.clone(), role.defaults.clone()]);
+                layers.extend([Map::clone(&role.vars), Map::clone(&role.defaults)]);
             }
         }
         Static { layers }

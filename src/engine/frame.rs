@@ -32,7 +32,8 @@ pub(crate) fn view(run: &Run, play: &PlayRun, host: &str, task: &Task) -> View {
 }
 
 fn view_in(run: &Run, play: &PlayRun, host: &str, context: &Context, task: Option<&Task>) -> View {
-    let ground = play.ground.read().unwrap_or_else(PoisonError::into_inner);
+    let ground = play.ground.read().unwrap_or_else(PoisonError::into_inner).clone();
+    let ground = play.files.of_host(run, play, host, &ground).unwrap_or(ground);
     let store = run.store.read().unwrap_or_else(PoisonError::into_inner).host(host);
     View::new(&ground, context, &store, Arc::new(magic::magic(run, play, host, task)), &run.inventory_layers(host))
 }
@@ -108,7 +109,7 @@ impl<'a> Frame<'a> {
     /// A connection variable, rendered.
     pub(crate) fn text(&self, name: &str) -> Result<Option<Text>, Problem> {
         let Some(value) = self.view.get(name) else { return Ok(None) };
-        let rendered = self.render(value)?;
+        let rendered = self.render(&value)?;
         Ok((!rendered.is_null()).then(|| rendered.to_text()))
     }
 
@@ -217,7 +218,7 @@ impl Scope for Frame<'_> {
             "ansible_search_path" => {
                 Some(self.places.iter().map(|place| Value::from(place.to_string_lossy().into_owned())).collect())
             }
-            _ => self.view.get(name).cloned(),
+            _ => self.view.get(name),
         }
     }
 

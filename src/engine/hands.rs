@@ -107,7 +107,11 @@ pub(crate) fn delegate(work: &Work, frame: &Frame<'_>) -> Result<Option<String>,
 fn environment(work: &Work, frame: &Frame<'_>) -> Result<Vec<(String, String)>, Problem> {
     let mut all: indexmap::IndexMap<String, String> = indexmap::IndexMap::new();
     for written in work.task.context.gathered("environment") {
-        let rendered = frame.render(&written.value)?;
+        let rendered = match frame.render(&written.value) {
+            // It may need what facts will tell.
+            Err(_) if matches!(work.task.module(), "setup" | "gather_facts") => what_is_known(frame, &written.value),
+            rendered => rendered?,
+        };
         let maps: Vec<Value> = rendered.as_list().map_or_else(|| vec![rendered.clone()], <[Value]>::to_vec);
         for map in maps {
             match map {
@@ -121,6 +125,17 @@ fn environment(work: &Work, frame: &Frame<'_>) -> Result<Vec<(String, String)>, 
         }
     }
     Ok(all.into_iter().collect())
+}
+
+fn what_is_known(frame: &Frame<'_>, written: &Value) -> Value {
+    match written {
+        Value::Map(map) => {
+            let known = map.iter().filter_map(|(key, value)| Some((key.clone(), frame.render(value).ok()?)));
+            Value::map(known.collect())
+        }
+        Value::List(items) => items.iter().map(|item| what_is_known(frame, item)).collect(),
+        _ => Value::Null,
+    }
 }
 
 /// A host that cannot be reached, in the words of its diagnostic.

@@ -65,7 +65,7 @@ pub(crate) fn read(run: &Run, play: &PlayRun, task: &Task, include: &Include) ->
         What::Role { name, files: [tasks, vars, defaults, handlers], .. } => {
             let Some(path) = reader.find_role(name, &task.file, task.span) else { return Vec::new() };
             let parts =
-                Parts { tasks: tasks.clone(), vars: vars.clone(), defaults: defaults.clone(), handlers: handlers.clone() };
+                Parts { tasks: tasks.clone(), vars: vars.clone(), defaults: defaults.clone(), handlers: handlers.clone(), ..Parts::default() };
             let role = reader.role(name, &path, &parts);
             reader.role_tasks(&role, &parts, &context, task.span)
         }
@@ -94,8 +94,8 @@ pub(crate) fn read(run: &Run, play: &PlayRun, task: &Task, include: &Include) ->
 /// The role's variables stay for the rest of the play.
 fn publish(play: &PlayRun, role: &Role) {
     if let Ok(mut ground) = play.ground.write() {
-        ground.role_defaults.insert(0, Arc::new(role.defaults.clone()));
-        ground.role_vars.insert(0, Arc::new(role.vars.clone()));
+        ground.role_defaults.insert(0, role.defaults.clone());
+        ground.role_vars.insert(0, role.vars.clone());
     }
 }
 

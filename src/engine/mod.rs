@@ -16,6 +16,7 @@ mod rollout;
 mod stage;
 mod tags;
 mod target;
+mod vars_files;
 mod work;
 
 pub use tags::Selection;
@@ -81,6 +82,8 @@ pub struct Options {
     /// Facts are gathered only where a play asks for it.
     pub explicit_gathering: bool,
     pub force_handlers: bool,
+    /// `hash_behaviour = merge`.
+    pub merge_hashes: bool,
     /// Whether somebody can answer questions.
     pub is_interactive: bool,
     /// Rollouts: hosts that are dead may be left out.

@@ -149,7 +149,6 @@ static KNOWN: &[&str] = &[
     "terraform",
     "timezone",
     "ufw",
-    "validate_argument_spec",
     "win_command",
     "win_copy",
     "win_feature",

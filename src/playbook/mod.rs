@@ -14,6 +14,7 @@ mod roles;
 mod rollout;
 mod section;
 pub mod task;
+mod validation;
 
 pub(crate) use kv::scalar;
 pub use program::{BlockInfo, Part, Program, Step, StepKind};

@@ -23,6 +23,8 @@ pub struct Reader {
     pub(super) render: Render,
     /// Files that are being read right now, outermost first: an import of itself is found here.
     pub(super) reading: Vec<PathBuf>,
+    /// Roles whose dependencies are being looked up.
+    pub(super) opening: Vec<PathBuf>,
     /// Roles that already stand in the play being read, with their parameters.
     pub(super) used: Vec<(PathBuf, String)>,
 }
@@ -52,6 +54,7 @@ impl Reader {
             diagnostics: Vec::new(),
             render,
             reading: Vec::new(),
+            opening: Vec::new(),
             used: Vec::new(),
         }
     }
@@ -190,7 +193,7 @@ impl Reader {
         for section in sections {
             keywords.shift_remove(section);
         }
-        let context = Arc::new(Context { keywords, ..Context::default() });
+        let context = self.settled(Context { keywords, ..Context::default() });
         self.used.clear();
         self.handlers.clear();
         self.imported.clear();
@@ -316,6 +319,28 @@ impl Reader {
             }
             value => Some(value.to_text().to_string()),
         }
+    }
+
+    /// Tags are known before the run, so that tasks can be chosen by them.
+    pub(super) fn settled(&mut self, mut context: Context) -> Arc<Context> {
+        let tags = context.keywords.get("tags").filter(|written| written.value.has_template()).map(|written| written.value.clone());
+        let items = match &tags {
+            Some(Value::List(items)) => items.to_vec(),
+            Some(other) => vec![other.clone()],
+            None => return Arc::new(context),
+        };
+        let rendered = items.iter().flat_map(|item| match item {
+            Value::Template(template) => match (self.render)(template, &context) {
+                Some(value) => super::task::texts(&value),
+                None => vec![template.text.clone()],
+            },
+            other => super::task::texts(other),
+        });
+        let rendered: Value = rendered.map(Value::from).collect();
+        if let Some(written) = context.keywords.get_mut("tags") {
+            written.value = rendered;
+        }
+        Arc::new(context)
     }
 
     pub fn items(&mut self, list: &Node, context: &Arc<Context>, file: &Path, is_handler: bool) -> Vec<Item> {

@@ -17,12 +17,14 @@ pub struct Parts {
     pub vars: String,
     pub defaults: String,
     pub handlers: String,
+    /// Whether its variables are checked against what it declares for them.
+    pub is_validated: bool,
 }
 
 impl Default for Parts {
     fn default() -> Parts {
         let main = || "main".to_owned();
-        Parts { tasks: main(), vars: main(), defaults: main(), handlers: main() }
+        Parts { tasks: main(), vars: main(), defaults: main(), handlers: main(), is_validated: true }
     }
 }
 
@@ -69,7 +71,7 @@ impl Reader {
             return Vec::new();
         }
         let mut uses = Vec::new();
-        let around = Arc::new(Context { keywords, role: None, params, parent: Some(context.clone()) });
+        let around = self.settled(Context { keywords, role: None, params, parent: Some(context.clone()) });
         for dependency in meta.as_ref().and_then(|meta| meta.get("dependencies")).and_then(Node::as_list).unwrap_or_default() {
             uses.extend(self.role_entry(dependency, &around, &path.join("meta/main.yml")));
         }
@@ -90,19 +92,18 @@ impl Reader {
             let known: Vec<Arc<Task>> = flat(items);
             self.handlers.extend(known);
         }
+        let mut items: Vec<Item> = self.validation(role, parts, &inner, span).into_iter().collect();
         match part_file(&role.path.join("tasks"), &parts.tasks) {
-            Some(file) => self.tasks_file(&file, &inner, span, false).unwrap_or_default(),
-            None if parts.tasks == "main" => Vec::new(),
-            None => {
-                self.wrong(
-                    "unknown-role-file",
-                    format!("role `{}` has no tasks/{}", role.name, parts.tasks),
-                    span,
-                    "asked for here",
-                );
-                Vec::new()
-            }
+            Some(file) => items.extend(self.tasks_file(&file, &inner, span, false).unwrap_or_default()),
+            None if parts.tasks == "main" => {}
+            None => self.wrong(
+                "unknown-role-file",
+                format!("role `{}` has no tasks/{}", role.name, parts.tasks),
+                span,
+                "asked for here",
+            ),
         }
+        items
     }
 
     pub(super) fn import_role(&mut self, args: &Map, found: FoundSpan, context: &Arc<Context>, file: &Path) -> Option<Item> {
@@ -117,6 +118,7 @@ impl Reader {
             vars: text("vars_from").unwrap_or_else(main),
             defaults: text("defaults_from").unwrap_or_else(main),
             handlers: text("handlers_from").unwrap_or_else(main),
+            is_validated: args.get("rolespec_validate").and_then(Value::to_bool) != Some(false),
         };
         let mut body = Vec::new();
         for dependency in
@@ -153,11 +155,31 @@ impl Reader {
         let role = Arc::new(Role {
             name: if name.contains('/') { short } else { name.to_owned() },
             path: path.to_owned(),
-            defaults,
-            vars,
+            defaults: Arc::new(defaults),
+            vars: Arc::new(vars),
+            dependencies: self.dependencies(path),
         });
         self.roles.insert(key, role.clone());
         role
+    }
+
+    /// The roles named in its `meta`, for their variables.
+    fn dependencies(&mut self, path: &Path) -> Vec<Arc<Role>> {
+        if self.opening.iter().any(|open| open == path) {
+            return Vec::new();
+        }
+        self.opening.push(path.to_owned());
+        let meta = self.meta(path);
+        let file = path.join("meta/main.yml");
+        let entries = meta.as_ref().and_then(|meta| meta.get("dependencies")).and_then(Node::as_list).unwrap_or_default();
+        let mut found = Vec::new();
+        for entry in entries {
+            let Some((name, span)) = self.role_name(entry) else { continue };
+            let Some(path) = self.find_role(&name, &file, span) else { continue };
+            found.push(self.role(&name, &path, &Parts::default()));
+        }
+        self.opening.pop();
+        found
     }
 
     fn meta(&mut self, path: &Path) -> Option<Node> {
@@ -165,6 +187,18 @@ impl Reader {
         let node = self.file(&file, Span::NOWHERE)?;
         self.reading.pop();
         Some(node)
+    }
+
+    pub(super) fn argument_specs(&mut self, path: &Path) -> Option<Node> {
+        let specs = match part_file(&path.join("meta"), "argument_specs") {
+            Some(file) => {
+                let node = self.file(&file, Span::NOWHERE)?;
+                self.reading.pop();
+                node
+            }
+            None => self.meta(path)?,
+        };
+        specs.get("argument_specs").cloned()
     }
 
     fn role_name(&mut self, entry: &Node) -> Option<(String, Span)> {
@@ -219,7 +253,7 @@ impl Reader {
 /// Also the bound against a dependency on itself.
 const ROLES_MAX: usize = 1_000;
 
-fn part_file(dir: &Path, part: &str) -> Option<PathBuf> {
+pub(super) fn part_file(dir: &Path, part: &str) -> Option<PathBuf> {
     ["", ".yml", ".yaml", ".json"].iter().map(|ending| dir.join(format!("{part}{ending}"))).find(|path| path.is_file())
 }
 

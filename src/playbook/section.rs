@@ -28,7 +28,7 @@ impl Reader {
         for part in ["block", "rescue", "always"] {
             keywords.shift_remove(part);
         }
-        let inner = Arc::new(context.child(keywords));
+        let inner = self.settled(context.child(keywords));
         let part = |reader: &mut Reader, name: &str| match node.get(name) {
             Some(list) => reader.items(list, &inner, file, is_handler),
             None => Vec::new(),
@@ -171,7 +171,7 @@ impl Reader {
         if is_local && !keywords.contains_key("delegate_to") {
             keywords.insert("delegate_to", Written { value: Value::from("localhost"), span: found.span });
         }
-        let inner = Arc::new(context.child(keywords));
+        let inner = self.settled(context.child(keywords));
         if let Some(module) = found.module {
             check_arguments(module, &args, found, has_defaults(&inner, module), &mut problems);
             match module.name {

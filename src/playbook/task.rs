@@ -38,8 +38,10 @@ pub struct RoleUse {
 pub struct Role {
     pub name: String,
     pub path: PathBuf,
-    pub defaults: Map,
-    pub vars: Map,
+    pub defaults: Arc<Map>,
+    pub vars: Arc<Map>,
+    /// Roles that run before it: it sees their variables, below its own.
+    pub dependencies: Vec<Arc<Role>>,
 }
 
 #[derive(Debug, Clone)]
@@ -130,6 +132,18 @@ impl Prompt {
             is_private: says("private").unwrap_or(true),
             is_confirmed: says("confirm").unwrap_or(false),
         })
+    }
+}
+
+impl Role {
+    /// The roles that this one depends on, directly or not, the one that counts most first.
+    pub fn all_dependencies(&self) -> Vec<&Arc<Role>> {
+        let mut all = Vec::new();
+        for role in self.dependencies.iter().rev() {
+            all.push(role);
+            all.extend(role.all_dependencies());
+        }
+        all
     }
 }
 

@@ -16,6 +16,7 @@
 mod access;
 mod calls;
 mod check;
+mod embedded;
 mod evaluate;
 mod evaluate_expr;
 mod evaluate_stmt;
@@ -175,6 +176,8 @@ fn holds(eval: &mut Eval<'_>, expr: &str, span: Span) -> Result<bool, failure::F
     let val = if trimmed.starts_with("{{") && trimmed.ends_with("}}") && !trimmed[2..].contains("{{") {
         let template = std::sync::Arc::new(Template { text: expr.to_owned(), span });
         eval.resolve(runtime::Val::Pending(template))?
+    } else if let Some(opened) = embedded::opened(expr) {
+        bare(eval, &opened, span)?
     } else {
         bare(eval, expr, span)?
     };
