@@ -44,6 +44,7 @@ static SETTINGS: &[Setting] = &[
     row("connection", "defaults", "transport", "ANSIBLE_TRANSPORT", Kind::Text),
     row("connection_password_file", "defaults", "connection_password_file", "ANSIBLE_CONNECTION_PASSWORD_FILE", Kind::Path),
     row("diff", "diff", "always", "ANSIBLE_DIFF_ALWAYS", Kind::Bool),
+    row("duplicate_dict_key", "defaults", "duplicate_dict_key", "ANSIBLE_DUPLICATE_YAML_DICT_KEY", Kind::Text),
     row("force_color", "defaults", "force_color", "ANSIBLE_FORCE_COLOR", Kind::Bool),
     row("force_handlers", "defaults", "force_handlers", "ANSIBLE_FORCE_HANDLERS", Kind::Bool),
     row("forks", "defaults", "forks", "ANSIBLE_FORKS", Kind::Number),

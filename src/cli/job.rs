@@ -31,6 +31,7 @@ pub(super) fn draft(args: &RunArgs, config: &Config, sources: &Sources) -> Draft
     let inventory = read_inventory(sources, &args.inventory, config, &mut found);
     let options = options(args, config, extra.clone(), &mut found);
     let mut reader = Reader::new(sources.clone(), roles_path(config), render(extra));
+    reader.duplicate_keys = duplicate_keys(config);
     let mut playbooks = Vec::new();
     for path in &args.playbooks {
         let plays = reader.playbook(path);
@@ -161,6 +162,14 @@ fn ssh_args(args: &RunArgs, config: &Config, found: &mut Vec<Diagnostic>) -> Vec
         }
     }
     words
+}
+
+fn duplicate_keys(config: &Config) -> Option<Severity> {
+    match config.text("duplicate_dict_key") {
+        Some("error") => Some(Severity::Error),
+        Some("ignore") => None,
+        _ => Some(Severity::Warning),
+    }
 }
 
 fn limit(given: &[String]) -> Option<String> {

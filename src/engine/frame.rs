@@ -202,12 +202,33 @@ fn file_options(source: u32, path: &Path, args: &Args) -> FileOptions {
 
 fn problem(error: &TemplateError) -> Problem {
     let diagnostic = error.explain();
-    Problem { failure: Failure::new(diagnostic.title.clone()), diagnostic: Some(Box::new(diagnostic)), is_unreachable: false }
+    Problem { failure: Failure::new(in_ansibles_words(&diagnostic)), diagnostic: Some(Box::new(diagnostic)), is_unreachable: false }
+}
+
+/// Playbooks look for these words in the `msg` of a result; people read the diagnostic.
+fn in_ansibles_words(diagnostic: &Diagnostic) -> String {
+    let title = &diagnostic.title;
+    let quoted = |text: &str| text.replace('`', "'");
+    let what = match diagnostic.code.as_str() {
+        "undefined-variable" => {
+            title.strip_prefix("variable ").map_or_else(|| quoted(title), quoted)
+        }
+        "unknown-attribute" => match title.split_once(" has no ") {
+            Some((owner, name)) => {
+                let name = name.trim_matches('`').trim_matches('\'');
+                let kind = if owner.ends_with("map") { "dict" } else { owner.rsplit(' ').next().unwrap_or("dict") };
+                format!("'{kind} object' has no attribute '{name}'")
+            }
+            None => quoted(title),
+        },
+        _ => return title.clone(),
+    };
+    format!("The task includes an option with an undefined variable. The error was: {what}")
 }
 
 fn condition_problem(error: &TemplateError, text: &str) -> Problem {
     let diagnostic: Diagnostic = error.explain();
-    let msg = format!("The conditional check '{text}' failed. The error was: {}", diagnostic.title);
+    let msg = format!("The conditional check '{text}' failed. The error was: {}", in_ansibles_words(&diagnostic));
     Problem { failure: Failure::new(msg), diagnostic: Some(Box::new(diagnostic)), is_unreachable: false }
 }
 

@@ -89,6 +89,15 @@ impl<'a> TaskHands<'a> {
         }
     }
 
+    /// Facts about the environment are about the one that tasks get.
+    fn add_environment(&self, values: &mut Map) {
+        let Some(Value::Map(facts)) = values.get_mut("ansible_facts") else { return };
+        if let Some(Value::Map(env)) = Arc::make_mut(facts).get_mut("ansible_env") {
+            let own = self.environment.iter().map(|(name, value)| (name.as_str().into(), value.as_str().into()));
+            Arc::make_mut(env).extend(own);
+        }
+    }
+
     fn show_diff(&self, values: &Map) {
         if let Some(diff) = values.get("diff").filter(|_| self.is_diff && !self.is_silent) {
             self.work.run.emitter.emit(&Event::Diff { host: self.work.host.clone(), diff: diff.clone() });
@@ -205,7 +214,11 @@ impl Hands for TaskHands<'_> {
     }
 
     async fn module(&self, name: &str, args: Map, bodies: Bodies) -> Result<Map, Problem> {
-        self.ask_host(name, args, &Sending { bodies }).await
+        let mut values = self.ask_host(name, args, &Sending { bodies }).await?;
+        if name == "setup" {
+            self.add_environment(&mut values);
+        }
+        Ok(values)
     }
 
     async fn shell(&self, line: &str, stdin: Option<Vec<u8>>) -> Result<Shell, Problem> {

@@ -9,13 +9,13 @@ use crate::event::Event;
 use crate::modules;
 use crate::playbook::keyword::Keywords;
 use crate::playbook::task::texts;
-use crate::playbook::{Action, ActionKind, Context, Item, Play, Program, Task};
+use crate::playbook::{Action, ActionKind, Context, Item, Play, Program, Task, Used};
 use crate::strategy::Rules;
 use crate::value::{Map, Value};
 use crate::vars::Ground;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use tokio::sync::mpsc;
 
 /// A play while it runs.
@@ -29,6 +29,8 @@ pub(crate) struct PlayRun {
     /// Answers to `vars_prompt`.
     pub(crate) answers: Vec<Arc<Map>>,
     pub(crate) files: VarsFiles,
+    /// Roles that stand in the play, with those that were included.
+    pub(crate) used: Mutex<Used>,
     pub(crate) handlers: RwLock<Vec<Arc<Task>>>,
     batch: RwLock<Vec<String>>,
     dead: RwLock<BTreeSet<String>>,
@@ -154,6 +156,7 @@ fn prepare(run: &Run, play: Arc<Play>, playbook: &Path) -> Result<PlayRun, Box<D
     let files = VarsFiles::new(&play);
     files.of_play(run, &play, &mut ground);
     let mut prepared = PlayRun {
+        used: Mutex::new(play.used.clone()),
         answers,
         files,
         name: String::new(),

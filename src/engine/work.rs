@@ -606,8 +606,8 @@ fn include(effected: &Effected) -> Option<Include> {
             Some(Include { what: What::Tasks(path.clone()), apply: apply.clone(), params, label })
         }
         Effect::IncludeRole { name, parts, apply, public } => {
-            let files = [&parts.tasks, &parts.vars, &parts.defaults, &parts.handlers].map(Clone::clone);
-            Some(Include { what: What::Role { name: name.clone(), files, public: *public }, apply: apply.clone(), params, label })
+            let what = What::Role { name: name.clone(), parts: parts.clone(), public: *public };
+            Some(Include { what, apply: apply.clone(), params, label })
         }
         Effect::SetFacts { .. }
         | Effect::IncludeVars(_)

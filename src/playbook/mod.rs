@@ -22,4 +22,4 @@ pub use reader::{DIAGNOSTICS_MAX, Reader, Render};
 pub use roles::Parts;
 pub use rollout::{BalancerSpec, Floor, OnFailure, ProbeSpec, RolloutSpec, SETTINGS};
 pub(crate) use section::WHOLE;
-pub use task::{Action, ActionKind, Block, Context, Item, Play, Prompt, Role, RoleUse, Task};
+pub use task::{Action, ActionKind, Block, Context, Item, Play, Prompt, Role, RoleUse, Task, Used};

@@ -1,8 +1,8 @@
 //! From YAML nodes to plays.
 
 use super::keyword::{self, Keywords, PLAY, Written};
-use super::task::{Context, Item, Play, Role, RoleUse, Task};
-use crate::diag::{Diagnostic, Sources, Span, closest};
+use super::task::{Context, Item, Play, Role, RoleUse, Task, Used};
+use crate::diag::{Diagnostic, Severity, Sources, Span, closest};
 use crate::value::{Map, Template, Value};
 use crate::yaml::{self, Node, Trust};
 use indexmap::IndexMap;
@@ -21,12 +21,14 @@ pub struct Reader {
     pub(super) imported: Vec<Arc<Role>>,
     pub(super) diagnostics: Vec<Diagnostic>,
     pub(super) render: Render,
+    /// What a key that is written twice is: nothing said, a warning, an error.
+    pub duplicate_keys: Option<Severity>,
     /// Files that are being read right now, outermost first: an import of itself is found here.
     pub(super) reading: Vec<PathBuf>,
     /// Roles whose dependencies are being looked up.
     pub(super) opening: Vec<PathBuf>,
     /// Roles that already stand in the play being read, with their parameters.
-    pub(super) used: Vec<(PathBuf, String)>,
+    pub(super) used: Used,
 }
 
 /// Renders a template that must be known before the run (the path of an import), from what is static there.
@@ -53,6 +55,7 @@ impl Reader {
             imported: Vec::new(),
             diagnostics: Vec::new(),
             render,
+            duplicate_keys: Some(Severity::Warning),
             reading: Vec::new(),
             opening: Vec::new(),
             used: Vec::new(),
@@ -82,9 +85,11 @@ impl Reader {
     }
 
     /// Reads something for a play that runs already, as if it stood in `playbook`.
-    pub fn within<T>(&mut self, playbook: &Path, read: impl FnOnce(&mut Reader) -> T) -> T {
+    pub fn within<T>(&mut self, playbook: &Path, used: &mut Used, read: impl FnOnce(&mut Reader) -> T) -> T {
         let outer = std::mem::replace(&mut self.reading, vec![playbook.to_owned()]);
+        std::mem::swap(&mut self.used, used);
         let answer = read(self);
+        std::mem::swap(&mut self.used, used);
         self.reading = outer;
         answer
     }
@@ -116,7 +121,8 @@ impl Reader {
                 return None;
             }
         };
-        let reading = yaml::read(&self.sources, &path.to_string_lossy(), &text, Trust::User);
+        let mut reading = yaml::read(&self.sources, &path.to_string_lossy(), &text, Trust::User);
+        reading.judge_duplicates(self.duplicate_keys);
         let is_broken = reading.diagnostics.iter().any(Diagnostic::is_error);
         self.diagnostics.extend(reading.diagnostics);
         if is_broken {
@@ -210,7 +216,8 @@ impl Reader {
         handlers.extend(own);
         let imported = self.take_imported();
         let dir = beside(path).to_owned();
-        Some(Play { span: head_of(node), context, pre_tasks, roles, tasks, post_tasks, handlers, imported, dir })
+        let used = std::mem::take(&mut self.used);
+        Some(Play { span: head_of(node), context, pre_tasks, roles, tasks, post_tasks, handlers, imported, dir, used })
     }
 
     fn role_uses(&mut self, list: &Node, context: &Arc<Context>, path: &Path) -> Vec<RoleUse> {

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Which files of a role are wanted; `main` unless said otherwise.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Parts {
     pub tasks: String,
     pub vars: String,
@@ -71,7 +71,7 @@ impl Reader {
             return Vec::new();
         }
         let mut uses = Vec::new();
-        let around = self.settled(Context { keywords, role: None, params, parent: Some(context.clone()) });
+        let around = self.settled(Context { keywords, role: None, params, is_role_use: true, parent: Some(context.clone()) });
         for dependency in meta.as_ref().and_then(|meta| meta.get("dependencies")).and_then(Node::as_list).unwrap_or_default() {
             uses.extend(self.role_entry(dependency, &around, &path.join("meta/main.yml")));
         }
@@ -81,8 +81,31 @@ impl Reader {
         uses
     }
 
+    /// A role that a running play includes, with what it depends on before it. What stands in the play already is not repeated.
+    pub fn included_role(
+        &mut self,
+        name: &str,
+        parts: &Parts,
+        context: &Arc<Context>,
+        file: &Path,
+        span: Span,
+    ) -> Option<(Arc<Role>, Vec<Item>)> {
+        let path = self.find_role(name, file, span)?;
+        let mut items = self.dependency_items(&path, context);
+        let role = self.role(name, &path, parts);
+        items.extend(self.role_tasks(&role, parts, context, span));
+        Some((role, items))
+    }
+
+    fn dependency_items(&mut self, path: &Path, context: &Arc<Context>) -> Vec<Item> {
+        let meta = self.meta(path);
+        let entries = meta.as_ref().and_then(|meta| meta.get("dependencies")).and_then(Node::as_list).unwrap_or_default();
+        let file = path.join("meta/main.yml");
+        entries.iter().flat_map(|entry| self.role_entry(entry, context, &file)).flat_map(|used| used.items).collect()
+    }
+
     /// Tasks of a role inside `context`; its handlers are kept for [`Reader::take_handlers`].
-    pub fn role_tasks(&mut self, role: &Arc<Role>, parts: &Parts, context: &Arc<Context>, span: Span) -> Vec<Item> {
+    fn role_tasks(&mut self, role: &Arc<Role>, parts: &Parts, context: &Arc<Context>, span: Span) -> Vec<Item> {
         let inner = Arc::new(Context { role: Some(role.clone()), parent: Some(context.clone()), ..Context::default() });
         if let Some(file) = part_file(&role.path.join("handlers"), &parts.handlers)
             && let Some(node) = self.file(&file, span)
@@ -120,14 +143,7 @@ impl Reader {
             handlers: text("handlers_from").unwrap_or_else(main),
             is_validated: args.get("rolespec_validate").and_then(Value::to_bool) != Some(false),
         };
-        let mut body = Vec::new();
-        for dependency in
-            self.meta(&path).as_ref().and_then(|meta| meta.get("dependencies")).and_then(Node::as_list).unwrap_or_default()
-        {
-            for used in self.role_entry(dependency, context, &path.join("meta/main.yml")) {
-                body.extend(used.items);
-            }
-        }
+        let mut body = self.dependency_items(&path, context);
         let role = self.role(&name, &path, &parts);
         if args.get("public").and_then(Value::to_bool) != Some(false) {
             self.imported.push(role.clone());

@@ -24,7 +24,12 @@ pub struct Play {
     pub imported: Vec<Arc<Role>>,
     /// Directory of the playbook.
     pub dir: PathBuf,
+    /// Roles that stand in it, so that what they depend on is not run twice.
+    pub used: Used,
 }
+
+/// Roles with what was given to them.
+pub type Used = Vec<(PathBuf, String)>;
 
 /// A role in one place of a play.
 #[derive(Debug)]
@@ -98,6 +103,8 @@ pub struct Context {
     pub role: Option<Arc<Role>>,
     /// Parameters of a role or an include: stronger than variables.
     pub params: Map,
+    /// Of an entry of `roles:`, whose parameters are for the role alone.
+    pub is_role_use: bool,
     pub parent: Option<Arc<Context>>,
 }
 
@@ -186,7 +193,7 @@ impl Context {
 
     /// A context inside this one.
     pub fn child(self: &Arc<Context>, keywords: Keywords) -> Context {
-        Context { keywords, role: None, params: Map::new(), parent: Some(self.clone()) }
+        Context { keywords, parent: Some(self.clone()), ..Context::default() }
     }
 }
 

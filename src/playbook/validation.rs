@@ -57,9 +57,10 @@ fn entry_point(tasks: &str) -> &str {
     [".yml", ".yaml", ".json"].iter().find_map(|ending| tasks.strip_suffix(ending)).unwrap_or(tasks)
 }
 
-/// What was given with the role itself (`- {role: web, port: 80}`).
+/// What was given with the role itself (`- {role: web, port: 80}`). At an include there is none: its `vars` are variables.
 fn params(context: &Arc<Context>) -> Map {
-    context.parent.as_ref().map(|around| around.params.clone()).unwrap_or_default()
+    let around = context.parent.as_ref().filter(|around| around.is_role_use);
+    around.map(|around| around.params.clone()).unwrap_or_default()
 }
 
 fn absolute(role: &Role) -> String {

@@ -46,7 +46,7 @@ impl Shown<'_> {
         }
     }
 
-    fn cleaned(&self) -> Value {
+    pub(super) fn cleaned(&self) -> Value {
         let Value::Map(map) = cleaned(&Value::map(self.result.clone()), self.verbosity) else { return Value::Null };
         if self.module != "debug" || self.result.contains_key("censored") {
             return Value::Map(map);
