@@ -6,14 +6,12 @@ use crate::playbook::keyword::Written;
 use crate::playbook::{ActionKind, Context, Item, Play, Role, Task};
 use crate::template;
 use crate::value::{Map, Value};
-use crate::yaml::VAULT_HEADER;
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Keywords whose text is an expression without braces.
 const CONDITIONS: [&str; 5] = ["when", "until", "changed_when", "failed_when", "break_when"];
-const VAULTED: &str = "vaulted-value";
 /// Modules whose arguments are expressions, and which ones.
 const EXPRESSIONS: [(&str, &str); 2] = [("assert", "that"), ("debug", "var")];
 
@@ -113,29 +111,13 @@ impl<'a> Checker<'a> {
     fn variables(&mut self, map: &Map) {
         let before = self.found.len();
         self.map(map);
-        for diagnostic in self.found.iter_mut().skip(before).filter(|found| found.code != VAULTED) {
+        for diagnostic in self.found.iter_mut().skip(before) {
             diagnostic.severity = Severity::Warning;
         }
     }
 
     fn map(&mut self, map: &Map) {
-        for (name, value) in map {
-            if is_vaulted(value) {
-                self.vaulted(&name.to_string());
-            }
-            self.value(value);
-        }
-    }
-
-    /// Its ciphertext must never be taken for what it stands for.
-    fn vaulted(&mut self, name: &str) {
-        self.found.push(
-            Diagnostic::error(VAULTED, format!("`{name}` is encrypted with a vault, and vaults are not opened yet"))
-                .help(format!(
-                    "decrypt it with `ansible-vault`, or give it with `-e {name}=…` from a file that only you can read"
-                ))
-                .note("`--vault-password-file` and its like are accepted, and have no effect so far"),
-        );
+        map.values().for_each(|value| self.value(value));
     }
 
     fn value(&mut self, value: &Value) {
@@ -198,10 +180,6 @@ impl<'a> Checker<'a> {
             self.found.push(diagnostic);
         }
     }
-}
-
-fn is_vaulted(value: &Value) -> bool {
-    value.as_str().is_some_and(|text| text.starts_with(VAULT_HEADER))
 }
 
 /// What handlers can be notified as: names, names with their role, topics.

@@ -25,6 +25,8 @@ pub struct Reader {
     pub(super) reading: Vec<PathBuf>,
     /// Roles that already stand in the play being read, with their parameters.
     pub(super) used: Vec<(PathBuf, String)>,
+    /// Whether the file that was read last was in a vault.
+    is_secret: bool,
 }
 
 /// Renders a template that must be known before the run (the path of an import), from what is static there.
@@ -53,6 +55,7 @@ impl Reader {
             render,
             reading: Vec::new(),
             used: Vec::new(),
+            is_secret: false,
         }
     }
 
@@ -113,7 +116,15 @@ impl Reader {
                 return None;
             }
         };
-        let reading = yaml::read(&self.sources, &path.to_string_lossy(), &text, Trust::User);
+        let (text, is_secret) = match self.sources.open_text(path, text) {
+            Ok(opened) => opened,
+            Err(diagnostic) => {
+                self.diagnostics.push(if asked_at.is_nowhere() { diagnostic } else { diagnostic.at(asked_at, "asked for here") });
+                return None;
+            }
+        };
+        self.is_secret = is_secret;
+        let reading = yaml::read_as(&self.sources, &path.to_string_lossy(), &text, Trust::User, is_secret);
         let is_broken = reading.diagnostics.iter().any(Diagnostic::is_error);
         self.diagnostics.extend(reading.diagnostics);
         if is_broken {
@@ -135,6 +146,7 @@ impl Reader {
         self.reading.pop();
         match node.to_value() {
             Value::Null => Some(Map::new()),
+            value @ Value::Map(_) if self.is_secret => self.sources.keep_secret(value).as_map().cloned(),
             Value::Map(map) => Some(Arc::unwrap_or_clone(map)),
             _ => {
                 self.wrong(
