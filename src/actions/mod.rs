@@ -45,6 +45,8 @@ pub trait Hands: Sync {
     fn render(&self, value: &Value) -> Result<Value, Problem>;
     /// A file in the role's `folder` (`files`, `templates`, `vars`, `tasks`), beside the task's file, or beside the playbook.
     fn find(&self, folder: &str, name: &str) -> Result<PathBuf, Problem>;
+    /// The bytes of a local file; a vault is opened.
+    fn read(&self, path: &Path) -> Result<Vec<u8>, Problem>;
     fn variables(&self, path: &Path) -> Result<Map, Problem>;
     fn verbosity(&self) -> u8;
     fn is_check(&self) -> bool;

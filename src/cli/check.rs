@@ -7,14 +7,12 @@ use crate::playbook::keyword::Written;
 use crate::playbook::{ActionKind, Context, Item, Play, Role, Task};
 use crate::template;
 use crate::value::{Map, Value};
-use crate::yaml::VAULT_HEADER;
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Keywords whose text is an expression without braces.
 const CONDITIONS: [&str; 5] = ["when", "until", "changed_when", "failed_when", "break_when"];
-const VAULTED: &str = "vaulted-value";
 /// Modules whose arguments are expressions, and which ones.
 const EXPRESSIONS: [(&str, &str); 2] = [("assert", "that"), ("debug", "var")];
 
@@ -135,23 +133,7 @@ impl<'a> Checker<'a> {
     }
 
     fn map(&mut self, map: &Map) {
-        for (name, value) in map {
-            if is_vaulted(value) {
-                self.vaulted(&name.to_string());
-            }
-            self.value(value);
-        }
-    }
-
-    /// Its ciphertext must never be taken for what it stands for.
-    fn vaulted(&mut self, name: &str) {
-        self.found.push(
-            Diagnostic::error(VAULTED, format!("`{name}` is encrypted with a vault, and vaults are not opened yet"))
-                .help(format!(
-                    "decrypt it with `ansible-vault`, or give it with `-e {name}=…` from a file that only you can read"
-                ))
-                .note("`--vault-password-file` and its like are accepted, and have no effect so far"),
-        );
+        map.values().for_each(|value| self.value(value));
     }
 
     fn value(&mut self, value: &Value) {
@@ -220,10 +202,6 @@ impl<'a> Checker<'a> {
     }
 }
 
-fn is_vaulted(value: &Value) -> bool {
-    value.as_str().is_some_and(|text| text.starts_with(VAULT_HEADER))
-}
-
 /// What handlers can be notified as: names, names with their role, topics.
 fn names(handlers: &[Arc<Task>]) -> Vec<String> {
     let mut names = Vec::new();
@@ -275,7 +253,7 @@ fn may_pass(task: &Task) -> bool {
 
 /// Ansible would find it only if it came to it, so it is no reason to refuse the run.
 fn soften(found: &mut [Diagnostic], from: usize) {
-    for diagnostic in found.iter_mut().skip(from).filter(|found| found.code != VAULTED) {
+    for diagnostic in found.iter_mut().skip(from) {
         diagnostic.severity = Severity::Warning;
     }
 }

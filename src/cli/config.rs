@@ -36,6 +36,7 @@ const fn row(name: &'static str, section: &'static str, key: &'static str, env: 
 /// Several rows may have one name: the first that says something counts.
 static SETTINGS: &[Setting] = &[
     row("ask_pass", "defaults", "ask_pass", "ANSIBLE_ASK_PASS", Kind::Bool),
+    row("ask_vault_pass", "defaults", "ask_vault_pass", "ANSIBLE_ASK_VAULT_PASS", Kind::Bool),
     row("become", "privilege_escalation", "become", "ANSIBLE_BECOME", Kind::Bool),
     row("become_ask_pass", "privilege_escalation", "become_ask_pass", "ANSIBLE_BECOME_ASK_PASS", Kind::Bool),
     row("become_method", "privilege_escalation", "become_method", "ANSIBLE_BECOME_METHOD", Kind::Text),
@@ -66,6 +67,11 @@ static SETTINGS: &[Setting] = &[
     row("tags", "tags", "run", "ANSIBLE_RUN_TAGS", Kind::Texts),
     row("timeout", "ssh_connection", "timeout", "ANSIBLE_SSH_TIMEOUT", Kind::Number),
     row("timeout", "defaults", "timeout", "ANSIBLE_TIMEOUT", Kind::Number),
+    row("vault_encrypt_identity", "defaults", "vault_encrypt_identity", "ANSIBLE_VAULT_ENCRYPT_IDENTITY", Kind::Text),
+    row("vault_encrypt_salt", "defaults", "vault_encrypt_salt", "ANSIBLE_VAULT_ENCRYPT_SALT", Kind::Text),
+    row("vault_id_match", "defaults", "vault_id_match", "ANSIBLE_VAULT_ID_MATCH", Kind::Bool),
+    row("vault_identity", "defaults", "vault_identity", "ANSIBLE_VAULT_IDENTITY", Kind::Text),
+    row("vault_identity_list", "defaults", "vault_identity_list", "ANSIBLE_VAULT_IDENTITY_LIST", Kind::Texts),
     row("vault_password_file", "defaults", "vault_password_file", "ANSIBLE_VAULT_PASSWORD_FILE", Kind::Path),
     row("verbosity", "defaults", "verbosity", "ANSIBLE_VERBOSITY", Kind::Number),
 ];

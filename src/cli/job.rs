@@ -2,7 +2,7 @@
 
 use super::args::RunArgs;
 use super::config::{Config, expanded};
-use super::{check, extra, password, terminal};
+use super::{check, extra, password, secrets, terminal};
 use crate::connection::{self, HostKeys, Settings};
 use crate::diag::{Diagnostic, Severity, Sources, Span};
 use crate::engine::{Job, Options, Playbook, Selection};
@@ -24,9 +24,10 @@ pub(super) struct Draft {
     pub(super) diagnostics: Vec<Diagnostic>,
 }
 
-/// Reads and checks everything; asks for nothing.
+/// Reads and checks everything; asks for nothing but the passwords of vaults, without which there is nothing to read.
 pub(super) fn draft(args: &RunArgs, config: &Config, sources: &Sources) -> Draft {
     let mut found = config.diagnostics.clone();
+    found.extend(secrets::open_vaults(&args.vault, config, sources));
     let extra = kept(extra::variables(sources, &args.extra_vars), &mut found);
     let inventory = read_inventory(sources, &args.inventory, config, &mut found);
     let options = options(args, config, extra.clone(), &mut found);

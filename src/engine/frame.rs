@@ -266,6 +266,22 @@ impl World for Frame<'_> {
         self.places.iter().flat_map(|place| [place.join(folder), place.clone()]).collect()
     }
 
+    fn read(&self, path: &Path) -> std::io::Result<Vec<u8>> {
+        let opened = self.run.sources.open(std::fs::read(path)?).map_err(std::io::Error::other)?;
+        if opened.is_secret {
+            self.run.sources.keep_secret(String::from_utf8_lossy(&opened.bytes).trim().into());
+        }
+        Ok(opened.bytes)
+    }
+
+    fn open_vault(&self, vault: &str) -> Result<Text, String> {
+        self.run.sources.open_value(vault)
+    }
+
+    fn was_vaulted(&self, text: &str) -> bool {
+        self.run.sources.has_opened(text)
+    }
+
     fn hosts(&self, pattern: &str) -> Result<Vec<String>, String> {
         let inventory = self.run.inventory.read().unwrap_or_else(PoisonError::into_inner);
         let selection = inventory.select(pattern, Span::NOWHERE);

@@ -185,6 +185,12 @@ impl Hands for TaskHands<'_> {
         })
     }
 
+    fn read(&self, path: &Path) -> Result<Vec<u8>, Problem> {
+        let unreadable = |why: String| Problem::new(format!("cannot read `{}`: {why}", path.display()));
+        let bytes = std::fs::read(path).map_err(|error| unreadable(error.to_string()))?;
+        self.work.run.sources.open(bytes).map(|opened| opened.bytes).map_err(unreadable)
+    }
+
     fn variables(&self, path: &Path) -> Result<Map, Problem> {
         let mut reader = super::locked(&self.work.run.reader);
         let map = reader.variables(path, self.work.task.span);

@@ -187,6 +187,7 @@ pub async fn run(job: Job, emitter: Emitter, mut signals: mpsc::Receiver<Signal>
     let names = job.playbooks.iter().map(|playbook| playbook.path.display().to_string()).collect();
     let Options { check, diff, .. } = job.options;
     emitter.hide(&Value::map(job.options.extra.clone()));
+    emitter.hide_secrets_of(&job.sources);
     hide_secrets(&job.inventory, &emitter);
     emitter.emit(&Event::RunStarted { version: event::VERSION, playbooks: names, check, diff });
     let run = Arc::new(Run::new(job.options, job.sources, job.inventory, job.reader, job.settings, emitter));

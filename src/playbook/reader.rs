@@ -29,6 +29,8 @@ pub struct Reader {
     pub(super) opening: Vec<PathBuf>,
     /// Roles that already stand in the play being read, with their parameters.
     pub(super) used: Used,
+    /// Whether the file that was read last was in a vault.
+    is_secret: bool,
 }
 
 /// Renders a template that must be known before the run (the path of an import), from what is static there.
@@ -59,6 +61,7 @@ impl Reader {
             reading: Vec::new(),
             opening: Vec::new(),
             used: Vec::new(),
+            is_secret: false,
         }
     }
 
@@ -121,7 +124,15 @@ impl Reader {
                 return None;
             }
         };
-        let mut reading = yaml::read(&self.sources, &path.to_string_lossy(), &text, Trust::User);
+        let (text, is_secret) = match self.sources.open_text(path, text) {
+            Ok(opened) => opened,
+            Err(diagnostic) => {
+                self.diagnostics.push(if asked_at.is_nowhere() { diagnostic } else { diagnostic.at(asked_at, "asked for here") });
+                return None;
+            }
+        };
+        self.is_secret = is_secret;
+        let mut reading = yaml::read_as(&self.sources, &path.to_string_lossy(), &text, Trust::User, is_secret);
         reading.judge_duplicates(self.duplicate_keys);
         let is_broken = reading.diagnostics.iter().any(Diagnostic::is_error);
         self.diagnostics.extend(reading.diagnostics);
@@ -144,6 +155,7 @@ impl Reader {
         self.reading.pop();
         match node.to_value() {
             Value::Null => Some(Map::new()),
+            value @ Value::Map(_) if self.is_secret => self.sources.keep_secret(value).as_map().cloned(),
             Value::Map(map) => Some(Arc::unwrap_or_clone(map)),
             _ => {
                 self.wrong(

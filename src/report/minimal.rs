@@ -5,7 +5,7 @@ use super::result::{Shown, line, pretty};
 use super::screen::Streams;
 use super::terminal::Style;
 use crate::event::{Event, Outcome, Reporter};
-use crate::value::{Map, Value};
+use crate::value::Map;
 use std::collections::HashMap;
 use std::io::Write;
 
@@ -96,6 +96,7 @@ fn write(stream: &mut Box<dyn Write + Send>, text: &str) {
 mod tests {
     use super::*;
     use crate::report::Paint;
+    use crate::value::Value;
     use std::sync::{Arc, Mutex};
 
     #[derive(Clone, Default)]

@@ -40,7 +40,7 @@ pub use check::{PluginRow, check, check_expression, free_names, free_names_of_ex
 pub use failure::{Plugin, Problem, TemplateError, Within};
 pub use render::{FileOptions, render_file};
 
-use crate::value::{Span, Template, Value};
+use crate::value::{Span, Template, Text, Value};
 use evaluate::Eval;
 use frame::Locals;
 use std::io;
@@ -92,6 +92,16 @@ pub trait World {
     /// A setting by its name in Ansible's configuration, such as `DEFAULT_ROLES_PATH`.
     fn setting(&self, _name: &str) -> Option<Value> {
         None
+    }
+
+    /// What the vault of a value holds.
+    fn open_vault(&self, _vault: &str) -> Result<Text, String> {
+        Err("Attempting to decrypt but no vault secrets found.".to_owned())
+    }
+
+    /// Whether a value's vault held this text.
+    fn was_vaulted(&self, _text: &str) -> bool {
+        false
     }
 
     /// Runs a shell command on this machine and answers with its output.

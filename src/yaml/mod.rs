@@ -25,8 +25,6 @@ use crate::value::{Key, Map, Span, Value};
 pub const BYTES_MAX: usize = 64 * 1024 * 1024;
 /// The code of the warning about a key that is written twice.
 const DUPLICATE_KEY: &str = "duplicate-key";
-/// The first line of every vaulted text.
-pub const VAULT_HEADER: &str = "$ANSIBLE_VAULT;";
 
 /// Whether strings with Jinja in them are templates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,11 +47,16 @@ pub struct Reading {
 
 /// Reads a whole text and remembers it in `sources` under `name`.
 pub fn read(sources: &Sources, name: &str, text: &str, trust: Trust) -> Reading {
+    read_as(sources, name, text, trust, false)
+}
+
+/// The same for a text that was in a vault: messages do not show it.
+pub fn read_as(sources: &Sources, name: &str, text: &str, trust: Trust, is_secret: bool) -> Reading {
     if text.len() > BYTES_MAX {
         let problem = Problem::TooLarge { name: name.to_owned(), bytes: text.len() };
         return Reading { diagnostics: vec![problem.explain()], ..Reading::default() };
     }
-    let source = sources.add(name, text);
+    let source = if is_secret { sources.add_secret(name, text) } else { sources.add(name, text) };
     let (documents, problems) = mend::load(text, source, trust);
     Reading { source, documents, diagnostics: problems.iter().map(Explain::explain).collect() }
 }
@@ -135,7 +138,7 @@ impl Node {
     /// The ciphertext (with its header) of a value written with `!vault`.
     pub fn vault(&self) -> Option<&str> {
         match &self.content {
-            Content::Scalar(Value::String(text)) if text.is_secret() && text.starts_with(VAULT_HEADER) => Some(text),
+            Content::Scalar(Value::Template(template)) if template.is_vault() => Some(&template.text),
             _ => None,
         }
     }
