@@ -8,7 +8,12 @@ pub(super) fn assert(args: &Args, hands: &impl Hands) -> Result<Answer, Problem>
     let message = |name: &str, default: &str| args.get(name).cloned().unwrap_or_else(|| Value::from(default));
     // A condition that cannot be evaluated is told in one line all the same.
     let is_loud = !args.bool("quiet");
-    for condition in args.items("that") {
+    let conditions = match args.get("that") {
+        Some(Value::List(items)) => items.to_vec(),
+        Some(one) => vec![one.clone()],
+        None => Vec::new(),
+    };
+    for condition in &conditions {
         if !hands.condition(condition)? {
             let mut failure = Failure::new("")
                 .with("assertion", condition.clone())

@@ -24,6 +24,7 @@ pub(super) fn role(args: &Args) -> Result<Answer, Problem> {
         vars: part("vars_from"),
         defaults: part("defaults_from"),
         handlers: part("handlers_from"),
+        is_validated: args.bool("rolespec_validate"),
     };
     let effect = Effect::IncludeRole {
         name: args.required("name")?.to_owned(),

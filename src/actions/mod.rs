@@ -20,6 +20,7 @@ mod script;
 mod set_fact;
 mod template;
 mod unarchive;
+mod validate;
 mod wait_for_connection;
 
 pub use body::{Bodies, Body};
@@ -44,6 +45,8 @@ pub trait Hands: Sync {
     fn render(&self, value: &Value) -> Result<Value, Problem>;
     /// A file in the role's `folder` (`files`, `templates`, `vars`, `tasks`), beside the task's file, or beside the playbook.
     fn find(&self, folder: &str, name: &str) -> Result<PathBuf, Problem>;
+    /// The bytes of a local file; a vault is opened.
+    fn read(&self, path: &Path) -> Result<Vec<u8>, Problem>;
     fn variables(&self, path: &Path) -> Result<Map, Problem>;
     fn verbosity(&self) -> u8;
     fn is_check(&self) -> bool;
@@ -142,6 +145,7 @@ pub static ACTIONS: &[&str] = &[
     "set_stats",
     "template",
     "unarchive",
+    "validate_argument_spec",
     "wait_for_connection",
 ];
 
@@ -166,6 +170,7 @@ pub async fn run<H: Hands>(module: &'static Module, args: &Args, hands: &H) -> R
         "set_stats" => set_fact::set_stats(args),
         "template" => template::template(args, hands).await,
         "unarchive" => unarchive::unarchive(args, hands).await,
+        "validate_argument_spec" => validate::validate(args, hands),
         "wait_for_connection" => wait_for_connection::wait_for_connection(args, hands).await,
         other => Err(Failure::new(format!("`{other}` has no control side")).into()),
     }

@@ -91,6 +91,15 @@ impl<'a> TaskHands<'a> {
         }
     }
 
+    /// Facts about the environment are about the one that tasks get.
+    fn add_environment(&self, values: &mut Map) {
+        let Some(Value::Map(facts)) = values.get_mut("ansible_facts") else { return };
+        if let Some(Value::Map(env)) = Arc::make_mut(facts).get_mut("ansible_env") {
+            let own = self.environment.iter().map(|(name, value)| (name.as_str().into(), value.as_str().into()));
+            Arc::make_mut(env).extend(own);
+        }
+    }
+
     fn show_diff(&self, values: &Map) {
         if let Some(diff) = values.get("diff").filter(|_| self.is_diff && !self.is_silent) {
             self.work.run.emitter.emit(&Event::Diff { host: self.work.host.clone(), diff: diff.clone() });
@@ -116,7 +125,11 @@ pub(crate) fn delegate(work: &Work, frame: &Frame<'_>) -> Result<Option<String>,
 fn environment(work: &Work, frame: &Frame<'_>) -> Result<Vec<(String, String)>, Problem> {
     let mut all: indexmap::IndexMap<String, String> = indexmap::IndexMap::new();
     for written in work.task.context.gathered("environment") {
-        let rendered = frame.render(&written.value)?;
+        let rendered = match frame.render(&written.value) {
+            // It may need what facts will tell.
+            Err(_) if matches!(work.task.module(), "setup" | "gather_facts") => what_is_known(frame, &written.value),
+            rendered => rendered?,
+        };
         let maps: Vec<Value> = rendered.as_list().map_or_else(|| vec![rendered.clone()], <[Value]>::to_vec);
         for map in maps {
             match map {
@@ -130,6 +143,17 @@ fn environment(work: &Work, frame: &Frame<'_>) -> Result<Vec<(String, String)>, 
         }
     }
     Ok(all.into_iter().collect())
+}
+
+fn what_is_known(frame: &Frame<'_>, written: &Value) -> Value {
+    match written {
+        Value::Map(map) => {
+            let known = map.iter().filter_map(|(key, value)| Some((key.clone(), frame.render(value).ok()?)));
+            Value::map(known.collect())
+        }
+        Value::List(items) => items.iter().map(|item| what_is_known(frame, item)).collect(),
+        _ => Value::Null,
+    }
 }
 
 /// A host that cannot be reached, in the words of its diagnostic. A user that one may not become is a failure only.
@@ -181,6 +205,12 @@ impl Hands for TaskHands<'_> {
         found.ok_or_else(|| not_found(name, &places))
     }
 
+    fn read(&self, path: &Path) -> Result<Vec<u8>, Problem> {
+        let unreadable = |why: String| Problem::new(format!("cannot read `{}`: {why}", path.display()));
+        let bytes = std::fs::read(path).map_err(|error| unreadable(error.to_string()))?;
+        self.work.run.sources.open(bytes).map(|opened| opened.bytes).map_err(unreadable)
+    }
+
     fn variables(&self, path: &Path) -> Result<Map, Problem> {
         let mut reader = super::locked(&self.work.run.reader);
         let map = reader.variables(path, self.work.task.span);
@@ -210,7 +240,11 @@ impl Hands for TaskHands<'_> {
     }
 
     async fn module(&self, name: &str, args: Map, bodies: Bodies) -> Result<Map, Problem> {
-        self.ask_host(name, args, &Sending { bodies }).await
+        let mut values = self.ask_host(name, args, &Sending { bodies }).await?;
+        if name == "setup" {
+            self.add_environment(&mut values);
+        }
+        Ok(values)
     }
 
     async fn shell(&self, line: &str, stdin: Option<Vec<u8>>) -> Result<Shell, Problem> {

@@ -17,6 +17,7 @@ mod rollout;
 mod stage;
 mod tags;
 mod target;
+mod vars_files;
 mod work;
 
 pub use tags::Selection;
@@ -82,6 +83,8 @@ pub struct Options {
     /// Facts are gathered only where a play asks for it.
     pub explicit_gathering: bool,
     pub force_handlers: bool,
+    /// `hash_behaviour = merge`.
+    pub merge_hashes: bool,
     /// Whether somebody can answer questions.
     pub is_interactive: bool,
     /// Rollouts: hosts that are dead may be left out.
@@ -220,6 +223,7 @@ pub async fn run(job: Job, emitter: Emitter, mut signals: mpsc::Receiver<Signal>
     let names = job.playbooks.iter().map(|playbook| playbook.path.display().to_string()).collect();
     let Options { check, diff, .. } = job.options;
     emitter.hide(&Value::map(job.options.extra.clone()));
+    emitter.hide_secrets_of(&job.sources);
     hide_secrets(&job.inventory, &emitter);
     emitter.emit(&Event::RunStarted { version: event::VERSION, playbooks: names, check, diff });
     let run = Arc::new(Run::new(job.options, job.sources, job.inventory, job.reader, job.settings, emitter));

@@ -488,7 +488,11 @@ impl Work {
                     args.extend(map.iter().map(|(key, value)| (key.clone(), value.clone())));
                 }
                 Some(other) if key.as_str() == Some(crate::playbook::WHOLE) => {
-                    return Err(Problem::new(format!("`{}` takes a mapping of arguments, not a {}", module.name, other.kind())));
+                    let msg = match other.as_str() {
+                        Some(text) => format!("invalid or malformed argument: '{text}'"),
+                        None => format!("`{}` takes a mapping of arguments, not a {}", module.name, other.kind()),
+                    };
+                    return Err(Problem::new(msg));
                 }
                 Some(rendered) => drop(args.insert(key.clone(), rendered)),
                 None => drop(args.shift_remove(key)),
@@ -648,8 +652,8 @@ fn include(effected: &Effected) -> Option<Include> {
             Some(Include { what: What::Tasks(path.clone()), apply: apply.clone(), params, label })
         }
         Effect::IncludeRole { name, parts, apply, public } => {
-            let files = [&parts.tasks, &parts.vars, &parts.defaults, &parts.handlers].map(Clone::clone);
-            Some(Include { what: What::Role { name: name.clone(), files, public: *public }, apply: apply.clone(), params, label })
+            let what = What::Role { name: name.clone(), parts: parts.clone(), public: *public };
+            Some(Include { what, apply: apply.clone(), params, label })
         }
         Effect::SetFacts { .. }
         | Effect::IncludeVars(_)

@@ -39,7 +39,7 @@ impl Shown<'_> {
         self.result.get("_ansible_verbose_always").and_then(Value::to_bool).unwrap_or(false)
     }
 
-    fn cleaned(&self) -> Value {
+    pub(super) fn cleaned(&self) -> Value {
         let Value::Map(map) = cleaned(&Value::map(self.result.clone()), self.verbosity) else { return Value::Null };
         if self.module != "debug" || self.result.contains_key("censored") {
             return Value::Map(map);

@@ -27,6 +27,7 @@ pub(super) fn task(play: &PlayRun, module: &str) -> Option<Arc<Task>> {
         with: None,
         file: play.playbook.clone(),
         is_handler: false,
+        problems: Vec::new(),
     };
     Some(Arc::new(task))
 }
