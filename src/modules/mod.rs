@@ -23,22 +23,34 @@ pub mod words;
 
 mod app;
 mod apt;
+pub mod assemble;
 mod authorized_key;
+mod blockinfile;
 mod command;
 mod copy;
+mod cron;
 mod dnf;
 mod docker;
+mod edit;
+mod expect;
 mod facts;
 mod fetch;
 mod file;
+mod find;
 mod get_url;
+mod getent;
 mod git;
 mod group;
+mod ini_file;
+mod iptables;
+mod known_hosts;
 mod lineinfile;
 mod package;
 mod ping;
+mod replace;
 mod script;
 mod service;
+mod service_facts;
 mod setup;
 mod shell;
 mod slurp;
@@ -228,9 +240,12 @@ pub static MODULES: &[&Module] = &[
     &script::MODULE,
     &app::unpark::MODULE,
     &apt::MODULE,
+    &assemble::MODULE,
     &authorized_key::MODULE,
+    &blockinfile::MODULE,
     &command::MODULE,
     &copy::MODULE,
+    &cron::MODULE,
     &dnf::MODULE,
     &docker::container::MODULE,
     &docker::container_info::MODULE,
@@ -240,14 +255,22 @@ pub static MODULES: &[&Module] = &[
     &docker::login::MODULE,
     &docker::network::MODULE,
     &docker::prune::MODULE,
+    &expect::MODULE,
     &file::MODULE,
+    &find::MODULE,
     &get_url::MODULE,
+    &getent::MODULE,
     &git::MODULE,
     &group::MODULE,
+    &ini_file::MODULE,
+    &iptables::MODULE,
+    &known_hosts::MODULE,
     &lineinfile::MODULE,
     &package::MODULE,
     &ping::MODULE,
+    &replace::MODULE,
     &service::MODULE,
+    &service_facts::MODULE,
     &setup::MODULE,
     &shell::MODULE,
     &slurp::MODULE,
