@@ -21,13 +21,19 @@ pub mod pattern;
 pub mod touch;
 pub mod words;
 
+mod apache2_module;
 mod app;
 mod apt;
+mod apt_key;
+mod apt_repository;
 mod authorized_key;
 mod command;
 mod copy;
+mod deb822_repository;
+mod debconf;
 mod dnf;
 mod docker;
+mod dpkg_selections;
 mod facts;
 mod fetch;
 mod file;
@@ -36,7 +42,9 @@ mod git;
 mod group;
 mod lineinfile;
 mod package;
+mod package_facts;
 mod ping;
+mod postgresql;
 mod script;
 mod service;
 mod setup;
@@ -227,10 +235,15 @@ pub static MODULES: &[&Module] = &[
     &app::retire::MODULE,
     &script::MODULE,
     &app::unpark::MODULE,
+    &apache2_module::MODULE,
     &apt::MODULE,
+    &apt_key::MODULE,
+    &apt_repository::MODULE,
     &authorized_key::MODULE,
     &command::MODULE,
     &copy::MODULE,
+    &deb822_repository::MODULE,
+    &debconf::MODULE,
     &dnf::MODULE,
     &docker::container::MODULE,
     &docker::container_info::MODULE,
@@ -240,13 +253,24 @@ pub static MODULES: &[&Module] = &[
     &docker::login::MODULE,
     &docker::network::MODULE,
     &docker::prune::MODULE,
+    &dpkg_selections::MODULE,
     &file::MODULE,
     &get_url::MODULE,
     &git::MODULE,
     &group::MODULE,
     &lineinfile::MODULE,
     &package::MODULE,
+    &package_facts::MODULE,
     &ping::MODULE,
+    &postgresql::db::MODULE,
+    &postgresql::ext::MODULE,
+    &postgresql::owner::MODULE,
+    &postgresql::ping::MODULE,
+    &postgresql::privs::MODULE,
+    &postgresql::query::MODULE,
+    &postgresql::schema::MODULE,
+    &postgresql::set::MODULE,
+    &postgresql::user::MODULE,
     &service::MODULE,
     &setup::MODULE,
     &shell::MODULE,
