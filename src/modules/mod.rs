@@ -21,7 +21,7 @@ pub mod pattern;
 pub mod touch;
 pub mod words;
 
-mod app;
+pub(crate) mod app;
 mod apt;
 mod authorized_key;
 mod command;
@@ -217,7 +217,12 @@ pub fn rows() -> impl Iterator<Item = &'static Module> {
 
 /// Every module of the host side, by name. A name that begins with `_` is for `roll` itself and cannot be called from a playbook.
 pub static MODULES: &[&Module] = &[
+    &app::beat::MODULE,
     &app::inspect::MODULE,
+    &app::lock::MODULE,
+    &app::record::MODULE,
+    &app::state::MODULE,
+    &app::wish::MODULE,
     &fetch::MODULE,
     &app::haproxy::MODULE,
     &app::logs::MODULE,
