@@ -5,6 +5,7 @@
 //! people are told.
 
 mod front;
+mod members;
 mod steps;
 mod tools;
 mod words;
