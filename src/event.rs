@@ -79,6 +79,18 @@ pub enum Event {
         host: String,
         line: String,
     },
+    /// A line for the operator, from a task that is there to tell something.
+    Told {
+        line: String,
+    },
+    /// What only who wants to know more is told.
+    Noted {
+        line: String,
+    },
+    /// The operator is asked something; what they type comes next.
+    Asked {
+        question: String,
+    },
     /// What a host-side change would look like; shown with `--diff`.
     Diff {
         host: String,

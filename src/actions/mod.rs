@@ -60,9 +60,12 @@ pub trait Hands: Sync {
     /// Whether the host answers within this time.
     fn knock(&self, timeout: Duration) -> impl Future<Output = Result<(), Problem>> + Send;
     fn sleep(&self, time: Duration) -> impl Future<Output = ()> + Send;
-    /// A line typed by the operator; an error where there is no terminal.
-    fn ask(&self, prompt: &str, echo: bool) -> impl Future<Output = Result<String, Problem>> + Send;
+    /// A line typed by the operator; none where nobody can answer.
+    fn ask(&self, prompt: &str, echo: bool) -> impl Future<Output = Result<Option<String>, Problem>> + Send;
+    /// What is being waited for.
     fn say(&self, line: &str);
+    /// A line that the operator is to see in any case.
+    fn tell(&self, line: &str);
     fn host(&self) -> &str;
 }
 
@@ -109,6 +112,7 @@ pub enum Meta {
     EndPlay,
     EndBatch,
     EndHost,
+    EndRole,
     ClearHostErrors,
     ClearFacts,
     ResetConnection,
@@ -191,6 +195,19 @@ impl Answer {
 
     pub fn effect(effect: Effect) -> Answer {
         Answer { values: Map::from_iter([("changed".into(), Value::Bool(false))]), effect: Some(effect) }
+    }
+}
+
+/// `stdout_lines` beside `stdout`, for what a host has printed.
+pub fn add_lines(values: &mut Map) {
+    for name in ["stdout", "stderr"] {
+        let lines = format!("{name}_lines");
+        if let Some(text) = values.get(name).and_then(Value::as_str)
+            && !values.contains_key(lines.as_str())
+        {
+            let split: Value = text.lines().map(Value::from).collect();
+            values.insert(lines.into(), split);
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use crate::inventory::{self, Inventory};
 use crate::playbook::task::texts;
 use crate::playbook::{Context, Reader, Render};
 use crate::template::{self, Scope, World};
-use crate::value::{Map, Template, Text, Value};
+use crate::value::{self, Map, Template, Value};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -26,6 +26,17 @@ pub(super) struct Draft {
 
 /// Reads and checks everything; asks for nothing but the passwords of vaults, without which there is nothing to read.
 pub(super) fn draft(args: &RunArgs, config: &Config, sources: &Sources) -> Draft {
+    draft_of(args, None, config, sources)
+}
+
+/// A playbook that stands in no file.
+pub(super) struct Text {
+    pub(super) name: String,
+    pub(super) text: String,
+}
+
+/// The same, of a text or of the playbooks that were named.
+pub(super) fn draft_of(args: &RunArgs, text: Option<&Text>, config: &Config, sources: &Sources) -> Draft {
     let mut found = config.diagnostics.clone();
     found.extend(secrets::open_vaults(&args.vault, config, sources));
     let extra = kept(extra::variables(sources, &args.extra_vars), &mut found);
@@ -34,16 +45,26 @@ pub(super) fn draft(args: &RunArgs, config: &Config, sources: &Sources) -> Draft
     let mut reader = Reader::new(sources.clone(), roles_path(config), render(extra));
     reader.duplicate_keys = duplicate_keys(config);
     let mut playbooks = Vec::new();
-    for path in &args.playbooks {
-        let plays = reader.playbook(path);
+    let texts = text.into_iter().map(|text| (PathBuf::from(&text.name), Some(text.text.as_str())));
+    for (path, text) in texts.chain(args.playbooks.iter().map(|path| (path.clone(), None))) {
+        let plays = match text {
+            Some(text) => reader.text(&path, text),
+            None => reader.playbook(&path),
+        };
         found.extend(reader.take_diagnostics());
         check::plays(&plays, &options.selection, sources, &mut found);
-        playbooks.push(Playbook { path: path.clone(), plays });
+        playbooks.push(Playbook { path, plays });
     }
     let inventory = with_playbook(inventory, sources, args, &mut found);
     check::inventory(&inventory, sources, &mut found);
     check_patterns(&inventory, &playbooks, &mut found);
     check_limit(&inventory, args, &mut found);
+    if args.step && !terminal::is_interactive() {
+        found.push(
+            Diagnostic::error("step-needs-terminal", "`--step` asks before each task, and nobody can answer")
+                .help("run it in a terminal, or leave `--step` out"),
+        );
+    }
     let job = Job { sources: sources.clone(), inventory, reader, playbooks, options, settings: Settings::from_environment() };
     Draft { job, diagnostics: once(found) }
 }
@@ -90,7 +111,7 @@ pub(super) fn ask_passwords(args: &RunArgs, config: &Config, options: &mut Optio
 }
 
 /// An empty answer stands for the login password.
-fn asked_again(login: Option<Text>) -> Result<Text, Diagnostic> {
+fn asked_again(login: Option<value::Text>) -> Result<value::Text, Diagnostic> {
     let Some(login) = login else { return password::ask("BECOME password: ") };
     let answer = password::ask("BECOME password [as for SSH]: ")?;
     Ok(if answer.is_empty() { login } else { answer })

@@ -72,6 +72,13 @@ impl<'a> Frame<'a> {
         }
     }
 
+    /// What the variables of another host say about its address.
+    pub(crate) fn address_of(&self, host: &str) -> Option<String> {
+        let there = Scope::of_host(self, host)?;
+        let written = there.get("ansible_host")?;
+        self.render(&written).ok().map(|address| address.to_text().to_string())
+    }
+
     pub(crate) fn render(&self, value: &Value) -> Result<Value, Problem> {
         template::finalize(value, self, self).map_err(|error| problem(&error))
     }

@@ -1,11 +1,11 @@
 //! What actions may use, for one task on one host: rendering, files, and the host itself.
 
 use super::frame::Frame;
-use super::target;
 use super::work::Work;
-use crate::actions::{Bodies, Body, Hands, Problem, Shell};
-use crate::connection::{self, Become, Blobs, ConnectError, Remote, Stdin, Target};
-use crate::diag::Explain;
+use super::{operator, target};
+use crate::actions::{self, Bodies, Body, Hands, Problem, Shell};
+use crate::connection::{self, Become, Blobs, ConnectError, Denial, Remote, Stdin, Target};
+use crate::diag::{Diagnostic, Explain};
 use crate::event::Event;
 use crate::modules::{Args, Failure};
 use crate::value::{Map, Value};
@@ -77,11 +77,13 @@ impl<'a> TaskHands<'a> {
         let remote = self.remote().await?;
         let say = |line: &str| self.say(line);
         match remote.run(self.request(name, args), blobs, say).await.map_err(|error| unreachable(&error))? {
-            Reply::Ok { values } => {
+            Reply::Ok { mut values } => {
+                actions::add_lines(&mut values);
                 self.show_diff(&values);
                 Ok(values)
             }
-            Reply::Failed { values } => {
+            Reply::Failed { mut values } => {
+                actions::add_lines(&mut values);
                 let msg = values.get("msg").map(|msg| msg.to_text().to_string()).unwrap_or_default();
                 Err(Failure { msg, values }.into())
             }
@@ -103,6 +105,13 @@ impl<'a> TaskHands<'a> {
             self.work.run.emitter.emit(&Event::Diff { host: self.work.host.clone(), diff: diff.clone() });
         }
     }
+}
+
+/// Begins as Ansible's message does, which people search for.
+fn not_found(name: &str, places: &[PathBuf]) -> Problem {
+    let looked: Vec<String> = places.iter().map(|place| place.join(name).display().to_string()).collect();
+    let looked = if looked.is_empty() { String::new() } else { format!(": looked for {}", looked.join(", ")) };
+    Problem::new(format!("Could not find or access '{name}' on the Ansible Controller{looked}"))
 }
 
 /// Where it is delegated to, if anywhere.
@@ -147,11 +156,25 @@ fn what_is_known(frame: &Frame<'_>, written: &Value) -> Value {
     }
 }
 
-/// A host that cannot be reached, in the words of its diagnostic.
+/// A host that cannot be reached, in the words of its diagnostic. A user that one may not become is a failure only.
 pub(crate) fn unreachable(error: &ConnectError) -> Problem {
     let diagnostic = error.explain();
-    let failure = Failure::new(diagnostic.title.clone());
-    Problem { failure, diagnostic: Some(Box::new(diagnostic)), is_unreachable: true }
+    let (msg, is_unreachable) = match error {
+        ConnectError::Become { method, denial, .. } => (format!("Task failed: {}", denied(method, denial, &diagnostic)), false),
+        ConnectError::Architecture { .. } | ConnectError::CannotRun { .. } | ConnectError::NoBody { .. } => {
+            (format!("Task failed: {}", diagnostic.title), true)
+        }
+        _ => (format!("Task failed: Failed to connect to the host via ssh: {}", diagnostic.title), true),
+    };
+    Problem { failure: Failure::new(msg), diagnostic: Some(Box::new(diagnostic)), is_unreachable }
+}
+
+fn denied(method: &str, denial: &Denial, diagnostic: &Diagnostic) -> String {
+    match denial {
+        Denial::WrongPassword => format!("Incorrect {method} password"),
+        Denial::NeedsPassword => format!("Missing {method} password"),
+        _ => diagnostic.title.clone(),
+    }
 }
 
 impl Hands for TaskHands<'_> {
@@ -175,14 +198,11 @@ impl Hands for TaskHands<'_> {
         let places = self.frame.search(folder, &self.work.task, &self.work.play);
         let path = Path::new(name);
         if path.is_absolute() {
-            return if path.exists() { Ok(path.to_owned()) } else { Err(Problem::new(format!("`{name}` does not exist"))) };
+            return if path.exists() { Ok(path.to_owned()) } else { Err(not_found(name, &[])) };
         }
         let expanded = target::expanded(name);
         let found = places.iter().map(|place| place.join(&expanded)).find(|path| path.exists());
-        found.ok_or_else(|| {
-            let looked: Vec<String> = places.iter().map(|place| place.join(name).display().to_string()).collect();
-            Problem::new(format!("could not find `{name}`; looked for {}", looked.join(", ")))
-        })
+        found.ok_or_else(|| not_found(name, &places))
     }
 
     fn read(&self, path: &Path) -> Result<Vec<u8>, Problem> {
@@ -262,24 +282,21 @@ impl Hands for TaskHands<'_> {
         tokio::time::sleep(time).await;
     }
 
-    async fn ask(&self, prompt: &str, _echo: bool) -> Result<String, Problem> {
-        self.say(prompt);
+    async fn ask(&self, prompt: &str, echo: bool) -> Result<Option<String>, Problem> {
         if !self.work.run.options.is_interactive {
-            // Ansible goes on where nobody can answer.
-            return Ok(String::new());
+            return Ok(None);
         }
-        tokio::task::spawn_blocking(|| {
-            let mut line = String::new();
-            io::stdin().read_line(&mut line).map(|_| line.trim_end().to_owned())
-        })
-        .await
-        .map_err(io::Error::other)
-        .and_then(|line| line)
-        .map_err(|error| Problem::new(format!("cannot read the answer: {error}")))
+        self.work.run.emitter.emit(&Event::Asked { question: prompt.to_owned() });
+        let answer = operator::line(echo).await;
+        answer.map(Some).map_err(|error| Problem::new(format!("cannot read the answer: {error}")))
     }
 
     fn say(&self, line: &str) {
         self.work.run.emitter.emit(&Event::Says { host: self.work.host.clone(), line: line.to_owned() });
+    }
+
+    fn tell(&self, line: &str) {
+        self.work.run.emitter.emit(&Event::Told { line: line.to_owned() });
     }
 
     fn host(&self) -> &str {

@@ -10,6 +10,7 @@ mod frame;
 mod hands;
 mod include;
 mod magic;
+mod operator;
 mod plays;
 mod results;
 mod rollout;
@@ -19,6 +20,7 @@ mod target;
 mod vars_files;
 mod work;
 
+pub use magic::LANGUAGE;
 pub use tags::Selection;
 
 use crate::connection::{Connections, HostKeys, Settings};
@@ -30,7 +32,7 @@ use crate::value::{Map, Text, Value};
 use crate::vars::Store;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -129,6 +131,8 @@ pub(crate) struct Run {
     pub(crate) groups: Mutex<Option<Value>>,
     /// `--start-at-task`, until that task is met.
     pub(crate) start_at: Mutex<Option<String>>,
+    /// `--step`, until the operator has enough of it.
+    asks: AtomicBool,
     task_ids: AtomicU64,
 }
 
@@ -144,6 +148,7 @@ impl Run {
         Run {
             connections: Connections::new(settings),
             start_at: Mutex::new(options.start_at_task.clone()),
+            asks: AtomicBool::new(options.step),
             options,
             sources,
             emitter,
@@ -156,6 +161,14 @@ impl Run {
             groups: Mutex::default(),
             task_ids: AtomicU64::new(1),
         }
+    }
+
+    pub(crate) fn asks_each_step(&self) -> bool {
+        self.asks.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn ask_no_more(&self) {
+        self.asks.store(false, Ordering::Relaxed);
     }
 
     pub(crate) fn next_task_id(&self) -> u64 {

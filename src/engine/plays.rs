@@ -344,6 +344,7 @@ pub(crate) fn add_facts(run: &Run, play: &PlayRun, program: &mut Program) {
     let context = Context { keywords, parent: Some(play.play.context.clone()), ..Context::default() };
     let task = Task {
         span: Span::NOWHERE,
+        head: play.play.span,
         action: Action { name: "setup".into(), span: Span::NOWHERE, kind: ActionKind::Module(module) },
         args,
         arg_spans: Vec::new(),

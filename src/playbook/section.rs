@@ -47,7 +47,7 @@ impl Reader {
         });
         let others: Vec<&(Node, Node)> =
             entries.iter().filter(|(key, _)| key.as_str().is_none_or(|name| !is_with(name) && !is_keyword(name))).collect();
-        let found = self.action(node, &others, &keywords)?;
+        let found = Found { head: head_of(node), ..self.action(node, &others, &keywords)? };
         self.finish_task(&found, keywords, with, context, file, is_handler)
     }
 
@@ -191,6 +191,7 @@ impl Reader {
         let action = Action { name: found.name.clone(), span: found.span, kind };
         Some(Item::Task(Arc::new(Task {
             span: found.span,
+            head: found.head,
             action,
             args,
             arg_spans: found.arg_spans(),
@@ -398,6 +399,8 @@ pub(super) struct FoundSpan {
 struct Found {
     name: String,
     span: Span,
+    /// Where its task begins.
+    head: Span,
     module: Option<&'static Module>,
     args: Value,
     value_span: Span,
@@ -409,7 +412,7 @@ impl Found {
         let entries = value.as_map().unwrap_or_default();
         let arg_nodes =
             entries.iter().map(|(key, value)| (key.as_str().unwrap_or_default().to_owned(), key.span, value.span)).collect();
-        Found { name: name.to_owned(), span: key.span, module, args: value.to_value(), value_span: value.span, arg_nodes }
+        Found { name: name.to_owned(), span: key.span, head: key.span, module, args: value.to_value(), value_span: value.span, arg_nodes }
     }
 
     fn arg_spans(&self) -> Vec<(String, Span)> {

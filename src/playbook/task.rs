@@ -65,7 +65,10 @@ pub struct Block {
 
 #[derive(Debug)]
 pub struct Task {
+    /// Where its module is named.
     pub span: Span,
+    /// Where it begins.
+    pub head: Span,
     /// The module as written, and what it stands for.
     pub action: Action,
     /// Arguments as written; templates inside. `k=v` text is split already.

@@ -36,14 +36,7 @@ impl Shown<'_> {
 
     /// The result of `debug` and `assert` is what the task is for.
     fn is_message(&self) -> bool {
-        match self.result.get("_ansible_verbose_always").and_then(Value::to_bool) {
-            Some(always) => always,
-            None => {
-                self.module == "assert"
-                    && (self.result.contains_key("assertion")
-                        || self.result.get("failed").and_then(Value::to_bool) == Some(false))
-            }
-        }
+        self.result.get("_ansible_verbose_always").and_then(Value::to_bool).unwrap_or(false)
     }
 
     pub(super) fn cleaned(&self) -> Value {
