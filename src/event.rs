@@ -195,6 +195,12 @@ pub enum Rollout {
     },
     Ended {
         ending: String,
+        /// The failure that it ended for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        why: Option<String>,
+        /// What is true now, line by line.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        now: Vec<String>,
         next: Option<String>,
         new: Vec<String>,
         old: Vec<String>,

@@ -6,6 +6,7 @@
 //! state. Start reading at [`Hands`], then `debug.rs`.
 
 mod add_host;
+mod assemble;
 mod assert;
 mod body;
 mod copy;
@@ -128,6 +129,7 @@ pub fn is_action(name: &str) -> bool {
 /// The actions, by module name. [`run`] is the switch that the compiler checks against it.
 pub static ACTIONS: &[&str] = &[
     "add_host",
+    "assemble",
     "assert",
     "copy",
     "debug",
@@ -154,6 +156,7 @@ pub async fn run<H: Hands>(module: &'static Module, args: &Args, hands: &H) -> R
     match module.name {
         "add_host" => add_host::add_host(args),
         "group_by" => add_host::group_by(args),
+        "assemble" => assemble::assemble(args, hands).await,
         "assert" => assert::assert(args, hands),
         "fail" => Err(Failure::new(args.text("msg").unwrap_or_default().to_string()).into()),
         "debug" => debug::debug(args, hands),

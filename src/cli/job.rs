@@ -5,7 +5,7 @@ use super::config::{Config, expanded};
 use super::{check, extra, password, secrets, terminal};
 use crate::connection::{self, HostKeys, Settings};
 use crate::diag::{Diagnostic, Severity, Sources, Span};
-use crate::engine::{Job, Options, Playbook, Selection};
+use crate::engine::{Job, Options, Playbook, Rolling, Selection};
 use crate::inventory::{self, Inventory};
 use crate::playbook::task::texts;
 use crate::playbook::{Context, Reader, Render};
@@ -151,8 +151,31 @@ fn options(args: &RunArgs, config: &Config, extra: Map, found: &mut Vec<Diagnost
         force_handlers: args.force_handlers || config.is("force_handlers"),
         is_interactive: terminal::is_interactive(),
         skip_dead: args.skip_dead,
+        rolling: Rolling { arguments: arguments(std::env::args().skip(1)), ..Rolling::default() },
         ..Options::default()
     }
+}
+
+/// As it was typed, for "run this next"; a variable that is named like a secret keeps its value for itself.
+fn arguments(words: impl Iterator<Item = String>) -> String {
+    words.map(|word| quoted(&hidden(word))).collect::<Vec<_>>().join(" ")
+}
+
+fn hidden(word: String) -> String {
+    let is_secret = |name: &str| {
+        let name = name.to_ascii_lowercase();
+        ["pass", "secret", "token", "key"].iter().any(|part| name.contains(part))
+    };
+    match word.split_once('=') {
+        Some((name, _)) if !name.starts_with('-') && is_secret(name) => format!("{name}=…"),
+        _ if word.starts_with('{') && is_secret(&word) => "{…}".to_owned(),
+        _ => word,
+    }
+}
+
+fn quoted(word: &str) -> String {
+    let is_plain = |letter: char| letter.is_alphanumeric() || "-_./=:,@+%…".contains(letter);
+    if !word.is_empty() && word.chars().all(is_plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
 }
 
 fn connection_kind(args: &RunArgs, config: &Config, found: &mut Vec<Diagnostic>) -> Option<String> {

@@ -90,6 +90,30 @@ pub struct Options {
     pub is_interactive: bool,
     /// Rollouts: hosts that are dead may be left out.
     pub skip_dead: bool,
+    pub rolling: Rolling,
+}
+
+/// What is asked of a rollout beyond its playbook.
+#[derive(Debug, Clone, Default)]
+pub struct Rolling {
+    pub direction: Direction,
+    /// Why this one may drop bakes and take over from another: goes into the history.
+    pub hotfix: Option<String>,
+    /// Nothing may serve for a while.
+    pub accept_downtime: bool,
+    /// What `roll` was called with, for the words "run this next".
+    pub arguments: String,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Direction {
+    /// To the release of the playbook; an unfinished rollout of the same release is gone on with.
+    #[default]
+    Forward,
+    /// The same, and only if there is an unfinished one.
+    Resume,
+    /// To what ran before the unfinished one.
+    Rollback,
 }
 
 /// What the operator does while it runs.
