@@ -81,7 +81,8 @@ pub(super) fn read_inventory(sources: &Sources, given: &[String], config: &Confi
                 .help("name an inventory with `-i`"),
         );
     }
-    match inventory::load(sources, &specs) {
+    let load = if merges(config) { inventory::load_merging } else { inventory::load };
+    match load(sources, &specs) {
         Ok(mut inventory) => {
             found.append(&mut inventory.warnings);
             inventory
@@ -147,7 +148,8 @@ fn options(args: &RunArgs, config: &Config, extra: Map, found: &mut Vec<Diagnost
         host_keys,
         ssh_args: ssh_args(args, config, found),
         explicit_gathering: config.text("gathering") == Some("explicit"),
-        merge_hashes: config.text("hash_behaviour") == Some("merge"),
+        is_native: config.is("jinja2_native"),
+        merge_hashes: merges(config),
         force_handlers: args.force_handlers || config.is("force_handlers"),
         is_interactive: terminal::is_interactive(),
         skip_dead: args.skip_dead,
@@ -207,6 +209,10 @@ fn ssh_args(args: &RunArgs, config: &Config, found: &mut Vec<Diagnostic>) -> Vec
         }
     }
     words
+}
+
+fn merges(config: &Config) -> bool {
+    config.text("hash_behaviour") == Some("merge")
 }
 
 fn duplicate_keys(config: &Config) -> Option<Severity> {

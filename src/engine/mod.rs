@@ -86,6 +86,8 @@ pub struct Options {
     pub force_handlers: bool,
     /// `hash_behaviour = merge`.
     pub merge_hashes: bool,
+    /// `jinja2_native = yes`.
+    pub is_native: bool,
     /// Whether somebody can answer questions.
     pub is_interactive: bool,
     /// Rollouts: hosts that are dead may be left out.
