@@ -70,6 +70,7 @@ impl<'a> TaskHands<'a> {
             environment: self.environment.clone(),
             timeout: self.seconds_max,
             after_ok: false,
+            lease: super::locked(&self.work.run.leases).get(&self.target.name).cloned(),
         }
     }
 

@@ -30,6 +30,7 @@ use crate::inventory::Inventory;
 use crate::playbook::{Play, Reader};
 use crate::value::{Map, Text, Value};
 use crate::vars::Store;
+use crate::wire::Lease;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -155,6 +156,8 @@ pub(crate) struct Run {
     /// Variables of the inventory by host, made once.
     pub(crate) layers: Mutex<HashMap<String, Vec<Arc<Map>>>>,
     pub(crate) groups: Mutex<Option<Value>>,
+    /// What a rollout may change, by host; goes with every request to that host.
+    pub(crate) leases: Mutex<HashMap<String, Lease>>,
     /// `--start-at-task`, until that task is met.
     pub(crate) start_at: Mutex<Option<String>>,
     /// `--step`, until the operator has enough of it.
@@ -185,6 +188,7 @@ impl Run {
             dead: Mutex::default(),
             layers: Mutex::default(),
             groups: Mutex::default(),
+            leases: Mutex::default(),
             task_ids: AtomicU64::new(1),
         }
     }
