@@ -351,6 +351,24 @@ pub(super) struct InventoryArgs {
     /// Variables of one host, as JSON
     #[arg(long, value_name = "HOST")]
     pub(super) host: Option<String>,
+    /// YAML instead of JSON
+    #[arg(short, long)]
+    pub(super) yaml: bool,
+    /// Variables of groups at the groups, not at their hosts
+    #[arg(long)]
+    pub(super) export: bool,
+    /// Write to this file instead of standard output
+    #[arg(long, value_name = "FILE")]
+    pub(super) output: Option<PathBuf>,
+    /// Where `group_vars` and `host_vars` are looked for besides
+    #[arg(long, value_name = "DIRECTORY")]
+    pub(super) playbook_dir: Option<PathBuf>,
+    /// Variables: k=v, JSON or YAML, or @FILE; may be repeated
+    #[arg(short, long, value_name = "VARIABLES")]
+    pub(super) extra_vars: Vec<String>,
+    /// Accepted, so that scripts need no change
+    #[arg(short, long, action = ArgAction::Count, hide = true)]
+    pub(super) verbose: u8,
     /// Where the tree begins
     #[arg(value_name = "GROUP", default_value = "all")]
     pub(super) group: String,

@@ -304,6 +304,12 @@ fn render(extra: Map) -> Render {
     })
 }
 
+/// A value through a filter, outside of any run.
+pub(super) fn filtered(filter: &str, value: &Value) -> Option<Value> {
+    let scope = Static { layers: vec![Map::from_iter([("value".into(), value.clone())])] };
+    template::expression(&format!("value | {filter}"), Span::NOWHERE, &scope, &Nowhere).ok()
+}
+
 /// Variables that stand in the playbook, strongest first.
 struct Static {
     layers: Vec<Map>,

@@ -8,6 +8,7 @@
 //! Start reading at [`load`], then [`Inventory`].
 
 mod beside;
+mod constructed;
 mod directory;
 mod hosts;
 mod ini;
