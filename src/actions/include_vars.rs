@@ -1,7 +1,7 @@
 //! `include_vars`: variables from files while the play runs.
 
 use super::{Answer, Effect, Hands, Problem};
-use crate::modules::Args;
+use crate::modules::{Args, Failure};
 use crate::value::{Map, Value};
 use fancy_regex::Regex;
 use std::path::{Path, PathBuf};
@@ -83,7 +83,7 @@ fn is_wanted(path: &Path, args: &Args) -> Result<bool, Problem> {
     let is_known = extensions.contains(&ending);
     if !is_known && !args.bool("ignore_unknown_extensions") {
         let msg = format!("{} does not have a valid extension: {}", path.display(), extensions.join(", "));
-        return Err(Problem::new(msg));
+        return Err(Failure::new(msg.as_str()).with("message", msg).into());
     }
     Ok(is_known)
 }

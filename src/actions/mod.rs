@@ -51,6 +51,8 @@ pub trait Hands: Sync {
     fn variables(&self, path: &Path) -> Result<Map, Problem>;
     fn verbosity(&self) -> u8;
     fn is_check(&self) -> bool;
+    /// `jinja2_native`.
+    fn is_native(&self) -> bool;
     fn is_diff(&self) -> bool;
     /// Runs a module on the host.
     fn module(&self, name: &str, args: Map, bodies: Bodies) -> impl Future<Output = Result<Map, Problem>> + Send;
@@ -169,7 +171,7 @@ pub async fn run<H: Hands>(module: &'static Module, args: &Args, hands: &H) -> R
         "pause" => pause::pause(args, hands).await,
         "raw" => raw::raw(args, hands).await,
         "script" => script::script(args, hands).await,
-        "set_fact" => set_fact::set_fact(args),
+        "set_fact" => set_fact::set_fact(args, hands),
         "set_stats" => set_fact::set_stats(args),
         "template" => template::template(args, hands).await,
         "unarchive" => unarchive::unarchive(args, hands).await,

@@ -60,6 +60,7 @@ static SETTINGS: &[Setting] = &[
     row("host_key_checking", "ssh_connection", "host_key_checking", "ANSIBLE_SSH_HOST_KEY_CHECKING", Kind::Bool),
     row("host_key_checking", "defaults", "host_key_checking", "ANSIBLE_HOST_KEY_CHECKING", Kind::Bool),
     row("inventory", "defaults", "inventory", "ANSIBLE_INVENTORY", Kind::Texts),
+    row("jinja2_native", "defaults", "jinja2_native", "ANSIBLE_JINJA2_NATIVE", Kind::Bool),
     row("nocolor", "defaults", "nocolor", "ANSIBLE_NOCOLOR", Kind::Bool),
     row("private_key_file", "defaults", "private_key_file", "ANSIBLE_PRIVATE_KEY_FILE", Kind::Path),
     row("remote_user", "defaults", "remote_user", "ANSIBLE_REMOTE_USER", Kind::Text),

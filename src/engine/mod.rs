@@ -25,6 +25,7 @@ mod vars_files;
 mod work;
 
 pub use cache::FactCache;
+pub use magic::LANGUAGE;
 pub use tags::Selection;
 
 use crate::connection::{Connections, HostKeys, Settings};
@@ -103,6 +104,8 @@ pub struct Options {
     pub force_handlers: bool,
     /// `hash_behaviour = merge`.
     pub merge_hashes: bool,
+    /// `jinja2_native = yes`.
+    pub is_native: bool,
     /// Whether somebody can answer questions.
     pub is_interactive: bool,
     /// Rollouts: hosts that are dead may be left out.

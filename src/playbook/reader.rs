@@ -68,16 +68,31 @@ impl Reader {
     /// All plays of a playbook, with those it imports.
     pub fn playbook(&mut self, path: &Path) -> Vec<Play> {
         let Some(node) = self.file(path, Span::NOWHERE) else { return Vec::new() };
-        let plays = match node.as_list() {
+        let plays = self.plays(&node, path);
+        self.reading.pop();
+        plays
+    }
+
+    /// All plays of a text that is in no file.
+    pub fn text(&mut self, name: &Path, text: &str) -> Vec<Play> {
+        let reading = yaml::read(&self.sources, &name.to_string_lossy(), text, Trust::User);
+        self.diagnostics.extend(reading.diagnostics);
+        let Some(node) = reading.documents.into_iter().next() else { return Vec::new() };
+        self.reading.push(name.to_owned());
+        let plays = self.plays(&node, name);
+        self.reading.pop();
+        plays
+    }
+
+    fn plays(&mut self, node: &Node, path: &Path) -> Vec<Play> {
+        match node.as_list() {
             Some(plays) => plays.iter().flat_map(|node| self.play_or_import(node, path, &Keywords::new())).collect(),
             None if node.is_null() => Vec::new(),
             None => {
                 self.wrong("not-a-playbook", "a playbook is a list of plays", node.span, "this is not a list");
                 Vec::new()
             }
-        };
-        self.reading.pop();
-        plays
+        }
     }
 
     /// What was found so far, the first ones only.
