@@ -12,7 +12,7 @@ pub(super) async fn script(args: &Args, hands: &impl Hands) -> Result<Answer, Pr
     };
     let path = hands.find("files", name)?;
     let mut bodies = Bodies::default();
-    let body = bodies.add_file(&path).map_err(|error| Problem::new(format!("cannot read `{}`: {error}", path.display())))?;
+    let body = bodies.add_opened(&path, hands)?;
     let mut host = Map::new();
     host.insert("_blob".into(), body.into());
     host.insert("argv".into(), rest.iter().map(Value::from).collect());

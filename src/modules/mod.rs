@@ -26,6 +26,11 @@ mod alternatives;
 mod app;
 mod apt;
 mod archive;
+mod apache2_module;
+pub(crate) mod app;
+mod apt;
+mod apt_key;
+mod apt_repository;
 pub mod assemble;
 mod authorized_key;
 mod blockinfile;
@@ -33,8 +38,11 @@ mod capabilities;
 mod command;
 mod copy;
 mod cron;
+mod deb822_repository;
+mod debconf;
 mod dnf;
 mod docker;
+mod dpkg_selections;
 mod edit;
 mod expect;
 mod facts;
@@ -58,7 +66,9 @@ mod modprobe;
 mod mount;
 mod package;
 mod pam_limits;
+mod package_facts;
 mod ping;
+mod postgresql;
 mod replace;
 mod script;
 mod seboolean;
@@ -250,7 +260,12 @@ pub fn rows() -> impl Iterator<Item = &'static Module> {
 
 /// Every module of the host side, by name. A name that begins with `_` is for `roll` itself and cannot be called from a playbook.
 pub static MODULES: &[&Module] = &[
+    &app::beat::MODULE,
     &app::inspect::MODULE,
+    &app::lock::MODULE,
+    &app::record::MODULE,
+    &app::state::MODULE,
+    &app::wish::MODULE,
     &fetch::MODULE,
     &app::haproxy::MODULE,
     &app::logs::MODULE,
@@ -264,6 +279,10 @@ pub static MODULES: &[&Module] = &[
     &alternatives::MODULE,
     &apt::MODULE,
     &archive::MODULE,
+    &apache2_module::MODULE,
+    &apt::MODULE,
+    &apt_key::MODULE,
+    &apt_repository::MODULE,
     &assemble::MODULE,
     &authorized_key::MODULE,
     &blockinfile::MODULE,
@@ -271,6 +290,8 @@ pub static MODULES: &[&Module] = &[
     &command::MODULE,
     &copy::MODULE,
     &cron::MODULE,
+    &deb822_repository::MODULE,
+    &debconf::MODULE,
     &dnf::MODULE,
     &docker::container::MODULE,
     &docker::container_info::MODULE,
@@ -280,6 +301,7 @@ pub static MODULES: &[&Module] = &[
     &docker::login::MODULE,
     &docker::network::MODULE,
     &docker::prune::MODULE,
+    &dpkg_selections::MODULE,
     &expect::MODULE,
     &file::MODULE,
     &find::MODULE,
@@ -300,7 +322,17 @@ pub static MODULES: &[&Module] = &[
     &mount::MODULE,
     &package::MODULE,
     &pam_limits::MODULE,
+    &package_facts::MODULE,
     &ping::MODULE,
+    &postgresql::db::MODULE,
+    &postgresql::ext::MODULE,
+    &postgresql::owner::MODULE,
+    &postgresql::ping::MODULE,
+    &postgresql::privs::MODULE,
+    &postgresql::query::MODULE,
+    &postgresql::schema::MODULE,
+    &postgresql::set::MODULE,
+    &postgresql::user::MODULE,
     &replace::MODULE,
     &seboolean::MODULE,
     &semanage::sefcontext::MODULE,
