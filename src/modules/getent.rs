@@ -28,7 +28,7 @@ fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
     let key = args.str("key").filter(|key| !key.is_empty());
     let program = look.require("getent", "")?;
     let service = args.str("service").map(|service| ["-s", service]);
-    let argv = [program.as_str(), database].into_iter().chain(service.into_iter().flatten()).chain(key);
+    let argv = [program.as_str()].into_iter().chain(service.into_iter().flatten()).chain([database]).chain(key);
     let output = look.run(&Cmd::new(argv))?;
     let mut plan = Plan::default();
     let msg = match output.code {

@@ -23,14 +23,12 @@ pub mod words;
 
 mod acl;
 mod alternatives;
-mod app;
-mod apt;
-mod archive;
 mod apache2_module;
 pub(crate) mod app;
 mod apt;
 mod apt_key;
 mod apt_repository;
+mod archive;
 pub mod assemble;
 mod authorized_key;
 mod blockinfile;
@@ -65,8 +63,8 @@ mod locale_gen;
 mod modprobe;
 mod mount;
 mod package;
-mod pam_limits;
 mod package_facts;
+mod pam_limits;
 mod ping;
 mod postgresql;
 mod replace;
@@ -277,12 +275,11 @@ pub static MODULES: &[&Module] = &[
     &app::unpark::MODULE,
     &acl::MODULE,
     &alternatives::MODULE,
-    &apt::MODULE,
-    &archive::MODULE,
     &apache2_module::MODULE,
     &apt::MODULE,
     &apt_key::MODULE,
     &apt_repository::MODULE,
+    &archive::MODULE,
     &assemble::MODULE,
     &authorized_key::MODULE,
     &blockinfile::MODULE,
@@ -321,8 +318,8 @@ pub static MODULES: &[&Module] = &[
     &modprobe::MODULE,
     &mount::MODULE,
     &package::MODULE,
-    &pam_limits::MODULE,
     &package_facts::MODULE,
+    &pam_limits::MODULE,
     &ping::MODULE,
     &postgresql::db::MODULE,
     &postgresql::ext::MODULE,
