@@ -307,6 +307,10 @@ impl Hands for TaskHands<'_> {
     fn host(&self) -> &str {
         &self.work.host
     }
+
+    fn is_local(&self) -> bool {
+        self.target.kind == connection::Kind::Local
+    }
 }
 
 fn with_environment(line: &str, environment: &[(String, String)]) -> String {

@@ -21,14 +21,18 @@ pub mod pattern;
 pub mod touch;
 pub mod words;
 
+mod acl;
+mod alternatives;
 mod apache2_module;
 pub(crate) mod app;
 mod apt;
 mod apt_key;
 mod apt_repository;
+mod archive;
 pub mod assemble;
 mod authorized_key;
 mod blockinfile;
+mod capabilities;
 mod command;
 mod copy;
 mod cron;
@@ -43,33 +47,50 @@ mod facts;
 mod fetch;
 mod file;
 mod find;
+mod firewalld;
 mod get_url;
 mod getent;
 mod git;
+mod git_config;
 mod group;
+mod hostname;
+mod htpasswd;
 mod ini_file;
 mod iptables;
 mod known_hosts;
 mod lineinfile;
+mod locale_gen;
+mod modprobe;
+mod mount;
 mod package;
 mod package_facts;
+mod pam_limits;
 mod ping;
 mod postgresql;
 mod replace;
 mod script;
+mod seboolean;
+mod selinux;
+mod semanage;
 mod service;
 mod service_facts;
 mod setup;
 mod shell;
 mod slurp;
 mod stat;
+mod subversion;
+mod sysctl;
 mod systemd;
 mod systemd_service;
+mod sysvinit;
 mod tempfile;
+mod timezone;
+mod ufw;
 mod unarchive;
 mod uri;
 mod user;
 mod wait_for;
+mod xattr;
 mod yum;
 
 pub use args::{Arg, Args, Kind, Problem, Rule};
@@ -252,13 +273,17 @@ pub static MODULES: &[&Module] = &[
     &app::retire::MODULE,
     &script::MODULE,
     &app::unpark::MODULE,
+    &acl::MODULE,
+    &alternatives::MODULE,
     &apache2_module::MODULE,
     &apt::MODULE,
     &apt_key::MODULE,
     &apt_repository::MODULE,
+    &archive::MODULE,
     &assemble::MODULE,
     &authorized_key::MODULE,
     &blockinfile::MODULE,
+    &capabilities::MODULE,
     &command::MODULE,
     &copy::MODULE,
     &cron::MODULE,
@@ -277,16 +302,24 @@ pub static MODULES: &[&Module] = &[
     &expect::MODULE,
     &file::MODULE,
     &find::MODULE,
+    &firewalld::MODULE,
     &get_url::MODULE,
     &getent::MODULE,
     &git::MODULE,
+    &git_config::MODULE,
     &group::MODULE,
+    &hostname::MODULE,
+    &htpasswd::MODULE,
     &ini_file::MODULE,
     &iptables::MODULE,
     &known_hosts::MODULE,
     &lineinfile::MODULE,
+    &locale_gen::MODULE,
+    &modprobe::MODULE,
+    &mount::MODULE,
     &package::MODULE,
     &package_facts::MODULE,
+    &pam_limits::MODULE,
     &ping::MODULE,
     &postgresql::db::MODULE,
     &postgresql::ext::MODULE,
@@ -298,18 +331,29 @@ pub static MODULES: &[&Module] = &[
     &postgresql::set::MODULE,
     &postgresql::user::MODULE,
     &replace::MODULE,
+    &seboolean::MODULE,
+    &semanage::sefcontext::MODULE,
+    &selinux::MODULE,
+    &semanage::permissive::MODULE,
+    &semanage::seport::MODULE,
     &service::MODULE,
     &service_facts::MODULE,
     &setup::MODULE,
     &shell::MODULE,
     &slurp::MODULE,
     &stat::MODULE,
+    &subversion::MODULE,
+    &sysctl::MODULE,
     &systemd::MODULE,
     &systemd_service::MODULE,
+    &sysvinit::MODULE,
     &tempfile::MODULE,
+    &timezone::MODULE,
+    &ufw::MODULE,
     &unarchive::MODULE,
     &uri::MODULE,
     &user::MODULE,
     &wait_for::MODULE,
+    &xattr::MODULE,
     &yum::MODULE,
 ];
