@@ -28,6 +28,7 @@ mod apt_key;
 mod apt_repository;
 mod authorized_key;
 mod command;
+mod composer;
 mod copy;
 mod deb822_repository;
 mod debconf;
@@ -37,19 +38,25 @@ mod dpkg_selections;
 mod facts;
 mod fetch;
 mod file;
+mod gem;
 mod get_url;
 mod git;
 mod group;
 mod lineinfile;
+mod mysql;
+mod npm;
 mod package;
 mod package_facts;
 mod ping;
+mod pip;
 mod postgresql;
+mod rpm_key;
 mod script;
 mod service;
 mod setup;
 mod shell;
 mod slurp;
+mod snap;
 mod stat;
 mod systemd;
 mod systemd_service;
@@ -59,6 +66,7 @@ mod uri;
 mod user;
 mod wait_for;
 mod yum;
+mod yum_repository;
 
 pub use args::{Arg, Args, Kind, Problem, Rule};
 pub use attrs::Attrs;
@@ -241,6 +249,7 @@ pub static MODULES: &[&Module] = &[
     &apt_repository::MODULE,
     &authorized_key::MODULE,
     &command::MODULE,
+    &composer::MODULE,
     &copy::MODULE,
     &deb822_repository::MODULE,
     &debconf::MODULE,
@@ -255,13 +264,21 @@ pub static MODULES: &[&Module] = &[
     &docker::prune::MODULE,
     &dpkg_selections::MODULE,
     &file::MODULE,
+    &gem::MODULE,
     &get_url::MODULE,
     &git::MODULE,
     &group::MODULE,
     &lineinfile::MODULE,
+    &mysql::db::MODULE,
+    &mysql::info::MODULE,
+    &mysql::query::MODULE,
+    &mysql::user::MODULE,
+    &mysql::variables::MODULE,
+    &npm::MODULE,
     &package::MODULE,
     &package_facts::MODULE,
     &ping::MODULE,
+    &pip::MODULE,
     &postgresql::db::MODULE,
     &postgresql::ext::MODULE,
     &postgresql::owner::MODULE,
@@ -271,10 +288,12 @@ pub static MODULES: &[&Module] = &[
     &postgresql::schema::MODULE,
     &postgresql::set::MODULE,
     &postgresql::user::MODULE,
+    &rpm_key::MODULE,
     &service::MODULE,
     &setup::MODULE,
     &shell::MODULE,
     &slurp::MODULE,
+    &snap::MODULE,
     &stat::MODULE,
     &systemd::MODULE,
     &systemd_service::MODULE,
@@ -284,4 +303,5 @@ pub static MODULES: &[&Module] = &[
     &user::MODULE,
     &wait_for::MODULE,
     &yum::MODULE,
+    &yum_repository::MODULE,
 ];
