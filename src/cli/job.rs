@@ -2,10 +2,10 @@
 
 use super::args::RunArgs;
 use super::config::{Config, expanded};
-use super::{check, extra, password, terminal};
+use super::{check, extra, password, secrets, terminal};
 use crate::connection::{self, HostKeys, Settings};
 use crate::diag::{Diagnostic, Severity, Sources, Span};
-use crate::engine::{Job, Options, Playbook, Selection};
+use crate::engine::{Job, Options, Playbook, Rolling, Selection};
 use crate::inventory::{self, Inventory};
 use crate::playbook::task::texts;
 use crate::playbook::{Context, Reader, Render};
@@ -24,24 +24,32 @@ pub(super) struct Draft {
     pub(super) diagnostics: Vec<Diagnostic>,
 }
 
-/// Reads and checks everything; asks for nothing.
+/// Reads and checks everything; asks for nothing but the passwords of vaults, without which there is nothing to read.
 pub(super) fn draft(args: &RunArgs, config: &Config, sources: &Sources) -> Draft {
     let mut found = config.diagnostics.clone();
+    found.extend(secrets::open_vaults(&args.vault, config, sources));
     let extra = kept(extra::variables(sources, &args.extra_vars), &mut found);
     let inventory = read_inventory(sources, &args.inventory, config, &mut found);
     let options = options(args, config, extra.clone(), &mut found);
     let mut reader = Reader::new(sources.clone(), roles_path(config), render(extra));
+    reader.duplicate_keys = duplicate_keys(config);
     let mut playbooks = Vec::new();
     for path in &args.playbooks {
         let plays = reader.playbook(path);
         found.extend(reader.take_diagnostics());
-        check::plays(&plays, sources, &mut found);
+        check::plays(&plays, &options.selection, sources, &mut found);
         playbooks.push(Playbook { path: path.clone(), plays });
     }
     let inventory = with_playbook(inventory, sources, args, &mut found);
     check::inventory(&inventory, sources, &mut found);
     check_patterns(&inventory, &playbooks, &mut found);
     check_limit(&inventory, args, &mut found);
+    if args.step && !terminal::is_interactive() {
+        found.push(
+            Diagnostic::error("step-needs-terminal", "`--step` asks before each task, and nobody can answer")
+                .help("run it in a terminal, or leave `--step` out"),
+        );
+    }
     let job = Job { sources: sources.clone(), inventory, reader, playbooks, options, settings: Settings::from_environment() };
     Draft { job, diagnostics: once(found) }
 }
@@ -124,11 +132,35 @@ fn options(args: &RunArgs, config: &Config, extra: Map, found: &mut Vec<Diagnost
         host_keys,
         ssh_args: ssh_args(args, config, found),
         explicit_gathering: config.text("gathering") == Some("explicit"),
+        merge_hashes: config.text("hash_behaviour") == Some("merge"),
         force_handlers: args.force_handlers || config.is("force_handlers"),
         is_interactive: terminal::is_interactive(),
         skip_dead: args.skip_dead,
+        rolling: Rolling { arguments: arguments(std::env::args().skip(1)), ..Rolling::default() },
         ..Options::default()
     }
+}
+
+/// As it was typed, for "run this next"; a variable that is named like a secret keeps its value for itself.
+fn arguments(words: impl Iterator<Item = String>) -> String {
+    words.map(|word| quoted(&hidden(word))).collect::<Vec<_>>().join(" ")
+}
+
+fn hidden(word: String) -> String {
+    let is_secret = |name: &str| {
+        let name = name.to_ascii_lowercase();
+        ["pass", "secret", "token", "key"].iter().any(|part| name.contains(part))
+    };
+    match word.split_once('=') {
+        Some((name, _)) if !name.starts_with('-') && is_secret(name) => format!("{name}=…"),
+        _ if word.starts_with('{') && is_secret(&word) => "{…}".to_owned(),
+        _ => word,
+    }
+}
+
+fn quoted(word: &str) -> String {
+    let is_plain = |letter: char| letter.is_alphanumeric() || "-_./=:,@+%…".contains(letter);
+    if !word.is_empty() && word.chars().all(is_plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
 }
 
 fn connection_kind(args: &RunArgs, config: &Config, found: &mut Vec<Diagnostic>) -> Option<String> {
@@ -160,6 +192,14 @@ fn ssh_args(args: &RunArgs, config: &Config, found: &mut Vec<Diagnostic>) -> Vec
         }
     }
     words
+}
+
+fn duplicate_keys(config: &Config) -> Option<Severity> {
+    match config.text("duplicate_dict_key") {
+        Some("error") => Some(Severity::Error),
+        Some("ignore") => None,
+        _ => Some(Severity::Warning),
+    }
 }
 
 fn limit(given: &[String]) -> Option<String> {
@@ -257,7 +297,7 @@ impl Static {
             if let Some(role) = &inner.role {
                 let path = role.path.to_string_lossy().into_owned();
                 layers.push(Map::from_iter([("role_path".into(), path.into()), ("role_name".into(), role.name.as_str().into())]));
-                layers.extend([role.vars.clone(), role.defaults.clone()]);
+                layers.extend([Map::clone(&role.vars), Map::clone(&role.defaults)]);
             }
         }
         Static { layers }

@@ -130,9 +130,10 @@ fn line(machine: &Machine) -> String {
 }
 
 async fn down(id: Option<&str>) -> Result<Exit, LabError> {
+    let named = id.map(str::parse::<LabId>).transpose()?;
     let engine = Engine::find().await?;
-    let id = match id {
-        Some(id) => id.parse()?,
+    let id = match named {
+        Some(id) => id,
         None => match Lab::only(&engine).await? {
             Some(lab) => lab.id,
             None => {

@@ -32,7 +32,8 @@ pub(crate) fn view(run: &Run, play: &PlayRun, host: &str, task: &Task) -> View {
 }
 
 fn view_in(run: &Run, play: &PlayRun, host: &str, context: &Context, task: Option<&Task>) -> View {
-    let ground = play.ground.read().unwrap_or_else(PoisonError::into_inner);
+    let ground = play.ground.read().unwrap_or_else(PoisonError::into_inner).clone();
+    let ground = play.files.of_host(run, play, host, &ground).unwrap_or(ground);
     let store = run.store.read().unwrap_or_else(PoisonError::into_inner).host(host);
     View::new(&ground, context, &store, Arc::new(magic::magic(run, play, host, task)), &run.inventory_layers(host))
 }
@@ -69,6 +70,13 @@ impl<'a> Frame<'a> {
             view: view(self.run, play, host, task),
             places: self.places.clone(),
         }
+    }
+
+    /// What the variables of another host say about its address.
+    pub(crate) fn address_of(&self, host: &str) -> Option<String> {
+        let there = Scope::of_host(self, host)?;
+        let written = there.get("ansible_host")?;
+        self.render(&written).ok().map(|address| address.to_text().to_string())
     }
 
     pub(crate) fn render(&self, value: &Value) -> Result<Value, Problem> {
@@ -108,7 +116,7 @@ impl<'a> Frame<'a> {
     /// A connection variable, rendered.
     pub(crate) fn text(&self, name: &str) -> Result<Option<Text>, Problem> {
         let Some(value) = self.view.get(name) else { return Ok(None) };
-        let rendered = self.render(value)?;
+        let rendered = self.render(&value)?;
         Ok((!rendered.is_null()).then(|| rendered.to_text()))
     }
 
@@ -201,12 +209,33 @@ fn file_options(source: u32, path: &Path, args: &Args) -> FileOptions {
 
 fn problem(error: &TemplateError) -> Problem {
     let diagnostic = error.explain();
-    Problem { failure: Failure::new(diagnostic.title.clone()), diagnostic: Some(Box::new(diagnostic)), is_unreachable: false }
+    Problem { failure: Failure::new(in_ansibles_words(&diagnostic)), diagnostic: Some(Box::new(diagnostic)), is_unreachable: false }
+}
+
+/// Playbooks look for these words in the `msg` of a result; people read the diagnostic.
+fn in_ansibles_words(diagnostic: &Diagnostic) -> String {
+    let title = &diagnostic.title;
+    let quoted = |text: &str| text.replace('`', "'");
+    let what = match diagnostic.code.as_str() {
+        "undefined-variable" => {
+            title.strip_prefix("variable ").map_or_else(|| quoted(title), quoted)
+        }
+        "unknown-attribute" => match title.split_once(" has no ") {
+            Some((owner, name)) => {
+                let name = name.trim_matches('`').trim_matches('\'');
+                let kind = if owner.ends_with("map") { "dict" } else { owner.rsplit(' ').next().unwrap_or("dict") };
+                format!("'{kind} object' has no attribute '{name}'")
+            }
+            None => quoted(title),
+        },
+        _ => return title.clone(),
+    };
+    format!("The task includes an option with an undefined variable. The error was: {what}")
 }
 
 fn condition_problem(error: &TemplateError, text: &str) -> Problem {
     let diagnostic: Diagnostic = error.explain();
-    let msg = format!("The conditional check '{text}' failed. The error was: {}", diagnostic.title);
+    let msg = format!("The conditional check '{text}' failed. The error was: {}", in_ansibles_words(&diagnostic));
     Problem { failure: Failure::new(msg), diagnostic: Some(Box::new(diagnostic)), is_unreachable: false }
 }
 
@@ -217,7 +246,7 @@ impl Scope for Frame<'_> {
             "ansible_search_path" => {
                 Some(self.places.iter().map(|place| Value::from(place.to_string_lossy().into_owned())).collect())
             }
-            _ => self.view.get(name).cloned(),
+            _ => self.view.get(name),
         }
     }
 
@@ -242,6 +271,22 @@ impl Scope for Frame<'_> {
 impl World for Frame<'_> {
     fn search_paths(&self, folder: &str) -> Vec<PathBuf> {
         self.places.iter().flat_map(|place| [place.join(folder), place.clone()]).collect()
+    }
+
+    fn read(&self, path: &Path) -> std::io::Result<Vec<u8>> {
+        let opened = self.run.sources.open(std::fs::read(path)?).map_err(std::io::Error::other)?;
+        if opened.is_secret {
+            self.run.sources.keep_secret(String::from_utf8_lossy(&opened.bytes).trim().into());
+        }
+        Ok(opened.bytes)
+    }
+
+    fn open_vault(&self, vault: &str) -> Result<Text, String> {
+        self.run.sources.open_value(vault)
+    }
+
+    fn was_vaulted(&self, text: &str) -> bool {
+        self.run.sources.has_opened(text)
     }
 
     fn hosts(&self, pattern: &str) -> Result<Vec<String>, String> {

@@ -10,12 +10,14 @@ mod frame;
 mod hands;
 mod include;
 mod magic;
+mod operator;
 mod plays;
 mod results;
 mod rollout;
 mod stage;
 mod tags;
 mod target;
+mod vars_files;
 mod work;
 
 pub use tags::Selection;
@@ -29,7 +31,7 @@ use crate::value::{Map, Text, Value};
 use crate::vars::Store;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -81,10 +83,36 @@ pub struct Options {
     /// Facts are gathered only where a play asks for it.
     pub explicit_gathering: bool,
     pub force_handlers: bool,
+    /// `hash_behaviour = merge`.
+    pub merge_hashes: bool,
     /// Whether somebody can answer questions.
     pub is_interactive: bool,
     /// Rollouts: hosts that are dead may be left out.
     pub skip_dead: bool,
+    pub rolling: Rolling,
+}
+
+/// What is asked of a rollout beyond its playbook.
+#[derive(Debug, Clone, Default)]
+pub struct Rolling {
+    pub direction: Direction,
+    /// Why this one may drop bakes and take over from another: goes into the history.
+    pub hotfix: Option<String>,
+    /// Nothing may serve for a while.
+    pub accept_downtime: bool,
+    /// What `roll` was called with, for the words "run this next".
+    pub arguments: String,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Direction {
+    /// To the release of the playbook; an unfinished rollout of the same release is gone on with.
+    #[default]
+    Forward,
+    /// The same, and only if there is an unfinished one.
+    Resume,
+    /// To what ran before the unfinished one.
+    Rollback,
 }
 
 /// What the operator does while it runs.
@@ -126,6 +154,8 @@ pub(crate) struct Run {
     pub(crate) groups: Mutex<Option<Value>>,
     /// `--start-at-task`, until that task is met.
     pub(crate) start_at: Mutex<Option<String>>,
+    /// `--step`, until the operator has enough of it.
+    asks: AtomicBool,
     task_ids: AtomicU64,
 }
 
@@ -141,6 +171,7 @@ impl Run {
         Run {
             connections: Connections::new(settings),
             start_at: Mutex::new(options.start_at_task.clone()),
+            asks: AtomicBool::new(options.step),
             options,
             sources,
             emitter,
@@ -153,6 +184,14 @@ impl Run {
             groups: Mutex::default(),
             task_ids: AtomicU64::new(1),
         }
+    }
+
+    pub(crate) fn asks_each_step(&self) -> bool {
+        self.asks.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn ask_no_more(&self) {
+        self.asks.store(false, Ordering::Relaxed);
     }
 
     pub(crate) fn next_task_id(&self) -> u64 {
@@ -184,6 +223,7 @@ pub async fn run(job: Job, emitter: Emitter, mut signals: mpsc::Receiver<Signal>
     let names = job.playbooks.iter().map(|playbook| playbook.path.display().to_string()).collect();
     let Options { check, diff, .. } = job.options;
     emitter.hide(&Value::map(job.options.extra.clone()));
+    emitter.hide_secrets_of(&job.sources);
     hide_secrets(&job.inventory, &emitter);
     emitter.emit(&Event::RunStarted { version: event::VERSION, playbooks: names, check, diff });
     let run = Arc::new(Run::new(job.options, job.sources, job.inventory, job.reader, job.settings, emitter));

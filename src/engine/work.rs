@@ -5,7 +5,7 @@ use super::frame::Frame;
 use super::hands::TaskHands;
 use super::include::{Include, What};
 use super::plays::PlayRun;
-use super::results::Verdict;
+use super::results::{Delegate, Verdict};
 use crate::actions::{self, Answer, Effect, Meta, Problem};
 use crate::event::{self, Event, Outcome};
 use crate::modules::{self, Args, Failure, Module};
@@ -63,6 +63,8 @@ pub(crate) struct MetaEnd {
     pub(crate) result: Map,
     /// What was carried out; nothing where it was skipped.
     pub(crate) word: Option<Meta>,
+    /// In Ansible's words; shown to who wants to know more.
+    pub(crate) said: String,
 }
 
 /// What one try, one item, one task gives.
@@ -91,7 +93,9 @@ impl Work {
         if self.is_passed_over {
             return self.finished(Ended::Ok);
         }
-        self.run.emitter.emit(&Event::HostStarted { host: self.host.clone(), task: self.id });
+        if !self.is_meta() {
+            self.run.emitter.emit(&Event::HostStarted { host: self.host.clone(), task: self.id });
+        }
         let view = self.view();
         let frame = Frame::new(&self.run, &self.play, &self.host, view).for_task(&self.task, &self.play);
         let no_log = self.says(&frame, "no_log");
@@ -100,13 +104,38 @@ impl Work {
         let ended = self.conclude(&frame, &tried, outcome, no_log);
         let notify = if tried.notify { self.notified(&frame) } else { Vec::new() };
         let includes = tried.effects.iter().filter_map(include).collect();
-        let meta =
-            self.is_meta().then(|| MetaEnd { outcome, result: tried.verdict.shown(no_log), word: meta_of(&tried.effects) });
+        let meta = self.is_meta().then(|| self.meta_end(&tried, outcome, no_log));
         Finished { notify, includes, meta, notify_span: self.notify_span(), ..self.finished(ended) }
     }
 
     fn finished(&self, ended: Ended) -> Finished {
         Finished { id: self.id, ended, notify: Vec::new(), notify_span: Span::NOWHERE, includes: Vec::new(), meta: None }
+    }
+
+    fn meta_end(&self, tried: &Tried, outcome: Outcome, no_log: bool) -> MetaEnd {
+        let word = meta_of(&tried.effects);
+        let role = self.task.context.role().map(|role| role.name.clone()).unwrap_or_default();
+        match self.meta_word().filter(|_| outcome == Outcome::Skipped) {
+            Some(skipped) => {
+                let said = skipped.passed_over(&self.host, &role);
+                let msg = if skipped == Meta::EndHost {
+                    format!("end_host conditional evaluated to false, continuing execution for {}", self.host)
+                } else {
+                    skipped.name().to_owned()
+                };
+                let result = Map::from_iter([("msg".into(), Value::from(msg)), ("skip_reason".into(), said.as_str().into())]);
+                MetaEnd { outcome, result, word, said }
+            }
+            None => {
+                let said = word.map(|word| word.said(&self.host, &role)).unwrap_or_default();
+                MetaEnd { outcome, result: tried.verdict.shown(no_log), word, said }
+            }
+        }
+    }
+
+    /// What the `meta` asks for, as far as that is known before it runs.
+    fn meta_word(&self) -> Option<Meta> {
+        self.task.args.get("_raw_params").filter(|_| self.is_meta()).and_then(|word| Meta::of(&word.to_text()))
     }
 
     fn is_meta(&self) -> bool {
@@ -228,23 +257,30 @@ impl Work {
         if self.is_include() && matches!(outcome, Outcome::Ok | Outcome::Changed) {
             return;
         }
-        self.run.emitter.emit(&Event::ItemEnded {
-            host: self.host.clone(),
-            task: self.id,
-            label,
-            outcome,
-            result: verdict.shown(no_log),
-        });
+        let result = verdict.shown(no_log);
+        self.warn_of(&result);
+        self.run.emitter.emit(&Event::ItemEnded { host: self.host.clone(), task: self.id, label, outcome, result });
     }
 
     /// `None` when the task may run.
     fn holds(&self, frame: &Frame<'_>) -> Result<Option<Verdict>, Problem> {
+        if let Some(meta) = self.meta_word().filter(|meta| !meta.heeds_conditions()) {
+            self.warn_of_condition(meta);
+            return Ok(None);
+        }
         for written in self.task.context.gathered("when") {
             if let Some(condition) = frame.conditions(&written.value, written.span)? {
                 return Ok(Some(Verdict::skipped("Conditional result was False", Some(condition))));
             }
         }
         Ok(None)
+    }
+
+    fn warn_of_condition(&self, meta: Meta) {
+        if let Some(when) = self.task.own("when") {
+            let title = format!("`meta: {}` runs whatever its `when` says", meta.name());
+            self.run.warn(crate::diag::Diagnostic::warning("condition-without-effect", title).at(when.span, "not looked at"));
+        }
     }
 
     /// One item, as often as `until` wants.
@@ -313,6 +349,7 @@ impl Work {
     async fn once(&self, frame: &Frame<'_>, top: &Map) -> Tried {
         let tried = self.tried(frame, top).await;
         let delegate = super::hands::delegate(self, frame).unwrap_or_default();
+        let delegate = delegate.map(|name| Delegate { address: frame.address_of(&name), name });
         Tried { verdict: Verdict { delegate, ..tried.verdict }, ..tried }
     }
 
@@ -451,7 +488,11 @@ impl Work {
                     args.extend(map.iter().map(|(key, value)| (key.clone(), value.clone())));
                 }
                 Some(other) if key.as_str() == Some(crate::playbook::WHOLE) => {
-                    return Err(Problem::new(format!("`{}` takes a mapping of arguments, not a {}", module.name, other.kind())));
+                    let msg = match other.as_str() {
+                        Some(text) => format!("invalid or malformed argument: '{text}'"),
+                        None => format!("`{}` takes a mapping of arguments, not a {}", module.name, other.kind()),
+                    };
+                    return Err(Problem::new(msg));
                 }
                 Some(rendered) => drop(args.insert(key.clone(), rendered)),
                 None => drop(args.shift_remove(key)),
@@ -504,7 +545,7 @@ impl Work {
         if let Some(name) = self.task.own("register") {
             let mut store = self.run.store.write().unwrap_or_else(PoisonError::into_inner);
             for host in self.everybody(None) {
-                store.set(host, &name.value.to_text(), Value::map(verdict.values.clone()));
+                store.set(host, &name.value.to_text(), Value::map(verdict.kept()));
             }
         }
         let mut ended = Ended::Ok;
@@ -533,10 +574,18 @@ impl Work {
             return;
         }
         let result = verdict.shown(no_log);
+        self.warn_of(&result);
         self.run.emitter.emit(&Event::HostEnded { host: self.host.clone(), task: self.id, outcome, result });
         self.run.count(&self.host, outcome);
         if outcome == Outcome::Ignored && verdict.is("changed") {
             self.run.count_changed(&self.host);
+        }
+    }
+
+    /// What the module wants to be known besides its result.
+    fn warn_of(&self, result: &Map) {
+        for warning in result.get("warnings").and_then(Value::as_list).unwrap_or_default() {
+            self.run.warn(crate::diag::Diagnostic::warning("module-warning", warning.to_text().to_string()));
         }
     }
 
@@ -586,7 +635,8 @@ impl Work {
                 self.everybody(None).for_each(|host| store.clear_facts(host));
                 None
             }
-            Meta::ClearHostErrors | Meta::ResetConnection | Meta::RefreshInventory | Meta::Noop => None,
+            // The stage knows which tasks are left of the role.
+            Meta::EndRole | Meta::ClearHostErrors | Meta::ResetConnection | Meta::RefreshInventory | Meta::Noop => None,
         }
     }
 }
@@ -602,8 +652,8 @@ fn include(effected: &Effected) -> Option<Include> {
             Some(Include { what: What::Tasks(path.clone()), apply: apply.clone(), params, label })
         }
         Effect::IncludeRole { name, parts, apply, public } => {
-            let files = [&parts.tasks, &parts.vars, &parts.defaults, &parts.handlers].map(Clone::clone);
-            Some(Include { what: What::Role { name: name.clone(), files, public: *public }, apply: apply.clone(), params, label })
+            let what = What::Role { name: name.clone(), parts: parts.clone(), public: *public };
+            Some(Include { what, apply: apply.clone(), params, label })
         }
         Effect::SetFacts { .. }
         | Effect::IncludeVars(_)
@@ -663,5 +713,5 @@ pub(crate) fn shown_task(run: &Arc<Run>, play: &Arc<PlayRun>, host: &str, task: 
     let no_log = task
         .keyword("no_log")
         .is_some_and(|written| frame.render(&written.value).ok().and_then(|value| value.to_bool()).unwrap_or(true));
-    event::Task { id, name, module: task.module().to_owned(), place: run.sources.place(task.span), no_log }
+    event::Task { id, name, module: task.module().to_owned(), place: run.sources.place(task.head), no_log }
 }

@@ -48,7 +48,7 @@ const ASSERT: Module = row(
     "assert",
     "fails unless conditions hold",
     &[&[
-        Arg::new("that", Kind::RawList, "a condition or a list of them").required(),
+        Arg::new("that", Kind::Raw, "a condition or a list of them").required(),
         Arg::new("fail_msg", Kind::Raw, "shown when one does not hold").aliases(&["msg"]),
         Arg::new("success_msg", Kind::Raw, "shown when all hold"),
         Arg::new("quiet", Kind::Bool, "say less").default("no"),
@@ -206,6 +206,16 @@ const WAIT_FOR_CONNECTION: Module = row(
     ]],
 );
 
+const VALIDATE_ARGUMENT_SPEC: Module = row(
+    "validate_argument_spec",
+    "checks variables against what a role declares",
+    &[&[
+        Arg::new("argument_spec", Kind::Dict, "options with their types").required(),
+        Arg::new("provided_arguments", Kind::Dict, "values that count more than variables"),
+        Arg::new("validate_args_context", Kind::Dict, "what it is for; returned as it is"),
+    ]],
+);
+
 /// `import_playbook` stands where a play does and is no task; `include` went in ansible-core 2.16.
 pub static CONTROL: &[&Module] = &[
     &ADD_HOST,
@@ -226,5 +236,6 @@ pub static CONTROL: &[&Module] = &[
     &SET_FACT,
     &SET_STATS,
     &TEMPLATE,
+    &VALIDATE_ARGUMENT_SPEC,
     &WAIT_FOR_CONNECTION,
 ];

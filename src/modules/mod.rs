@@ -26,22 +26,32 @@ mod app;
 mod apt;
 mod apt_key;
 mod apt_repository;
+pub mod assemble;
 mod authorized_key;
+mod blockinfile;
 mod command;
 mod composer;
 mod copy;
+mod cron;
 mod deb822_repository;
 mod debconf;
 mod dnf;
 mod docker;
 mod dpkg_selections;
+mod edit;
+mod expect;
 mod facts;
 mod fetch;
 mod file;
 mod gem;
+mod find;
 mod get_url;
+mod getent;
 mod git;
 mod group;
+mod ini_file;
+mod iptables;
+mod known_hosts;
 mod lineinfile;
 mod mysql;
 mod npm;
@@ -51,8 +61,10 @@ mod ping;
 mod pip;
 mod postgresql;
 mod rpm_key;
+mod replace;
 mod script;
 mod service;
+mod service_facts;
 mod setup;
 mod shell;
 mod slurp;
@@ -247,10 +259,13 @@ pub static MODULES: &[&Module] = &[
     &apt::MODULE,
     &apt_key::MODULE,
     &apt_repository::MODULE,
+    &assemble::MODULE,
     &authorized_key::MODULE,
+    &blockinfile::MODULE,
     &command::MODULE,
     &composer::MODULE,
     &copy::MODULE,
+    &cron::MODULE,
     &deb822_repository::MODULE,
     &debconf::MODULE,
     &dnf::MODULE,
@@ -263,11 +278,17 @@ pub static MODULES: &[&Module] = &[
     &docker::network::MODULE,
     &docker::prune::MODULE,
     &dpkg_selections::MODULE,
+    &expect::MODULE,
     &file::MODULE,
     &gem::MODULE,
+    &find::MODULE,
     &get_url::MODULE,
+    &getent::MODULE,
     &git::MODULE,
     &group::MODULE,
+    &ini_file::MODULE,
+    &iptables::MODULE,
+    &known_hosts::MODULE,
     &lineinfile::MODULE,
     &mysql::db::MODULE,
     &mysql::info::MODULE,
@@ -289,7 +310,9 @@ pub static MODULES: &[&Module] = &[
     &postgresql::set::MODULE,
     &postgresql::user::MODULE,
     &rpm_key::MODULE,
+    &replace::MODULE,
     &service::MODULE,
+    &service_facts::MODULE,
     &setup::MODULE,
     &shell::MODULE,
     &slurp::MODULE,

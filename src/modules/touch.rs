@@ -1,7 +1,9 @@
 //! What can be done to a host: a closed list of acts, each of them data.
 
+use super::pattern::Pattern;
 use super::{Attrs, Cmd, Failure, HttpRequest, Look};
 use crate::value::Map;
+use std::time::Duration;
 
 /// Hands on one host. Only [`Touch::perform`] ever changes anything.
 pub trait Touch {
@@ -47,6 +49,15 @@ pub enum Act {
     },
     /// Answers with `rc`, `stdout`, `stderr`.
     Run(Cmd),
+    /// Runs a program at a terminal and answers its questions; answers as a command with any status does.
+    Converse {
+        cmd: Cmd,
+        answers: Vec<Answer>,
+        /// Killed after so long without a question; none means never.
+        silence: Option<Duration>,
+        /// What is answered is shown, as a terminal does.
+        echo: bool,
+    },
     /// A request that changes something; a status of 400 and more fails the task unless listed in `accept`.
     Http {
         request: HttpRequest,
@@ -72,6 +83,16 @@ pub enum Act {
     },
     /// Nothing to carry out: the change only says that something is not as wanted.
     Note,
+}
+
+/// What a program may ask, and what it is told.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    pub question: String,
+    pub pattern: Pattern,
+    pub texts: Vec<String>,
+    /// The one text is for every time that it asks; otherwise each is for one time.
+    pub is_repeated: bool,
 }
 
 #[derive(Clone, Debug)]

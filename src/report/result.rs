@@ -36,17 +36,10 @@ impl Shown<'_> {
 
     /// The result of `debug` and `assert` is what the task is for.
     fn is_message(&self) -> bool {
-        match self.result.get("_ansible_verbose_always").and_then(Value::to_bool) {
-            Some(always) => always,
-            None => {
-                self.module == "assert"
-                    && (self.result.contains_key("assertion")
-                        || self.result.get("failed").and_then(Value::to_bool) == Some(false))
-            }
-        }
+        self.result.get("_ansible_verbose_always").and_then(Value::to_bool).unwrap_or(false)
     }
 
-    fn cleaned(&self) -> Value {
+    pub(super) fn cleaned(&self) -> Value {
         let Value::Map(map) = cleaned(&Value::map(self.result.clone()), self.verbosity) else { return Value::Null };
         if self.module != "debug" || self.result.contains_key("censored") {
             return Value::Map(map);

@@ -71,6 +71,8 @@ struct HostState {
     failing: BTreeSet<usize>,
     /// The last handler that the flush the host is at has come to.
     flushed: Option<HandlerId>,
+    /// Tasks that it passes over until it comes to another one.
+    skipping: BTreeSet<TaskId>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -102,6 +104,10 @@ pub enum Ended {
     LeaveAll,
     /// `meta: flush_handlers`.
     Flush,
+    /// `meta: end_role`: these tasks are passed over as long as they come next.
+    Skip {
+        tasks: BTreeSet<TaskId>,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -155,7 +161,7 @@ impl Strategy {
     pub fn new(program: &Program, hosts: usize, rules: Rules) -> Strategy {
         let slots =
             program.steps.iter().enumerate().map(|(id, step)| Slot { id, step: *step, only: None, handler: None }).collect();
-        let host = HostState { at: 0, state: State::Ready, failing: BTreeSet::new(), flushed: None };
+        let host = HostState { at: 0, state: State::Ready, failing: BTreeSet::new(), flushed: None, skipping: BTreeSet::new() };
         Strategy {
             rules,
             slots,

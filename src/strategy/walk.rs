@@ -39,6 +39,10 @@ impl Strategy {
         self.hosts[host].state = State::Ready;
         match ended {
             Ended::Ok => self.hosts[host].at = at + 1,
+            Ended::Skip { tasks } => {
+                self.hosts[host].at = at + 1;
+                self.hosts[host].skipping.clone_from(tasks);
+            }
             Ended::Failed => {
                 if self.is_caught(host) {
                     effects.push(Effect::Rescued { host });
@@ -246,7 +250,10 @@ impl Strategy {
                 StepKind::Task { .. } if slot.handler.is_none() && self.hosts[host].failing.contains(&usize::MAX) => {
                     self.hosts[host].at += 1;
                 }
-                StepKind::Task { .. } | StepKind::Flush => return,
+                StepKind::Task { task, .. } if slot.handler.is_none() && self.hosts[host].skipping.contains(&task) => {
+                    self.hosts[host].at += 1;
+                }
+                StepKind::Task { .. } | StepKind::Flush => return self.hosts[host].skipping.clear(),
                 StepKind::EndBody(block) => self.jump_behind(host, StepKind::EndRescue(block)),
                 StepKind::EndRescue(_) => self.hosts[host].at += 1,
                 StepKind::EndAlways(block) => {

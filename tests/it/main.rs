@@ -19,3 +19,4 @@ mod roll;
 mod tables;
 mod template;
 mod terraform;
+mod vault;

@@ -215,7 +215,7 @@ impl Touch for FakeHost {
                 let bytes = self.body(&write.content)?;
                 return self.write(write, bytes);
             }
-            Act::Run(cmd) => return self.ran(cmd),
+            Act::Run(cmd) | Act::Converse { cmd, .. } => return self.ran(cmd),
             Act::Http { request, accept } => return self.asked(request, accept),
             Act::Download { request, checksum, write } => return self.downloaded(request, checksum.as_deref(), write),
             Act::Send { .. } => return Ok(Done { changed: Some(false), ..Done::default() }),
