@@ -102,7 +102,7 @@ fn written(look: &dyn Look, path: &str, text: impl Into<Vec<u8>>, attrs: &Attrs)
     let (found, text) = (look.stat(path, true).map_err(fail)?, text.into());
     let before = if found.is_some() { look.read(path).map_err(fail)? } else { Vec::new() };
     match found {
-        Some(stat) if before == text => Ok(attrs.change(path, &stat, true)),
+        Some(stat) if before == text => Ok(attrs.change(look, path, &stat, true)),
         _ => {
             let shown = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
             let write = Write { attrs: attrs.clone(), ..Write::new(path, Content::Bytes(text.clone())) };

@@ -108,7 +108,7 @@ fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
         let write = Write { attrs, ..Write::new(&path, Content::Bytes(after.clone().into_bytes())) };
         plan.push(Change::new(&path, before, after, Act::Write(write)));
     } else if let Some(found) = found {
-        plan.changes.extend(attrs.change(&path, &found, true));
+        plan.changes.extend(attrs.change(look, &path, &found, true));
     }
     Ok(plan)
 }
