@@ -189,9 +189,9 @@ const SET_STATS: Module = row(
     "set_stats",
     "values for the end of the run",
     &[&[
-        Arg::new("data", Kind::Dict, "names and values").required(),
-        Arg::new("per_host", Kind::Bool, "for each host").default("no"),
-        Arg::new("aggregate", Kind::Bool, "add up").default("yes"),
+        Arg::new("data", Kind::Raw, "names and values").required(),
+        Arg::new("per_host", Kind::Raw, "for each host (default: no)"),
+        Arg::new("aggregate", Kind::Raw, "add up (default: yes)"),
     ]],
 );
 

@@ -22,7 +22,7 @@ pub mod touch;
 pub mod words;
 
 mod apache2_module;
-mod app;
+pub(crate) mod app;
 mod apt;
 mod apt_key;
 mod apt_repository;
@@ -245,7 +245,12 @@ pub fn rows() -> impl Iterator<Item = &'static Module> {
 
 /// Every module of the host side, by name. A name that begins with `_` is for `roll` itself and cannot be called from a playbook.
 pub static MODULES: &[&Module] = &[
+    &app::beat::MODULE,
     &app::inspect::MODULE,
+    &app::lock::MODULE,
+    &app::record::MODULE,
+    &app::state::MODULE,
+    &app::wish::MODULE,
     &fetch::MODULE,
     &app::haproxy::MODULE,
     &app::logs::MODULE,

@@ -2,6 +2,7 @@
 
 use super::pattern::Pattern;
 use super::{Attrs, Cmd, Failure, HttpRequest, Look};
+use super::app::book::Book;
 use crate::value::Map;
 use std::time::Duration;
 
@@ -81,6 +82,8 @@ pub enum Act {
         path: String,
         hash: String,
     },
+    /// The lock of an app, and the generation that goes with it.
+    Lock(Box<Lock>),
     /// Nothing to carry out: the change only says that something is not as wanted.
     Note,
 }
@@ -93,6 +96,31 @@ pub struct Answer {
     pub texts: Vec<String>,
     /// The one text is for every time that it asks; otherwise each is for one time.
     pub is_repeated: bool,
+}
+
+/// What is wanted of an app's lock. Answers with `held`, and where it is not, with `holder`; a stale rollout fails as `fenced`.
+#[derive(Clone, Debug)]
+pub struct Lock {
+    pub wish: Wish,
+    pub app: String,
+    /// The app's directory, which is there.
+    pub dir: String,
+    pub run: String,
+    pub who: String,
+    pub from: String,
+    pub step: String,
+    /// Raises the host's generation to this one.
+    pub generation: Option<i64>,
+    /// Let go after so long without a word from the control side.
+    pub silence: Duration,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wish {
+    Take,
+    /// Only if it is held already.
+    Keep,
+    GiveBack,
 }
 
 #[derive(Clone, Debug)]
@@ -125,6 +153,12 @@ pub struct Done {
     pub values: Map,
     /// Set where only doing it told whether anything changed (a download of the same bytes).
     pub changed: Option<bool>,
+}
+
+impl Lock {
+    pub(crate) fn book(&self) -> Book {
+        Book { app: self.app.clone(), dir: self.dir.clone() }
+    }
 }
 
 impl Write {

@@ -40,6 +40,7 @@ impl Reader {
         ]);
         Some(Item::Task(Arc::new(Task {
             span,
+            head: span,
             action: Action { name: format!("ansible.builtin.{MODULE}"), span, kind: ActionKind::Module(module) },
             args,
             arg_spans: Vec::new(),

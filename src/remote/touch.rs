@@ -3,7 +3,7 @@
 use super::blobs::random;
 use super::host::{Host, digest_of};
 use super::write::{self, directory_of, io_failure};
-use super::{converse, exec, http};
+use super::{converse, exec, http, lock};
 use crate::modules::attrs::Flags;
 use crate::modules::{Act, Attrs, Cmd, Done, Failure, HttpRequest, Look, Touch};
 use crate::value::Map;
@@ -24,7 +24,11 @@ impl<'a> Hands<'a> {
 
 impl Touch for Hands<'_> {
     fn perform(&mut self, act: &Act) -> Result<Done, Failure> {
+        if !matches!(act, Act::Lock(_)) {
+            lock::permit(self.host)?;
+        }
         match act {
+            Act::Lock(wanted) => lock::perform(self.host, wanted),
             Act::Write(write) => write::write(self.host, write),
             Act::SetAttrs { path, attrs, follow } => set_attrs(path, attrs, *follow).map(|()| Done::default()),
             Act::MakeDir { path, attrs } => make_dir(path, attrs),

@@ -102,6 +102,7 @@ pub(super) fn line(change: &Change) -> String {
         }
         Act::MakeTemp { .. } => "temp".to_owned(),
         Act::Send { path, .. } => format!("send {path}"),
+        Act::Lock(lock) => format!("{:?} {}", lock.wish, lock.dir),
         Act::Note => format!("note {}", change.what),
     }
 }
