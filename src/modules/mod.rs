@@ -34,6 +34,7 @@ mod authorized_key;
 mod blockinfile;
 mod capabilities;
 mod command;
+mod composer;
 mod copy;
 mod cron;
 mod deb822_repository;
@@ -46,6 +47,7 @@ mod expect;
 mod facts;
 mod fetch;
 mod file;
+mod gem;
 mod find;
 mod firewalld;
 mod get_url;
@@ -62,11 +64,15 @@ mod lineinfile;
 mod locale_gen;
 mod modprobe;
 mod mount;
+mod mysql;
+mod npm;
 mod package;
 mod package_facts;
 mod pam_limits;
 mod ping;
+mod pip;
 mod postgresql;
+mod rpm_key;
 mod replace;
 mod script;
 mod seboolean;
@@ -77,6 +83,7 @@ mod service_facts;
 mod setup;
 mod shell;
 mod slurp;
+mod snap;
 mod stat;
 mod subversion;
 mod sysctl;
@@ -92,6 +99,7 @@ mod user;
 mod wait_for;
 mod xattr;
 mod yum;
+mod yum_repository;
 
 pub use args::{Arg, Args, Kind, Problem, Rule};
 pub use attrs::Attrs;
@@ -285,24 +293,35 @@ pub static MODULES: &[&Module] = &[
     &blockinfile::MODULE,
     &capabilities::MODULE,
     &command::MODULE,
+    &composer::MODULE,
     &copy::MODULE,
     &cron::MODULE,
     &deb822_repository::MODULE,
     &debconf::MODULE,
     &dnf::MODULE,
+    &docker::compose_v2::MODULE,
+    &docker::compose_v2_pull::MODULE,
     &docker::container::MODULE,
+    &docker::container_exec::MODULE,
     &docker::container_info::MODULE,
     &docker::host_info::MODULE,
     &docker::image::MODULE,
+    &docker::image_build::MODULE,
     &docker::image_info::MODULE,
+    &docker::image_pull::MODULE,
+    &docker::image_push::MODULE,
+    &docker::image_remove::MODULE,
+    &docker::image_tag::MODULE,
     &docker::login::MODULE,
     &docker::network::MODULE,
     &docker::prune::MODULE,
+    &docker::volume::MODULE,
     &dpkg_selections::MODULE,
     &expect::MODULE,
     &file::MODULE,
     &find::MODULE,
     &firewalld::MODULE,
+    &gem::MODULE,
     &get_url::MODULE,
     &getent::MODULE,
     &git::MODULE,
@@ -317,10 +336,17 @@ pub static MODULES: &[&Module] = &[
     &locale_gen::MODULE,
     &modprobe::MODULE,
     &mount::MODULE,
+    &mysql::db::MODULE,
+    &mysql::info::MODULE,
+    &mysql::query::MODULE,
+    &mysql::user::MODULE,
+    &mysql::variables::MODULE,
+    &npm::MODULE,
     &package::MODULE,
     &package_facts::MODULE,
     &pam_limits::MODULE,
     &ping::MODULE,
+    &pip::MODULE,
     &postgresql::db::MODULE,
     &postgresql::ext::MODULE,
     &postgresql::owner::MODULE,
@@ -336,11 +362,13 @@ pub static MODULES: &[&Module] = &[
     &selinux::MODULE,
     &semanage::permissive::MODULE,
     &semanage::seport::MODULE,
+    &rpm_key::MODULE,
     &service::MODULE,
     &service_facts::MODULE,
     &setup::MODULE,
     &shell::MODULE,
     &slurp::MODULE,
+    &snap::MODULE,
     &stat::MODULE,
     &subversion::MODULE,
     &sysctl::MODULE,
@@ -356,4 +384,5 @@ pub static MODULES: &[&Module] = &[
     &wait_for::MODULE,
     &xattr::MODULE,
     &yum::MODULE,
+    &yum_repository::MODULE,
 ];
