@@ -144,7 +144,7 @@ pub(crate) fn settle(run: &Run, play: &PlayRun, end: &StageEnd) -> Ending {
     }
 }
 
-fn prepare(run: &Run, play: Arc<Play>, playbook: &Path) -> Result<PlayRun, Box<Diagnostic>> {
+pub(crate) fn prepare(run: &Run, play: Arc<Play>, playbook: &Path) -> Result<PlayRun, Box<Diagnostic>> {
     let mut prepared = PlayRun {
         name: String::new(),
         playbook: playbook.to_owned(),
