@@ -181,7 +181,7 @@ fn silence() -> Duration {
 }
 
 /// As it was typed, for "run this next"; a variable that is named like a secret keeps its value for itself.
-fn arguments(words: impl Iterator<Item = String>) -> String {
+pub(super) fn arguments(words: impl Iterator<Item = String>) -> String {
     words.map(|word| quoted(&hidden(word))).collect::<Vec<_>>().join(" ")
 }
 

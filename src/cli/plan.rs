@@ -225,7 +225,7 @@ pub(super) fn apply(args: &ApplyArgs) -> Exit {
         for line in drift {
             diagnostic = diagnostic.note(line);
         }
-        let again = shell_words::join(&plan.arguments);
+        let again = job::arguments(plan.arguments.iter().cloned());
         let help = format!("plan again and look at it: `roll plan --out {} {again}`", args.plan.display());
         return refused(diagnostic.help(help), Exit::Ended(Ending::Refused));
     }

@@ -6,7 +6,7 @@ use super::exit::Exit;
 use super::job::{self, Draft};
 use super::{prompt, signals, terminal};
 use crate::diag::{Diagnostic, Sources};
-use crate::engine::{Ending, HostSurvey, Survey, Surveyor};
+use crate::engine::{Ending, HostSurvey, RECORD_HELP, Survey, Surveyor};
 use crate::modules::clock::Clock;
 use crate::report::Paint;
 use crate::value::{Map, Value};

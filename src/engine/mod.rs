@@ -18,6 +18,7 @@ mod tags;
 mod target;
 mod work;
 
+pub(crate) use rollout::RECORD_HELP;
 pub use rollout::{HostSurvey, Survey, Surveyor, TargetSurvey, Unanswered, WishFor};
 pub use tags::Selection;
 

@@ -23,6 +23,8 @@ use crate::rollout::{Answer, Ask, Effect, Floor, Input, OnFailure, Outcome, Roll
 use ending::{Cause, End};
 pub use survey::{HostSurvey, Survey, Surveyor, TargetSurvey, Unanswered, WishFor};
 
+pub(crate) use words::RECORD_HELP;
+
 use front::Front;
 use hold::{Denied, Hold, Wish};
 use std::collections::BTreeMap;
@@ -273,6 +275,7 @@ impl Driver {
             };
             let answers: Vec<(Ask, Answer)> = asks.into_iter().zip(hosts.iter().map(answer)).collect();
             for (ask, _) in answers.iter().filter(|(_, answer)| *answer != Answer::Ok) {
+                steps.ask_hold(*ask).await;
                 steps.explain_tasks(*ask).await;
             }
             answers.into_iter().for_each(|(ask, answer)| drop(inputs.send(Input::Answered(ask, answer))));

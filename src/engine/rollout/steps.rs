@@ -167,6 +167,11 @@ impl Steps {
         drop(self.hold.record(name, &said).await);
     }
 
+    /// A task that failed may have been refused: then nothing else matters any more.
+    pub(super) async fn ask_hold(&self, ask: Ask) {
+        drop(self.sure(ask.host).await);
+    }
+
     /// What the balancer is told no host can refuse: it is only told while this rollout is certainly the newest.
     async fn sure(&self, host: usize) -> Result<&str, Problem> {
         let args = self.hold.own();

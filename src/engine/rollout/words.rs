@@ -1,6 +1,6 @@
 //! What people are told about a rollout.
 
-use super::hold::Denied;
+use super::hold::{self, Denied};
 use crate::actions::Problem;
 use crate::diag::Diagnostic;
 use crate::playbook::{ProbeSpec, RolloutSpec};
@@ -130,6 +130,9 @@ pub(super) fn failed(step: Step, host: &str, problem: &Problem) -> Diagnostic {
     base.note(now)
 }
 
+/// Why a record may be moved away.
+pub(crate) const RECORD_HELP: &str = "what runs is known to Docker, and the number of the last rollout to the history beside it";
+
 /// Somebody else is at it, or a host is in no state to be worked on.
 pub(super) fn denied(app: &str, denied: &Denied, arguments: &str) -> Diagnostic {
     match denied {
@@ -162,8 +165,17 @@ pub(super) fn denied(app: &str, denied: &Denied, arguments: &str) -> Diagnostic 
                 .note("nothing was changed on any host")
                 .help(format!("bring them back, or leave them out: `roll {arguments} --skip-dead`"))
         }
-        Denied::Failed { host, problem } => Diagnostic::error("rollout-unlockable", format!("`{host}`: {}", problem.failure.msg))
-            .note("nothing was changed on any host"),
+        Denied::Failed { host, problem } => {
+            let diagnostic = Diagnostic::error("rollout-unlockable", format!("`{host}`: {}", problem.failure.msg))
+                .note("nothing was changed on any host");
+            let is_corrupt = hold::says(problem, "corrupt");
+            match problem.failure.values.get("path").map(Value::to_text).filter(|_| is_corrupt) {
+                Some(path) => {
+                    diagnostic.help(format!("{RECORD_HELP}: on `{host}`, `mv {path} {path}.broken`; then the same command again"))
+                }
+                None => diagnostic,
+            }
+        }
     }
 }
 
