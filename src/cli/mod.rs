@@ -25,10 +25,12 @@ mod prompt;
 mod rehearse;
 mod resume;
 mod run;
+mod secrets;
 mod signals;
 mod status;
 mod surveyor;
 mod terminal;
+mod vault;
 mod wish;
 
 use args::{Command, Invocation};
@@ -77,6 +79,7 @@ fn dispatch(invocation: Invocation) -> Exit {
         Some(Command::Continue(args)) => wish::go_on(&args),
         Some(Command::Inventory(args)) => inventory::run(&args),
         Some(Command::Doc(args)) => doc::run(&args),
+        Some(Command::Vault(command)) => vault::run(&command),
     }
 }
 

@@ -45,6 +45,12 @@ pub trait Look {
         Ok(false)
     }
 
+    /// What `lsattr` shows, as bits; none where the file system has no such thing.
+    fn flags(&self, path: &str) -> Option<u32> {
+        let _ = path;
+        None
+    }
+
     /// Text of a file, or `None` where there is none; bytes that are not UTF-8 are replaced.
     fn text(&self, path: &str) -> io::Result<Option<String>> {
         match self.read(path) {

@@ -1,5 +1,6 @@
 //! What can be done to a host: a closed list of acts, each of them data.
 
+use super::pattern::Pattern;
 use super::{Attrs, Cmd, Failure, HttpRequest, Look};
 use super::app::book::Book;
 use crate::value::Map;
@@ -49,6 +50,15 @@ pub enum Act {
     },
     /// Answers with `rc`, `stdout`, `stderr`.
     Run(Cmd),
+    /// Runs a program at a terminal and answers its questions; answers as a command with any status does.
+    Converse {
+        cmd: Cmd,
+        answers: Vec<Answer>,
+        /// Killed after so long without a question; none means never.
+        silence: Option<Duration>,
+        /// What is answered is shown, as a terminal does.
+        echo: bool,
+    },
     /// A request that changes something; a status of 400 and more fails the task unless listed in `accept`.
     Http {
         request: HttpRequest,
@@ -76,6 +86,16 @@ pub enum Act {
     Lock(Box<Lock>),
     /// Nothing to carry out: the change only says that something is not as wanted.
     Note,
+}
+
+/// What a program may ask, and what it is told.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    pub question: String,
+    pub pattern: Pattern,
+    pub texts: Vec<String>,
+    /// The one text is for every time that it asks; otherwise each is for one time.
+    pub is_repeated: bool,
 }
 
 /// What is wanted of an app's lock. Answers with `held`, and where it is not, with `holder`; a stale rollout fails as `fenced`.

@@ -151,6 +151,11 @@ impl Look for Host {
         gids
     }
 
+    fn flags(&self, path: &str) -> Option<u32> {
+        let file = File::open(path).ok()?;
+        rustix::fs::ioctl_getflags(&file).ok().map(|flags| flags.bits())
+    }
+
     fn space(&self, path: &str) -> io::Result<Space> {
         let found = rustix::fs::statvfs(path)?;
         Ok(Space {

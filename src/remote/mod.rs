@@ -10,6 +10,7 @@
 //! they load libraries that do not fit and crash. Account files and `getent` are read instead. Start reading at `serve.rs`.
 
 mod blobs;
+mod converse;
 mod door;
 mod exec;
 mod host;

@@ -21,3 +21,4 @@ mod rollouts;
 mod tables;
 mod template;
 mod terraform;
+mod vault;

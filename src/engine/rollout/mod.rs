@@ -7,6 +7,7 @@
 mod ending;
 mod front;
 mod hold;
+mod members;
 mod steps;
 mod survey;
 mod tools;

@@ -1,6 +1,6 @@
 //! One function a step: what is done, and which answer it comes to.
 
-use super::front::{Front, Seen};
+use super::front::{Asked, Front, Seen};
 use super::hold::{self, Denied, Hold};
 use super::{Notes, tools, words};
 use crate::actions::Problem;
@@ -200,7 +200,7 @@ impl Steps {
         match ask.step {
             Step::Inspect => self.inspect(ask.host).await,
             Step::Check => self.check(ask.host).await,
-            Step::Drain => self.front.drain(self.sure(ask.host).await?).await.map(|()| Answer::Ok),
+            Step::Drain => self.drain(ask.host).await,
             Step::AwaitQuiet => self.await_quiet(ask.host).await,
             Step::Park => self.park(ask.host).await,
             Step::Verify => self.verify(ask).await,
@@ -225,6 +225,16 @@ impl Steps {
             self.fail(ask, problem).await;
         }
         Answer::Lost
+    }
+
+    async fn drain(&self, host: usize) -> Result<Answer, Problem> {
+        match self.front.drain(self.sure(host).await?).await? {
+            Asked::Done => Ok(Answer::Ok),
+            Asked::NotNow(problem) => {
+                self.say(host, format!("not taken out of the balancer: {}", problem.failure.msg));
+                Ok(Answer::Busy)
+            }
+        }
     }
 
     async fn on_container(&self, host: usize, module: &str) -> Result<Map, Problem> {
@@ -333,6 +343,7 @@ impl Steps {
 
     async fn await_healthy(&self, host: usize) -> Result<Answer, Problem> {
         let started = Instant::now();
+        let deadline = SERVING_DEADLINE + self.front.ramp().await;
         let (mut seen, mut spoke) = (0, Instant::now());
         loop {
             let state = self.front.state(self.name(host)).await?;
@@ -340,7 +351,7 @@ impl Steps {
             if seen >= SERVING_READS {
                 return Ok(Answer::Ok);
             }
-            if started.elapsed() >= SERVING_DEADLINE {
+            if started.elapsed() >= deadline {
                 return Err(Problem::new(words::not_serving(self.name(host), &state.shown, started.elapsed())));
             }
             if spoke.elapsed() >= VOICE {
