@@ -274,9 +274,10 @@ fn ramp(groups: &[Group]) -> Duration {
 fn rank(state: State) -> u8 {
     match state {
         State::Serving => 0,
-        State::Starting => 1,
-        State::Unhealthy => 2,
-        State::Draining => 3,
-        State::Out => 4,
+        State::Wavering => 1,
+        State::Starting => 2,
+        State::Unhealthy => 3,
+        State::Draining => 4,
+        State::Out => 5,
     }
 }

@@ -174,10 +174,11 @@ fn target(table: &Table<'_>, line: &[&str]) -> Target {
     }
 }
 
-/// `UP 1/3` is still up, `DOWN 1/2` still down. A weight of 0 is how `drain` is done by hand.
+/// `UP 1/3` is still up, though its last checks failed; `DOWN 1/2` is still down. A weight of 0 is how `drain` is done by hand.
 fn state_of(status: &str, weight: u64) -> State {
     match status.split_whitespace().next().unwrap_or_default() {
         "UP" | "no" if weight == 0 => State::Draining,
+        "UP" | "no" if status.contains('/') => State::Wavering,
         "UP" | "no" => State::Serving,
         "DRAIN" | "NOLB" => State::Draining,
         "MAINT" => State::Out,
@@ -197,13 +198,15 @@ mod tests {
         app,web4,0,0,0,MAINT,1,,,,,\n\
         app,web5,0,0,0,no check,1,,,,,\n\
         app,web6,0,0,0,UP 1/3,0,L7OK,200,,,\n\
+        app,web7,0,0,0,UP 1/2,1,L4CON,,,,\n\
         app,BACKEND,0,0,0,UP,2,,,,,\n";
 
     #[test]
     fn statistics_become_targets() {
         let found = targets("app", STAT).unwrap();
         let states: Vec<State> = found.iter().map(|target| target.state).collect();
-        assert_eq!(states, [State::Serving, State::Unhealthy, State::Draining, State::Out, State::Serving, State::Draining]);
+        assert_eq!(states, [State::Serving, State::Unhealthy, State::Draining, State::Out, State::Serving, State::Draining, State::Wavering]);
+        assert!(found[6].serves() && !found[6].serves_steadily());
         assert_eq!((found[0].name.as_str(), found[0].sessions), ("web1", Some(5)));
         assert_eq!(found[0].address.as_deref(), Some("10.0.0.1:5000"));
         assert_eq!(found[1].reason, "L7STS/503");

@@ -73,6 +73,8 @@ pub struct Target {
 pub enum State {
     /// In rotation and healthy: it gets requests.
     Serving,
+    /// It still gets requests, but its last checks failed.
+    Wavering,
     /// In rotation, not healthy.
     Unhealthy,
     /// Put in rotation, not yet checked.
@@ -85,6 +87,11 @@ pub enum State {
 
 impl Target {
     pub fn serves(&self) -> bool {
+        matches!(self.state, State::Serving | State::Wavering)
+    }
+
+    /// It serves, and no check has said otherwise.
+    pub fn serves_steadily(&self) -> bool {
         self.state == State::Serving
     }
 }
@@ -94,6 +101,7 @@ impl State {
     pub fn name(self) -> &'static str {
         match self {
             State::Serving => "serving",
+            State::Wavering => "wavering",
             State::Unhealthy => "unhealthy",
             State::Starting => "starting",
             State::Draining => "draining",

@@ -1,5 +1,6 @@
 //! What can be typed.
 
+use super::vault::VaultCommand;
 use crate::lab::Balancer;
 use crate::report;
 use clap::builder::{PossibleValue, PossibleValuesParser};
@@ -34,6 +35,9 @@ pub(super) enum Command {
     Inventory(InventoryArgs),
     /// Say what a module does and takes
     Doc(DocArgs),
+    /// Encrypt and decrypt files and values
+    #[command(subcommand)]
+    Vault(VaultCommand),
 }
 
 /// The flags of `ansible-playbook`, and some more.
@@ -167,17 +171,17 @@ pub(super) struct BecomeArgs {
     pub(super) become_password_file: Option<PathBuf>,
 }
 
-/// Accepted; what is encrypted cannot be opened yet, and says so.
+/// What vaults are opened with.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Vault")]
 pub(super) struct VaultArgs {
-    /// Accepted; vaults are not opened yet
+    /// A vault id, LABEL@SOURCE or SOURCE: a file, a program, or the word prompt; may be repeated
     #[arg(long, value_name = "ID")]
     pub(super) vault_id: Vec<String>,
-    /// Accepted; vaults are not opened yet
+    /// Ask for the vault password
     #[arg(short = 'J', long, visible_alias = "ask-vault-pass")]
     pub(super) ask_vault_password: bool,
-    /// Accepted; vaults are not opened yet
+    /// Read the vault password from a file, or from a program's output; may be repeated
     #[arg(long, visible_alias = "vault-pass-file", value_name = "FILE")]
     pub(super) vault_password_file: Vec<PathBuf>,
 }
@@ -281,6 +285,8 @@ pub(super) enum LabCommand {
 
 #[derive(Debug, Args)]
 pub(super) struct InventoryArgs {
+    #[command(flatten)]
+    pub(super) vault: VaultArgs,
     /// Inventory: as for a run; may be repeated
     #[arg(short, long, visible_alias = "inventory-file", value_name = "INVENTORY")]
     pub(super) inventory: Vec<String>,

@@ -21,8 +21,10 @@ mod password;
 mod prompt;
 mod rehearse;
 mod run;
+mod secrets;
 mod signals;
 mod terminal;
+mod vault;
 
 use args::{Command, Invocation};
 use clap::{CommandFactory as _, FromArgMatches as _};
@@ -62,6 +64,7 @@ fn dispatch(invocation: Invocation) -> Exit {
         Some(Command::Lab(args)) => lab::run(&args),
         Some(Command::Inventory(args)) => inventory::run(&args),
         Some(Command::Doc(args)) => doc::run(&args),
+        Some(Command::Vault(command)) => vault::run(&command),
     }
 }
 

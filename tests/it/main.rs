@@ -8,6 +8,7 @@ mod docker;
 mod errors;
 mod inventory;
 mod lab;
+mod lock;
 #[path = "../model/mod.rs"]
 mod model;
 mod modules;
@@ -19,3 +20,4 @@ mod roll;
 mod tables;
 mod template;
 mod terraform;
+mod vault;

@@ -39,6 +39,8 @@ pub(super) enum Asked {
 pub(super) struct Seen {
     pub(super) host: String,
     pub(super) is_serving: bool,
+    /// It serves, and its last checks passed.
+    pub(super) is_steady: bool,
     pub(super) shown: String,
 }
 
@@ -132,7 +134,12 @@ impl Front {
 
 fn seen(target: &Target) -> Seen {
     let reason = if target.reason.is_empty() { String::new() } else { format!(" ({})", target.reason) };
-    Seen { host: target.name.clone(), is_serving: target.serves(), shown: format!("{}{reason}", target.state.name()) }
+    Seen {
+        host: target.name.clone(),
+        is_serving: target.serves(),
+        is_steady: target.serves_steadily(),
+        shown: format!("{}{reason}", target.state.name()),
+    }
 }
 
 fn problem(error: &BalancerError) -> Problem {
