@@ -9,20 +9,24 @@
 
 mod args;
 mod check;
+mod completions;
 mod config;
 mod doc;
 mod exec;
 mod exit;
 mod extra;
+mod galaxy;
 mod inventory;
 mod job;
 mod lab;
+mod lint;
 mod list;
 mod named;
 mod password;
 mod prompt;
 mod rehearse;
 mod run;
+mod schema;
 mod secrets;
 mod signals;
 mod terminal;
@@ -84,6 +88,11 @@ fn dispatch(invocation: Invocation) -> Exit {
         Some(Command::Exec(args)) => exec::run(&args),
         Some(Command::Inventory(args)) => inventory::run(&args),
         Some(Command::Doc(args)) => doc::run(&args),
+        Some(Command::Lint(args)) => lint::run(&args),
+        Some(Command::Galaxy(args)) => galaxy::run(&args),
+        Some(Command::Completions(args)) => completions::run(&args),
+        Some(Command::Schema) => schema::run(),
+        Some(Command::Man) => completions::man(),
         Some(Command::Vault(command)) => vault::run(&command),
     }
 }

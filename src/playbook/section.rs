@@ -29,7 +29,7 @@ impl Reader {
             keywords.shift_remove(part);
         }
         let inner = self.settled(context.child(keywords));
-        let part = |reader: &mut Reader, name: &str| match node.get(name) {
+        let part = |reader: &mut Reader, name: &str| match node.get(name).filter(|list| list.as_list().is_some()) {
             Some(list) => reader.items(list, &inner, file, is_handler),
             None => Vec::new(),
         };
