@@ -113,6 +113,10 @@ pub enum Event {
     Interrupted {
         again: bool,
     },
+    /// What `set_stats` has collected: for the run (no host), and for hosts.
+    CustomStats {
+        stats: Vec<(Option<String>, Map)>,
+    },
     Recap {
         hosts: Vec<(String, Stats)>,
         seconds: f64,

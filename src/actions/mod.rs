@@ -17,6 +17,7 @@ mod include_vars;
 mod meta;
 mod pause;
 mod raw;
+mod reboot;
 mod script;
 mod set_fact;
 mod template;
@@ -70,6 +71,8 @@ pub trait Hands: Sync {
     /// A line that the operator is to see in any case.
     fn tell(&self, line: &str);
     fn host(&self) -> &str;
+    /// Whether the host is the control side itself.
+    fn is_local(&self) -> bool;
 }
 
 /// How a command line ended.
@@ -144,6 +147,7 @@ pub static ACTIONS: &[&str] = &[
     "meta",
     "pause",
     "raw",
+    "reboot",
     "script",
     "set_fact",
     "set_stats",
@@ -170,6 +174,7 @@ pub async fn run<H: Hands>(module: &'static Module, args: &Args, hands: &H) -> R
         "meta" => meta::meta(args),
         "pause" => pause::pause(args, hands).await,
         "raw" => raw::raw(args, hands).await,
+        "reboot" => reboot::reboot(args, hands).await,
         "script" => script::script(args, hands).await,
         "set_fact" => set_fact::set_fact(args, hands),
         "set_stats" => set_fact::set_stats(args),

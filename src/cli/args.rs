@@ -256,6 +256,12 @@ pub(super) enum LabCommand {
         #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=9))]
         hosts: u8,
     },
+    /// Stand for an Application Load Balancer, as this file says
+    #[command(hide = true)]
+    Double {
+        #[arg(value_name = "FILE")]
+        config: PathBuf,
+    },
     /// List the labs that are there
     Status,
     /// Take a lab away with everything it made

@@ -5,7 +5,7 @@ use super::config::{Config, expanded};
 use super::{check, extra, password, secrets, terminal};
 use crate::connection::{self, HostKeys, Settings};
 use crate::diag::{Diagnostic, Severity, Sources, Span};
-use crate::engine::{Job, Options, Playbook, Rolling, Selection};
+use crate::engine::{FactCache, Gathering, Job, Options, Playbook, Rolling, Selection};
 use crate::inventory::{self, Inventory};
 use crate::playbook::task::texts;
 use crate::playbook::{Context, Reader, Render};
@@ -16,6 +16,7 @@ use std::time::Duration;
 
 /// As Ansible has them.
 const FORKS: usize = 5;
+const FACTS_LAST_SECONDS: u64 = 86_400;
 const INVENTORY: &str = "/etc/ansible/hosts";
 
 /// Everything that was read, and what is to be said about it.
@@ -73,10 +74,7 @@ pub(super) fn draft_of(args: &RunArgs, text: Option<&Text>, config: &Config, sou
 
 /// The sources as given, else those of the configuration, else Ansible's place.
 pub(super) fn read_inventory(sources: &Sources, given: &[String], config: &Config, found: &mut Vec<Diagnostic>) -> Inventory {
-    let mut specs = if given.is_empty() { config.inventories() } else { given.to_vec() };
-    if specs.is_empty() && Path::new(INVENTORY).is_file() {
-        specs.push(INVENTORY.to_owned());
-    }
+    let specs = inventory_specs(given, config);
     if specs.is_empty() {
         found.push(
             Diagnostic::warning("no-inventory", "no inventory was given: only `localhost` is known, and it is not in `all`")
@@ -94,6 +92,14 @@ pub(super) fn read_inventory(sources: &Sources, given: &[String], config: &Confi
             Inventory::default()
         }
     }
+}
+
+fn inventory_specs(given: &[String], config: &Config) -> Vec<String> {
+    let mut specs = if given.is_empty() { config.inventories() } else { given.to_vec() };
+    if specs.is_empty() && Path::new(INVENTORY).is_file() {
+        specs.push(INVENTORY.to_owned());
+    }
+    specs
 }
 
 /// The passwords that flags and configuration ask for. Asked only when everything else is right.
@@ -149,7 +155,18 @@ fn options(args: &RunArgs, config: &Config, extra: Map, found: &mut Vec<Diagnost
         retries: number("retries").and_then(|count| count.try_into().ok()).unwrap_or(0),
         host_keys,
         ssh_args: ssh_args(args, config, found),
-        explicit_gathering: config.text("gathering") == Some("explicit"),
+        gathering: match config.text("gathering") {
+            Some("explicit") => Gathering::Explicit,
+            Some("smart") => Gathering::Smart,
+            _ => Gathering::Implicit,
+        },
+        strategy: config.text("strategy").map(str::to_owned),
+        any_errors_fatal: config.is("any_errors_fatal"),
+        inventory_specs: inventory_specs(&args.inventory, config),
+        playbook_dir: playbook_dir(args).to_owned(),
+        show_custom_stats: config.is("show_custom_stats"),
+        forgives_missing_handlers: config.bool("error_on_missing_handler") == Some(false),
+        fact_cache: fact_cache(args, config),
         is_native: config.is("jinja2_native"),
         merge_hashes: merges(config),
         force_handlers: args.force_handlers || config.is("force_handlers"),
@@ -256,13 +273,29 @@ pub(super) fn collections_path(config: &Config) -> Vec<PathBuf> {
 /// `group_vars` and `host_vars` beside the first playbook.
 fn with_playbook(inventory: Inventory, sources: &Sources, args: &RunArgs, found: &mut Vec<Diagnostic>) -> Inventory {
     let mut inventory = inventory;
-    let folder = args.playbooks.first().and_then(|path| path.parent()).unwrap_or(Path::new("."));
-    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-    if let Err(diagnostics) = inventory.read_beside_playbook(sources, folder) {
+    if let Err(diagnostics) = inventory.read_beside_playbook(sources, playbook_dir(args)) {
         found.extend(diagnostics);
     }
     found.append(&mut inventory.warnings);
     inventory
+}
+
+fn playbook_dir(args: &RunArgs) -> &Path {
+    let folder = args.playbooks.first().and_then(|path| path.parent()).unwrap_or(Path::new("."));
+    if folder.as_os_str().is_empty() { Path::new(".") } else { folder }
+}
+
+/// The one kind of fact cache that outlives a run.
+fn fact_cache(args: &RunArgs, config: &Config) -> Option<FactCache> {
+    let kind = config.text("fact_caching").filter(|kind| kind.rsplit('.').next() == Some("jsonfile"));
+    let folder = kind.and_then(|_| config.path("fact_caching_connection"))?;
+    let seconds = config.number("fact_caching_timeout").unwrap_or(FACTS_LAST_SECONDS);
+    Some(FactCache {
+        folder,
+        prefix: config.text("fact_caching_prefix").unwrap_or_default().to_owned(),
+        lifetime: (seconds > 0).then(|| Duration::from_secs(seconds)),
+        is_flushed: args.flush_cache,
+    })
 }
 
 /// Patterns that cannot be read. Those that match nothing may be meant so, and say so when their play's turn comes.

@@ -1,12 +1,13 @@
 //! What templates see for one task on one host.
 
 use super::plays::PlayRun;
-use super::{Run, magic};
+use super::{Run, magic, said};
 use crate::actions::Problem;
-use crate::diag::{Diagnostic, Explain, Span};
-use crate::modules::{Args, Failure};
+use crate::diag::{Diagnostic, Span};
+use crate::inventory::Inventory;
+use crate::modules::Args;
 use crate::playbook::{Context, Task};
-use crate::template::{self, FileOptions, Scope, TemplateError, World};
+use crate::template::{self, FileOptions, Scope, World};
 use crate::value::{Map, Text, Value};
 use crate::vars::{Ground, HostStore, View};
 use std::path::{Path, PathBuf};
@@ -80,16 +81,16 @@ impl<'a> Frame<'a> {
     }
 
     pub(crate) fn render(&self, value: &Value) -> Result<Value, Problem> {
-        template::finalize(value, self, self).map_err(|error| problem(&error))
+        template::finalize(value, self, self).map_err(|error| said::failed(&error))
     }
 
     /// `None` where the argument is to be left out (`omit`).
     pub(crate) fn argument(&self, value: &Value) -> Result<Option<Value>, Problem> {
-        template::finalize_argument(value, self, self).map_err(|error| problem(&error))
+        template::finalize_argument(value, self, self).map_err(|error| said::failed(&error))
     }
 
     pub(crate) fn expression(&self, text: &str) -> Result<Value, Problem> {
-        template::expression(text, Span::NOWHERE, self, self).map_err(|error| problem(&error))
+        template::expression(text, Span::NOWHERE, self, self).map_err(|error| said::failed(&error))
     }
 
     /// The first condition that does not hold, if any. A list must hold as a whole.
@@ -106,10 +107,17 @@ impl<'a> Frame<'a> {
                 }
                 return Ok(None);
             }
+            Value::Template(template) if is_mixed(&template.text) => {
+                // Templates inside of a condition are rendered first; what comes of them is the condition.
+                return match self.render(condition)? {
+                    Value::String(text) => self.conditions(&Value::from(text.as_str()), template.span),
+                    other => self.conditions(&other, template.span),
+                };
+            }
             Value::Template(template) => (template.text.clone(), template.span),
             other => (other.to_text().as_str().to_owned(), written),
         };
-        let holds = template::condition(&text, span, self, self).map_err(|error| condition_problem(&error, &text))?;
+        let holds = template::condition(&text, span, self, self).map_err(|error| said::undecided(&error))?;
         Ok((!holds).then(|| Value::from(text)))
     }
 
@@ -151,7 +159,7 @@ impl<'a> Frame<'a> {
         let frame = self.over(top);
         template::render_file(text, &options, &frame, &frame)
             .map(|text| text.as_str().to_owned())
-            .map_err(|error| problem(&error))
+            .map_err(|error| said::failed(&error))
     }
 
     /// Whether no inventory names the host.
@@ -188,6 +196,13 @@ impl<'a> Frame<'a> {
     }
 }
 
+/// Whether there is more than one expression in braces.
+fn is_mixed(text: &str) -> bool {
+    let text = text.trim();
+    let is_one = text.starts_with("{{") && text.ends_with("}}") && text.matches("{{").count() == 1;
+    !is_one && (text.contains("{{") || text.contains("{%"))
+}
+
 fn file_options(source: u32, path: &Path, args: &Args) -> FileOptions {
     let mut options = FileOptions { source, directory: path.parent().map(Path::to_owned), ..FileOptions::default() };
     options.trim_blocks = args.get("trim_blocks").is_none() || args.bool("trim_blocks");
@@ -205,38 +220,6 @@ fn file_options(source: u32, path: &Path, args: &Args) -> FileOptions {
     options.variable = pair("variable_start_string", "variable_end_string", &options.variable);
     options.comment = pair("comment_start_string", "comment_end_string", &options.comment);
     options
-}
-
-fn problem(error: &TemplateError) -> Problem {
-    let diagnostic = error.explain();
-    Problem { failure: Failure::new(in_ansibles_words(&diagnostic)), diagnostic: Some(Box::new(diagnostic)), is_unreachable: false }
-}
-
-/// Playbooks look for these words in the `msg` of a result; people read the diagnostic.
-fn in_ansibles_words(diagnostic: &Diagnostic) -> String {
-    let title = &diagnostic.title;
-    let quoted = |text: &str| text.replace('`', "'");
-    let what = match diagnostic.code.as_str() {
-        "undefined-variable" => {
-            title.strip_prefix("variable ").map_or_else(|| quoted(title), quoted)
-        }
-        "unknown-attribute" => match title.split_once(" has no ") {
-            Some((owner, name)) => {
-                let name = name.trim_matches('`').trim_matches('\'');
-                let kind = if owner.ends_with("map") { "dict" } else { owner.rsplit(' ').next().unwrap_or("dict") };
-                format!("'{kind} object' has no attribute '{name}'")
-            }
-            None => quoted(title),
-        },
-        _ => return title.clone(),
-    };
-    format!("The task includes an option with an undefined variable. The error was: {what}")
-}
-
-fn condition_problem(error: &TemplateError, text: &str) -> Problem {
-    let diagnostic: Diagnostic = error.explain();
-    let msg = format!("The conditional check '{text}' failed. The error was: {}", in_ansibles_words(&diagnostic));
-    Problem { failure: Failure::new(msg), diagnostic: Some(Box::new(diagnostic)), is_unreachable: false }
 }
 
 impl Scope for Frame<'_> {
@@ -313,8 +296,13 @@ impl Run {
         layers
     }
 
-    /// After the inventory changed.
-    pub(crate) fn forget_layers(&self) {
+    /// Changes the inventory; variables of who came new are read.
+    pub(crate) fn change_inventory(&self, change: impl FnOnce(&mut Inventory)) {
+        let mut inventory = self.inventory.write().unwrap_or_else(PoisonError::into_inner);
+        change(&mut inventory);
+        let found = inventory.read_beside_newcomers(&self.sources).err().unwrap_or_default();
+        drop(inventory);
+        found.into_iter().for_each(|diagnostic| self.warn(diagnostic));
         super::locked(&self.layers).clear();
         *super::locked(&self.groups) = None;
     }

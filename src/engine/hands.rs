@@ -2,7 +2,7 @@
 
 use super::frame::Frame;
 use super::work::Work;
-use super::{operator, target};
+use super::{operator, said, target};
 use crate::actions::{self, Bodies, Body, Hands, Problem, Shell};
 use crate::connection::{self, Become, Blobs, ConnectError, Denial, Remote, Stdin, Target};
 use crate::diag::{Diagnostic, Explain};
@@ -129,7 +129,7 @@ fn environment(work: &Work, frame: &Frame<'_>) -> Result<Vec<(String, String)>, 
         let rendered = match frame.render(&written.value) {
             // It may need what facts will tell.
             Err(_) if matches!(work.task.module(), "setup" | "gather_facts") => what_is_known(frame, &written.value),
-            rendered => rendered?,
+            rendered => rendered.map_err(|problem| said::in_keyword(problem, "environment"))?,
         };
         let maps: Vec<Value> = rendered.as_list().map_or_else(|| vec![rendered.clone()], <[Value]>::to_vec);
         for map in maps {
@@ -306,6 +306,10 @@ impl Hands for TaskHands<'_> {
 
     fn host(&self) -> &str {
         &self.work.host
+    }
+
+    fn is_local(&self) -> bool {
+        self.target.kind == connection::Kind::Local
     }
 }
 

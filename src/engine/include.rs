@@ -25,11 +25,7 @@ pub(crate) struct Include {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum What {
     Tasks(PathBuf),
-    Role {
-        name: String,
-        parts: Parts,
-        public: bool,
-    },
+    Role { name: String, parts: Parts, public: bool },
 }
 
 impl Include {

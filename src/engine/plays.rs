@@ -3,7 +3,7 @@
 use super::frame::Frame;
 use super::stage::{Stage, StageEnd};
 use super::vars_files::VarsFiles;
-use super::{Ending, Run, Signal, locked, rollout};
+use super::{Ending, Gathering, Run, Signal, locked, rollout};
 use crate::diag::{Diagnostic, Span};
 use crate::event::Event;
 use crate::modules;
@@ -69,18 +69,25 @@ impl PlayRun {
         self.play.context.nearest(name).map(|written| &written.value)
     }
 
-    fn says(&self, name: &str) -> bool {
-        self.keyword(name).and_then(Value::to_bool).unwrap_or(false)
+    /// What a keyword of the play comes to; nothing where it is not written or cannot be rendered.
+    fn rendered(&self, run: &Run, name: &str) -> Option<Value> {
+        let written = self.keyword(name)?;
+        Frame::of_play(run, self).render(written).ok().filter(|value| !value.is_null())
+    }
+
+    fn says(&self, run: &Run, name: &str) -> Option<bool> {
+        self.rendered(run, name)?.to_bool()
     }
 
     pub(crate) fn rules(&self, run: &Run) -> Rules {
-        let strategy = self.keyword("strategy").map(|value| value.to_text().to_string()).unwrap_or_default();
-        let percentage = self.keyword("max_fail_percentage").and_then(percent);
+        let strategy = self.rendered(run, "strategy").map(|value| value.to_text().to_string());
+        let strategy = strategy.or_else(|| run.options.strategy.clone()).unwrap_or_default();
+        let percentage = self.rendered(run, "max_fail_percentage").as_ref().and_then(percent);
         Rules {
             linear: !matches!(strategy.rsplit('.').next(), Some("free" | "host_pinned")),
             forks: run.options.forks.max(1),
             fail_percentage_max: percentage,
-            force_handlers: run.options.force_handlers || self.says("force_handlers"),
+            force_handlers: self.says(run, "force_handlers").unwrap_or(run.options.force_handlers),
         }
     }
 }
@@ -121,12 +128,16 @@ pub(crate) async fn play(run: &Arc<Run>, play: Arc<Play>, playbook: &Path, signa
         if end.interrupted {
             return PlayEnd { ending: Ending::Stopped, go_on: false };
         }
+        if end.is_broken {
+            return PlayEnd { ending: Ending::Broken, go_on: false };
+        }
         let is_lost = end.failed.len() + end.unreachable.len() == batch.len();
         let over_limit = prepared
             .rules(run)
             .fail_percentage_max
             .is_some_and(|limit| (end.failed.len() + end.unreachable.len()) * 100 > limit as usize * batch.len());
-        let is_fatal = prepared.says("any_errors_fatal") && !(end.failed.is_empty() && end.unreachable.is_empty());
+        let is_fatal = prepared.says(run, "any_errors_fatal").unwrap_or(run.options.any_errors_fatal)
+            && !(end.failed.is_empty() && end.unreachable.is_empty());
         if is_lost || over_limit || is_fatal {
             return PlayEnd { ending, go_on: false };
         }
@@ -323,7 +334,7 @@ pub(crate) fn selected(run: &Run, items: &[Item]) -> Vec<Item> {
 /// The play's own `setup`, unless it says no.
 pub(crate) fn add_facts(run: &Run, play: &PlayRun, program: &mut Program) {
     let wanted = match play.keyword("gather_facts") {
-        None | Some(Value::Null) => !run.options.explicit_gathering,
+        None | Some(Value::Null) => run.options.gathering != Gathering::Explicit,
         Some(value) => Frame::of_play(run, play).render(value).ok().and_then(|value| value.to_bool()).unwrap_or(true),
     };
     let Some(module) = modules::find("setup").filter(|_| wanted) else { return };

@@ -84,6 +84,16 @@ impl Verdict {
         }
     }
 
+    /// A loop over nothing.
+    pub(crate) fn of_no_items() -> Verdict {
+        let mut verdict = Verdict::default();
+        verdict.set("changed", false);
+        verdict.set("skipped", true);
+        verdict.set("skipped_reason", "No items in the list");
+        verdict.set("results", Vec::<Value>::new());
+        verdict
+    }
+
     /// One result for a whole loop.
     pub(crate) fn of_loop(items: Vec<Verdict>) -> Verdict {
         let any = |name: &str| items.iter().any(|item| item.is(name));
@@ -98,10 +108,9 @@ impl Verdict {
         verdict.set("changed", changed);
         verdict.set("msg", msg);
         verdict.set("results", items.into_iter().map(|item| Value::map(item.values)).collect::<Value>());
-        if is_skipped {
-            verdict.set("skipped", true);
-        } else {
-            verdict.set("failed", failed);
+        verdict.set("skipped", is_skipped);
+        if failed {
+            verdict.set("failed", true);
         }
         if is_unreachable {
             verdict.set("unreachable", true);

@@ -5,8 +5,9 @@ use super::include::{self, Include};
 use super::operator::{self, Step};
 use super::plays::PlayRun;
 use super::work::{Finished, MetaEnd, Work};
-use super::{Run, Signal, locked};
+use super::{Gathering, Run, Signal, locked};
 use crate::actions::Meta;
+use crate::diag::Diagnostic;
 use crate::event::{Event, Outcome};
 use crate::playbook::{Program, StepKind, Task};
 use crate::strategy::{Effect, Ended, Host, Input, StepId, Strategy};
@@ -32,6 +33,8 @@ pub(crate) struct Stage {
     /// Failed, and then cleared of it for the plays to come.
     forgiven: BTreeSet<Host>,
     interrupted: bool,
+    /// Something is wrong with the playbook itself.
+    is_broken: bool,
     left_play: bool,
     results: mpsc::UnboundedSender<(Host, Finished)>,
     inbox: mpsc::UnboundedReceiver<(Host, Finished)>,
@@ -76,6 +79,7 @@ pub(crate) struct StageEnd {
     pub(crate) failed: Vec<String>,
     pub(crate) unreachable: Vec<String>,
     pub(crate) interrupted: bool,
+    pub(crate) is_broken: bool,
     pub(crate) left_play: bool,
 }
 
@@ -86,7 +90,12 @@ impl Stage {
         let is_linear = rules.linear;
         let mut program = program;
         settle_switches(run, play, hosts, &mut program);
-        let strategy = Strategy::new(&program, hosts.len(), rules);
+        let mut strategy = Strategy::new(&program, hosts.len(), rules);
+        hosts.iter().for_each(|host| run.recall_facts(host));
+        if run.options.gathering == Gathering::Smart && program.tasks.first().is_some_and(|task| is_gathering(task)) {
+            strategy.restrict(0, &run.without_facts(hosts));
+        }
+        throttle(run, play, hosts, &program, 0, &mut strategy);
         let (results, inbox) = mpsc::unbounded_channel();
         Stage {
             run: run.clone(),
@@ -101,6 +110,7 @@ impl Stage {
             unreachable: BTreeSet::new(),
             forgiven: BTreeSet::new(),
             interrupted: false,
+            is_broken: false,
             left_play: false,
             results,
             inbox,
@@ -136,6 +146,7 @@ impl Stage {
             failed: failed.iter().filter(|host| !self.unreachable.contains(host)).map(name).collect(),
             unreachable: failed.iter().filter(|host| self.unreachable.contains(host)).map(name).collect(),
             interrupted: self.interrupted,
+            is_broken: self.is_broken,
             left_play: self.left_play,
         }
     }
@@ -335,6 +346,7 @@ impl Stage {
             match include::read(&self.run, &self.play, &open.task, &group) {
                 Ok(mut program) => {
                     settle_switches(&self.run, &self.play, &names, &mut program);
+                    throttle(&self.run, &self.play, &names, &program, self.tasks.len(), &mut self.strategy);
                     names.iter().for_each(|name| self.run.count(name, Outcome::Ok));
                     self.run.emitter.emit(&Event::Included { what: group.shown(), hosts: names, label: group.label.clone() });
                     let program = program.behind(self.tasks.len(), self.strategy.block_count(), self.strategy.home(first));
@@ -380,15 +392,7 @@ impl Stage {
         let listening = handlers.iter().enumerate().filter(|(_, handler)| listens(handler, name)).map(|(id, _)| id);
         let found: BTreeSet<usize> = named.into_iter().chain(listening).collect();
         if found.is_empty() {
-            let title = format!("no handler is called `{name}`, and none listens to it");
-            let names =
-                handlers.iter().filter_map(|handler| handler.name()).map(|name| name.to_text().to_string()).collect::<Vec<_>>();
-            let mut diagnostic =
-                crate::diag::Diagnostic::error("unknown-handler", title).at(finished.notify_span, "notified here");
-            if let Some(near) = crate::diag::closest(name, names.iter().map(String::as_str)) {
-                diagnostic = diagnostic.patch(finished.notify_span, near, "a handler with a similar name exists");
-            }
-            self.run.warn(diagnostic);
+            self.miss_handler(name, &handlers, finished);
         }
         let hosts: Vec<Host> =
             [host].into_iter().chain(self.open.get(&finished.id).map(|open| open.for_all.clone()).unwrap_or_default()).collect();
@@ -399,6 +403,28 @@ impl Stage {
             }
         }
         effects
+    }
+}
+
+impl Stage {
+    /// A handler that nobody has defined ends the run, as in Ansible, unless the configuration forgives it.
+    fn miss_handler(&mut self, name: &str, handlers: &[Arc<Task>], finished: &Finished) {
+        let title = format!(
+            "The requested handler '{name}' was not found in either the main handlers list nor in the listening handlers list"
+        );
+        let is_forgiven = self.run.options.forgives_missing_handlers;
+        let make: fn(&str, String) -> Diagnostic = if is_forgiven { Diagnostic::warning } else { Diagnostic::error };
+        let mut diagnostic = make("unknown-handler", title).at(finished.notify_span, "notified here");
+        let names: Vec<String> =
+            handlers.iter().filter_map(|handler| handler.name()).map(|name| name.to_text().to_string()).collect();
+        if let Some(near) = crate::diag::closest(name, names.iter().map(String::as_str)) {
+            diagnostic = diagnostic.patch(finished.notify_span, near, "a handler with a similar name exists");
+        }
+        self.run.warn(diagnostic);
+        if !is_forgiven {
+            self.is_broken = true;
+            self.strategy.on(Input::Stop);
+        }
     }
 }
 
@@ -414,11 +440,34 @@ fn settle_switches(run: &Run, play: &PlayRun, hosts: &[String], program: &mut Pr
         let StepKind::Task { task, once, fatal } = &mut step.kind else { continue };
         let Some(task) = program.tasks.get(*task) else { continue };
         for (switch, keyword) in [(once, "run_once"), (fatal, "any_errors_fatal")] {
-            let Some(written) = task.keyword(keyword).filter(|written| written.value.has_template()) else { continue };
+            let written = task.keyword(keyword);
+            if written.is_none() && keyword == "any_errors_fatal" {
+                *switch = run.options.any_errors_fatal;
+            }
+            let Some(written) = written.filter(|written| written.value.has_template()) else { continue };
             let frame = Frame::new(run, play, first, super::frame::view(run, play, first, task));
             *switch = frame.render(&written.value).ok().and_then(|value| value.to_bool()).unwrap_or(*switch);
         }
     }
+}
+
+/// Tells the strategy how many hosts may be at each of the tasks, which are numbered from `first_id` on.
+fn throttle(run: &Run, play: &PlayRun, hosts: &[String], program: &Program, first_id: usize, strategy: &mut Strategy) {
+    let Some(host) = hosts.first() else { return };
+    for (id, task) in program.tasks.iter().enumerate() {
+        let Some(written) = task.keyword("throttle") else { continue };
+        let frame = Frame::new(run, play, host, super::frame::view(run, play, host, task));
+        let limit =
+            frame.render(&written.value).ok().and_then(|value| value.to_int()).and_then(|limit| usize::try_from(limit).ok());
+        if let Some(limit) = limit.filter(|limit| *limit > 0) {
+            strategy.throttle(first_id + id, limit);
+        }
+    }
+}
+
+/// The play's own `setup`, which stands in no file.
+fn is_gathering(task: &Task) -> bool {
+    task.span.is_nowhere() && task.module() == "setup"
 }
 
 /// Of several handlers with one name the one counts that was read last; within one role, or within the play, the first.

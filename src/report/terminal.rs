@@ -4,7 +4,7 @@ use super::delta;
 use super::diagnostic;
 use super::paint::{Ink, Paint, width};
 use super::repr::label;
-use super::result::Shown;
+use super::result::{Shown, squeezed};
 use super::rollout::Board;
 use super::screen::{Screen, Streams, Window};
 use crate::diag::{Diagnostic, Sources};
@@ -152,6 +152,7 @@ impl Page {
             }
             Event::Interrupted { again } => self.interrupted(*again),
             Event::Recap { hosts, .. } => self.recap(hosts),
+            Event::CustomStats { stats } => self.custom(stats),
         }
     }
 
@@ -357,6 +358,20 @@ impl Page {
         for (host, stats) in hosts {
             let line = recap_line(host, stats, self.style.paint);
             self.screen.out(&line);
+        }
+        self.screen.out("");
+    }
+}
+
+impl Page {
+    /// Hosts first, then what was counted for the whole run.
+    fn custom(&mut self, stats: &[(Option<String>, Map)]) {
+        self.banner("CUSTOM STATS:");
+        for (host, values) in stats.iter().filter_map(|(host, values)| Some((host.as_ref()?, values))) {
+            self.screen.out(&format!("\t{host}: {}", squeezed(&Value::map(values.clone()))));
+        }
+        for (_, values) in stats.iter().filter(|(host, _)| host.is_none()) {
+            self.screen.out(&format!("\n\tRUN: {}", squeezed(&Value::map(values.clone()))));
         }
         self.screen.out("");
     }

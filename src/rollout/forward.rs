@@ -35,7 +35,8 @@ impl Rollout {
             (Step::Prepare, Answer::Ok) => At::Prepared,
             (Step::Inspect | Step::Prepare, _) => return self.finish(Outcome::Refused, effects),
             (Step::Check, Answer::Ok) => At::Ready,
-            (Step::Check, Answer::Busy) => {
+            // Not now: it may be that the balancer could not be spoken to. What is true then is read anew.
+            (Step::Check | Step::Drain, Answer::Busy) => {
                 host.at = At::Prepared;
                 if !self.is_back {
                     self.hold_for(ask.host, effects);

@@ -6,6 +6,7 @@
 
 mod ending;
 mod front;
+mod members;
 mod steps;
 mod tools;
 mod words;

@@ -1,6 +1,6 @@
 //! One function a step: what is done, and which answer it comes to.
 
-use super::front::{Front, Seen};
+use super::front::{Asked, Front, Seen};
 use super::{Notes, tools, words};
 use crate::actions::Problem;
 use crate::engine::plays::PlayRun;
@@ -71,7 +71,7 @@ impl Steps {
         let done = match ask.step {
             Step::Inspect => self.inspect(ask.host).await,
             Step::Check => self.check(ask.host).await,
-            Step::Drain => self.front.drain(self.name(ask.host)).await.map(|()| Answer::Ok),
+            Step::Drain => self.drain(ask.host).await,
             Step::AwaitQuiet => self.await_quiet(ask.host).await,
             Step::Park => self.park(ask.host).await,
             Step::Verify => self.verify(ask).await,
@@ -96,6 +96,16 @@ impl Steps {
                     self.fail(ask, &problem).await;
                 }
                 Answer::Lost
+            }
+        }
+    }
+
+    async fn drain(&self, host: usize) -> Result<Answer, Problem> {
+        match self.front.drain(self.name(host)).await? {
+            Asked::Done => Ok(Answer::Ok),
+            Asked::NotNow(problem) => {
+                self.say(host, format!("not taken out of the balancer: {}", problem.failure.msg));
+                Ok(Answer::Busy)
             }
         }
     }
@@ -205,6 +215,7 @@ impl Steps {
 
     async fn await_healthy(&self, host: usize) -> Result<Answer, Problem> {
         let started = Instant::now();
+        let deadline = SERVING_DEADLINE + self.front.ramp().await;
         let (mut seen, mut spoke) = (0, Instant::now());
         loop {
             let state = self.front.state(self.name(host)).await?;
@@ -212,7 +223,7 @@ impl Steps {
             if seen >= SERVING_READS {
                 return Ok(Answer::Ok);
             }
-            if started.elapsed() >= SERVING_DEADLINE {
+            if started.elapsed() >= deadline {
                 return Err(Problem::new(words::not_serving(self.name(host), &state.shown, started.elapsed())));
             }
             if spoke.elapsed() >= VOICE {
