@@ -368,7 +368,7 @@ mod tests {
 
     #[test]
     fn wrong_settings_are_errors_and_those_without_effect_warnings() {
-        let config = config("[defaults]\nforks = many\nhash_behaviour = merge\nnothing\n", &[("ANSIBLE_TASK_TIMEOUT", "5")]);
+        let config = config("[defaults]\nforks = many\nlibrary = modules\nnothing\n", &[("ANSIBLE_TASK_TIMEOUT", "5")]);
         let codes: Vec<&str> = config.diagnostics.iter().map(|found| found.code.as_str()).collect();
         assert_eq!(codes, ["bad-config", "bad-setting", "setting-without-effect", "setting-without-effect"]);
         assert_eq!(config.number("forks"), None);

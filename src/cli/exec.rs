@@ -26,8 +26,7 @@ pub(super) fn run(args: &ExecArgs) -> Exit {
     }
     terminal::warn(&diagnostics, &sources, error_paint);
     if args.list_hosts {
-        let selection =
-            job.inventory.select_within(&args.pattern, crate::diag::Span::NOWHERE, job.options.limit.as_deref());
+        let selection = job.inventory.select_within(&args.pattern, crate::diag::Span::NOWHERE, job.options.limit.as_deref());
         let lines: String = selection.hosts.iter().map(|host| format!("    {host}\n")).collect();
         terminal::print(&format!("  hosts ({}):\n{lines}", selection.hosts.len()));
         return Exit::Done;
@@ -69,7 +68,8 @@ fn playbook(args: &ExecArgs) -> String {
         _ => format!("{module} {}", args.args).trim_end().into(),
     };
     let mut task = Map::from_iter([("action".into(), action)]);
-    for (name, number) in [("async", args.background), ("poll", args.poll.filter(|_| args.background.is_some())), ("timeout", args.task_timeout)]
+    for (name, number) in
+        [("async", args.background), ("poll", args.poll.filter(|_| args.background.is_some())), ("timeout", args.task_timeout)]
     {
         if let Some(number) = number {
             task.insert(name.into(), i64::try_from(number).unwrap_or(i64::MAX).into());

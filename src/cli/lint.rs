@@ -41,11 +41,20 @@ pub(super) fn run(args: &LintArgs) -> Exit {
     diagnostics.retain(|found| found.code != "no-inventory");
     for play in job.playbooks.iter().flat_map(|playbook| &playbook.plays) {
         for task in tasks_of(play) {
-            diagnostics.extend(HABITS.iter().filter(|habit| !args.skip.iter().any(|skip| skip == habit.code)).filter_map(|habit| (habit.find)(&task)));
+            diagnostics.extend(
+                HABITS
+                    .iter()
+                    .filter(|habit| !args.skip.iter().any(|skip| skip == habit.code))
+                    .filter_map(|habit| (habit.find)(&task)),
+            );
         }
     }
     let mut once: Vec<Diagnostic> = Vec::new();
-    diagnostics.into_iter().for_each(|found| if !once.contains(&found) { once.push(found) });
+    diagnostics.into_iter().for_each(|found| {
+        if !once.contains(&found) {
+            once.push(found)
+        }
+    });
     terminal::explain(&once, &sources, paint, "nothing was run");
     match once.iter().any(Diagnostic::is_error) {
         true => Exit::Refuted,
@@ -109,7 +118,8 @@ fn mode(task: &Task) -> Option<Diagnostic> {
 }
 
 fn unnamed(task: &Task) -> Option<Diagnostic> {
-    let is_silent = matches!(task.module(), "meta" | "include_tasks" | "include_role" | "include_vars" | "debug" | "set_fact" | "assert");
+    let is_silent =
+        matches!(task.module(), "meta" | "include_tasks" | "include_role" | "include_vars" | "debug" | "set_fact" | "assert");
     (task.name().is_none() && !is_silent).then(|| {
         Diagnostic::warning("lint-unnamed", "a task without a name").at(task.action.span, "only this is shown in the output")
     })

@@ -24,7 +24,8 @@ fn playbook() -> Value {
     let roles = object([("type", "array".into()), ("items", any([object([("type", "string".into())]), refer("role")]))]);
     let mut task = keywords(TASK);
     task.extend(module_entries());
-    let lists = [("tasks", tasks.clone()), ("pre_tasks", tasks.clone()), ("post_tasks", tasks.clone()), ("handlers", tasks.clone())];
+    let lists =
+        [("tasks", tasks.clone()), ("pre_tasks", tasks.clone()), ("post_tasks", tasks.clone()), ("handlers", tasks.clone())];
     let mut play = keywords(PLAY);
     play.extend(lists.into_iter().map(|(name, value)| (name.into(), value)));
     play.insert("roles".into(), roles);

@@ -57,8 +57,7 @@ fn construct_all(loading: &mut Loading<'_>, given: &Given, document: &Node) {
         }
     }
     let says = |name: &str, default: bool| document.get(name).and_then(|node| node.to_value().to_bool()).unwrap_or(default);
-    let construction =
-        Construction { document, is_strict: says("strict", false), leads: says("leading_separator", true) };
+    let construction = Construction { document, is_strict: says("strict", false), leads: says("leading_separator", true) };
     loading.inventory.finish();
     let hosts: Vec<String> = loading.inventory.hosts.keys().cloned().collect();
     for host in hosts {
@@ -160,7 +159,9 @@ impl Construction<'_> {
         let names: Vec<String> = match &value {
             Value::String(name) => vec![or_default(name)],
             Value::List(items) => items.iter().map(|item| or_default(&item.to_text())).collect(),
-            Value::Map(map) => map.iter().map(|(name, value)| pair(&name.to_string(), value, &separator, &default, may_trail)).collect(),
+            Value::Map(map) => {
+                map.iter().map(|(name, value)| pair(&name.to_string(), value, &separator, &default, may_trail)).collect()
+            }
             Value::Null => Vec::new(),
             other if self.is_strict => return Err(format!("a key gives a {}, not a name", other.kind())),
             _ => Vec::new(),
@@ -179,7 +180,8 @@ impl Construction<'_> {
             return text.to_owned();
         }
         let template = template_of(text);
-        template::evaluate(&template, &Known { vars }, &Nothing).map_or_else(|_| text.to_owned(), |value| value.to_text().to_string())
+        template::evaluate(&template, &Known { vars }, &Nothing)
+            .map_or_else(|_| text.to_owned(), |value| value.to_text().to_string())
     }
 }
 

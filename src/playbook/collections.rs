@@ -18,7 +18,10 @@ impl Reader {
             [namespace, collection, role] => vec![format!("{namespace}/{collection}/roles/{role}")],
             [_] => {
                 let own = collection_of(file);
-                own.iter().chain(&self.collections).map(|collection| format!("{}/roles/{name}", collection.replacen('.', "/", 1))).collect()
+                own.iter()
+                    .chain(&self.collections)
+                    .map(|collection| format!("{}/roles/{name}", collection.replacen('.', "/", 1)))
+                    .collect()
             }
             _ => return None,
         };

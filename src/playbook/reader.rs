@@ -207,7 +207,11 @@ impl Reader {
         let Some(name) = self.static_text(target, &Context::default()) else { return Vec::new() };
         let name = name.split_whitespace().next().unwrap_or(&name);
         let beside = beside(path).join(name);
-        let file = if beside.is_file() { beside } else { Some(self.playbook_file(Path::new(name))).filter(|file| file.is_file()).unwrap_or(beside) };
+        let file = if beside.is_file() {
+            beside
+        } else {
+            Some(self.playbook_file(Path::new(name))).filter(|file| file.is_file()).unwrap_or(beside)
+        };
         let Some(inner) = self.file(&file, target.span) else { return Vec::new() };
         let own = self.keywords(node, PLAY | keyword::TASK, is_import);
         let around = merged(outer, own);
@@ -246,10 +250,18 @@ impl Reader {
             None => Vec::new(),
         };
         let pre_tasks = section(self, "pre_tasks");
-        let roles = node.get("roles").filter(|list| list.as_list().is_some()).map(|list| self.role_uses(list, &context, path)).unwrap_or_default();
+        let roles = node
+            .get("roles")
+            .filter(|list| list.as_list().is_some())
+            .map(|list| self.role_uses(list, &context, path))
+            .unwrap_or_default();
         let tasks = section(self, "tasks");
         let post_tasks = section(self, "post_tasks");
-        let own = node.get("handlers").filter(|list| list.as_list().is_some()).map(|list| self.handler_items(list, &context, path)).unwrap_or_default();
+        let own = node
+            .get("handlers")
+            .filter(|list| list.as_list().is_some())
+            .map(|list| self.handler_items(list, &context, path))
+            .unwrap_or_default();
         let mut handlers = self.take_handlers();
         handlers.extend(own);
         let imported = self.take_imported();
@@ -362,7 +374,8 @@ impl Reader {
 
     /// Tags are known before the run, so that tasks can be chosen by them.
     pub(super) fn settled(&mut self, mut context: Context) -> Arc<Context> {
-        let tags = context.keywords.get("tags").filter(|written| written.value.has_template()).map(|written| written.value.clone());
+        let tags =
+            context.keywords.get("tags").filter(|written| written.value.has_template()).map(|written| written.value.clone());
         let items = match &tags {
             Some(Value::List(items)) => items.to_vec(),
             Some(other) => vec![other.clone()],

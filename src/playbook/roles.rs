@@ -246,7 +246,12 @@ impl Reader {
         if found.is_none() {
             let known: Vec<String> = places
                 .iter()
-                .flat_map(|place| std::fs::read_dir(if place.as_os_str().is_empty() { Path::new(".") } else { place }).into_iter().flatten().flatten())
+                .flat_map(|place| {
+                    std::fs::read_dir(if place.as_os_str().is_empty() { Path::new(".") } else { place })
+                        .into_iter()
+                        .flatten()
+                        .flatten()
+                })
                 .map(|entry| entry.file_name().to_string_lossy().into_owned())
                 .collect();
             let mut diagnostic = Diagnostic::error("unknown-role", format!("there is no role `{name}`")).at(span, "used here");

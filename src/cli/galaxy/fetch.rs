@@ -119,7 +119,8 @@ async fn unpack(archive: &Path, target: &Path) -> Result<(), Box<Diagnostic>> {
     let name = archive.display().to_string();
     std::fs::create_dir_all(target).map_err(|error| not_fetched(&name, &error.to_string()))?;
     let (archive, target) = (archive.to_string_lossy(), target.to_string_lossy());
-    run("tar", &["--extract", "--file", &archive, "--directory", &target, "--no-same-owner", "--no-same-permissions"], &name).await
+    run("tar", &["--extract", "--file", &archive, "--directory", &target, "--no-same-owner", "--no-same-permissions"], &name)
+        .await
 }
 
 /// An archive of a role holds one directory; a collection is at the top.

@@ -34,7 +34,9 @@ pub(super) fn run(args: &GalaxyArgs) -> Exit {
     let (only, names) = match words(&args.words) {
         Ok(words) => words,
         Err(word) => {
-            terminal::complain(&format!("error: `{word}` is not known here; `roll galaxy install -r requirements.yml` installs\n"));
+            terminal::complain(&format!(
+                "error: `{word}` is not known here; `roll galaxy install -r requirements.yml` installs\n"
+            ));
             return Exit::Usage;
         }
     };
@@ -110,7 +112,10 @@ async fn install_all(
         }
         seen.push(key);
         if seen.len() > INSTALLS_MAX {
-            return Err(Box::new(Diagnostic::error("too-many-requirements", format!("more than {INSTALLS_MAX} things to install"))));
+            return Err(Box::new(Diagnostic::error(
+                "too-many-requirements",
+                format!("more than {INSTALLS_MAX} things to install"),
+            )));
         }
         let dir = install(&requirement, place).await?;
         if !no_deps && let Some(dir) = dir {
@@ -162,9 +167,8 @@ fn split(name: &str) -> (String, String) {
 
 /// Takes the place of what was there.
 fn moved(from: &Path, to: &Path) -> Result<(), Box<Diagnostic>> {
-    let problem = |error: std::io::Error| {
-        Box::new(Diagnostic::error("not-installed", format!("cannot write `{}`: {error}", to.display())))
-    };
+    let problem =
+        |error: std::io::Error| Box::new(Diagnostic::error("not-installed", format!("cannot write `{}`: {error}", to.display())));
     if let Some(parent) = to.parent() {
         std::fs::create_dir_all(parent).map_err(problem)?;
     }

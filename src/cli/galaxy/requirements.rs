@@ -93,14 +93,19 @@ fn entry_of(node: &Node, kind: Kind, found: &mut Vec<Diagnostic>) -> Option<Requ
     if let Some(text) = node.as_str() {
         return Some(Requirement::named(text, kind));
     }
-    let text = |name: &str| node.get(name).map(|node| node.to_value()).filter(|value| !value.is_null()).map(|value| value.to_text().to_string());
+    let text = |name: &str| {
+        node.get(name).map(|node| node.to_value()).filter(|value| !value.is_null()).map(|value| value.to_text().to_string())
+    };
     let (name, src) = (text("name"), text("src"));
     let source = match (kind, &src, text("source")) {
         (Kind::Role, Some(src), _) => src.clone(),
         _ => match name.clone().or_else(|| text("role")) {
             Some(name) => name,
             None => {
-                found.push(Diagnostic::error("nameless-requirement", "a requirement needs a `name` or `src`").at(span_of(node), "this one"));
+                found.push(
+                    Diagnostic::error("nameless-requirement", "a requirement needs a `name` or `src`")
+                        .at(span_of(node), "this one"),
+                );
                 return None;
             }
         },
@@ -128,10 +133,13 @@ pub(super) fn of(sources: &Sources, dir: &Path, kind: Kind) -> Vec<Requirement> 
             }
             let Ok(text) = std::fs::read_to_string(file) else { return Vec::new() };
             let reading = yaml::read(sources, &file.to_string_lossy(), &text, Trust::Data);
-            let entries = reading.document().and_then(|node| node.get("dependencies")).and_then(Node::as_list).unwrap_or_default().to_vec();
+            let entries =
+                reading.document().and_then(|node| node.get("dependencies")).and_then(Node::as_list).unwrap_or_default().to_vec();
             entries.iter().filter_map(|entry| entry_of(entry, kind, &mut found)).collect()
         }
-        Kind::Collection => dependencies(dir).into_iter().map(|(name, version)| of_parts(kind, None, &name, Some(version), None)).collect(),
+        Kind::Collection => {
+            dependencies(dir).into_iter().map(|(name, version)| of_parts(kind, None, &name, Some(version), None)).collect()
+        }
     }
 }
 
@@ -167,7 +175,7 @@ mod tests {
     fn every_form_is_understood() {
         let all = parsed(
             "roles:\n  - geerlingguy.docker\n  - src: https://git.example/a/web.git\n    scm: git\n    version: v1\n    name: site\n\
-             collections:\n  - community.general\n  - name: ansible.posix\n    version: '>=1.5,<2'\n  - name: git+https://git.example/c/coll.git,main\n",
+             collections:\n  - community.general\n  - name: ansible.posix\n    version: '>=1.5,<2'\n  - git+https://git.example/c/coll.git,main\n",
         );
         let shown: Vec<_> = all.iter().map(|one| (one.name.as_str(), one.is_git, one.version.as_deref())).collect();
         assert_eq!(
@@ -177,9 +185,8 @@ mod tests {
                 ("site", true, Some("v1")),
                 ("community.general", false, None),
                 ("ansible.posix", false, Some(">=1.5,<2")),
-                ("git+https://git.example/c/coll.git,main", false, None),
+                ("coll", true, Some("main")),
             ]
-            .map(|(name, git, version)| if name.starts_with("git+") { ("coll", true, Some("main")) } else { (name, git, version) })
         );
         assert_eq!(parsed("- src: ./dist/web.tar.gz\n")[0].name, "web");
     }

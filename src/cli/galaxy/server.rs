@@ -36,7 +36,8 @@ async fn role(server: &str, namespace: &str, short: &str, requirement: &Requirem
         return Err(not_fetched(&requirement.name, &format!("{server} has no such role")));
     };
     let text = |name: &str| found.get(name).map(|value| value.to_text().to_string()).unwrap_or_default();
-    let versions = found.get("summary_fields").and_then(|fields| fields.get("versions")).and_then(Value::as_list).unwrap_or_default();
+    let versions =
+        found.get("summary_fields").and_then(|fields| fields.get("versions")).and_then(Value::as_list).unwrap_or_default();
     let names = versions.iter().filter_map(|version| version.get("name").map(|name| name.to_text().to_string()));
     let newest = names.max_by(|one, other| compared(one, other));
     let version = requirement.version.clone().or(newest).unwrap_or_else(|| {
@@ -54,7 +55,8 @@ async fn collection(server: &str, namespace: &str, short: &str, requirement: &Re
         let answer = json(&page, &requirement.name).await?;
         let data = answer.get("data").and_then(Value::as_list).unwrap_or_default();
         versions.extend(data.iter().filter_map(|one| one.get("version").map(|version| version.to_text().to_string())));
-        next = answer.get("links").and_then(|links| links.get("next")).and_then(Value::as_str).map(|path| format!("{server}{path}"));
+        next =
+            answer.get("links").and_then(|links| links.get("next")).and_then(Value::as_str).map(|path| format!("{server}{path}"));
     }
     let wanted = requirement.version.as_deref().unwrap_or("*");
     let fitting = versions.iter().filter(|version| fits(version, wanted));
