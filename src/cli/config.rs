@@ -76,6 +76,7 @@ static SETTINGS: &[Setting] = &[
     row("ssh_common_args", "ssh_connection", "ssh_common_args", "ANSIBLE_SSH_COMMON_ARGS", Kind::Text),
     row("ssh_extra_args", "ssh_connection", "ssh_extra_args", "ANSIBLE_SSH_EXTRA_ARGS", Kind::Text),
     row("strategy", "defaults", "strategy", "ANSIBLE_STRATEGY", Kind::Text),
+    row("stdout_callback", "defaults", "stdout_callback", "ANSIBLE_STDOUT_CALLBACK", Kind::Text),
     row("tags", "tags", "run", "ANSIBLE_RUN_TAGS", Kind::Texts),
     row("timeout", "ssh_connection", "timeout", "ANSIBLE_SSH_TIMEOUT", Kind::Number),
     row("timeout", "defaults", "timeout", "ANSIBLE_TIMEOUT", Kind::Number),

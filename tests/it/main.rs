@@ -17,6 +17,7 @@ mod plays;
 mod remote;
 mod report;
 mod roll;
+mod rollouts;
 mod tables;
 mod template;
 mod terraform;

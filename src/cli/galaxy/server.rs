@@ -88,7 +88,8 @@ pub(super) fn plain(error: &reqwest::Error) -> String {
         cause = inner;
     }
     let url = error.url().map(|url| format!("{url}: ")).unwrap_or_default();
-    format!("{url}{}", cause.to_string().to_lowercase())
+    let said = cause.to_string().to_lowercase();
+    format!("{url}{}", said.split(" (os error").next().unwrap_or(&said))
 }
 
 /// `>=1.2,<2`, `!=1.3`, `1.2.3` or `*`. Versions before a release only count where they are named.
