@@ -201,12 +201,23 @@ fn file_options(source: u32, path: &Path, args: &Args) -> FileOptions {
 
 fn problem(error: &TemplateError) -> Problem {
     let diagnostic = error.explain();
-    Problem { failure: Failure::new(diagnostic.title.clone()), diagnostic: Some(Box::new(diagnostic)), is_unreachable: false }
+    Problem { failure: Failure::new(message(error)), diagnostic: Some(Box::new(diagnostic)), is_unreachable: false }
+}
+
+/// What `msg` holds: playbooks look for Ansible's words in it.
+fn message(error: &TemplateError) -> String {
+    match &error.problem {
+        _ if error.is_undefined() => {
+            format!("The task includes an option with an undefined variable. The error was: {error}")
+        }
+        template::Problem::PluginFailed { plugin: template::Plugin::Filter | template::Plugin::Test, reason, .. } => reason.clone(),
+        _ => error.to_string(),
+    }
 }
 
 fn condition_problem(error: &TemplateError, text: &str) -> Problem {
     let diagnostic: Diagnostic = error.explain();
-    let msg = format!("The conditional check '{text}' failed. The error was: {}", diagnostic.title);
+    let msg = format!("The conditional check '{text}' failed. The error was: {error}");
     Problem { failure: Failure::new(msg), diagnostic: Some(Box::new(diagnostic)), is_unreachable: false }
 }
 
@@ -234,6 +245,10 @@ impl Scope for Frame<'_> {
         })
     }
 
+    fn has_hosts(&self) -> bool {
+        true
+    }
+
     fn hosts(&self) -> Vec<String> {
         self.run.inventory.read().unwrap_or_else(PoisonError::into_inner).hosts.keys().cloned().collect()
     }
@@ -258,6 +273,10 @@ impl World for Frame<'_> {
 
     fn was_vaulted(&self, text: &str) -> bool {
         self.run.sources.has_opened(text)
+    }
+
+    fn setting(&self, name: &str) -> Option<Value> {
+        self.run.options.settings.get(name).cloned()
     }
 
     fn hosts(&self, pattern: &str) -> Result<Vec<String>, String> {

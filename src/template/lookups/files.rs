@@ -91,6 +91,10 @@ impl crate::template::Scope for Extra<'_> {
         self.scope.of_host(host)
     }
 
+    fn has_hosts(&self) -> bool {
+        self.scope.has_hosts()
+    }
+
     fn hosts(&self) -> Vec<String> {
         self.scope.hosts()
     }
@@ -150,6 +154,9 @@ fn candidates(asked: &mut Asked<'_, '_>) -> Res<(Vec<String>, bool)> {
 
 fn first_found(asked: &mut Asked<'_, '_>) -> Res<Vec<Val>> {
     let (names, skips) = candidates(asked)?;
+    if names.is_empty() && !skips {
+        return Err("No file was found when using first_found.".into());
+    }
     let mut searched = Vec::new();
     for name in &names {
         for folder in ["templates", "files", "vars"] {
@@ -200,7 +207,7 @@ pub(crate) fn glob(directory: &std::path::Path, pattern: &str) -> Vec<String> {
             let is_hidden = name.starts_with('.') && pattern.first() != Some(&'.');
             !is_hidden && glob_matches(&pattern, &name.chars().collect::<Vec<_>>())
         })
-        .map(|entry| entry.path().display().to_string())
+        .map(|entry| std::path::absolute(entry.path()).unwrap_or_else(|_| entry.path()).display().to_string())
         .collect();
     found.sort();
     found
