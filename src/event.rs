@@ -79,6 +79,18 @@ pub enum Event {
         host: String,
         line: String,
     },
+    /// A line for the operator, from a task that is there to tell something.
+    Told {
+        line: String,
+    },
+    /// What only who wants to know more is told.
+    Noted {
+        line: String,
+    },
+    /// The operator is asked something; what they type comes next.
+    Asked {
+        question: String,
+    },
     /// What a host-side change would look like; shown with `--diff`.
     Diff {
         host: String,
@@ -100,6 +112,10 @@ pub enum Event {
     },
     Interrupted {
         again: bool,
+    },
+    /// What `set_stats` has collected: for the run (no host), and for hosts.
+    CustomStats {
+        stats: Vec<(Option<String>, Map)>,
     },
     Recap {
         hosts: Vec<(String, Stats)>,
@@ -183,6 +199,12 @@ pub enum Rollout {
     },
     Ended {
         ending: String,
+        /// The failure that it ended for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        why: Option<String>,
+        /// What is true now, line by line.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        now: Vec<String>,
         next: Option<String>,
         new: Vec<String>,
         old: Vec<String>,

@@ -30,6 +30,8 @@ pub(super) enum Command {
     Rehearse(RehearseArgs),
     /// Keep disposable machines for trying things by hand
     Lab(LabArgs),
+    /// Run one module on hosts, without a playbook
+    Exec(ExecArgs),
     /// Show the inventory as it is read
     Inventory(InventoryArgs),
     /// Say what a module does and takes
@@ -243,6 +245,12 @@ pub(super) enum LabCommand {
         #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=9))]
         hosts: u8,
     },
+    /// Stand for an Application Load Balancer, as this file says
+    #[command(hide = true)]
+    Double {
+        #[arg(value_name = "FILE")]
+        config: PathBuf,
+    },
     /// List the labs that are there
     Status,
     /// Take a lab away with everything it made
@@ -253,6 +261,78 @@ pub(super) enum LabCommand {
         #[arg(long, conflicts_with = "id")]
         all: bool,
     },
+}
+
+/// The flags of `ansible-playbook` and nothing else.
+#[derive(Debug, Parser)]
+#[command(name = "ansible-playbook", version, disable_help_subcommand = true)]
+pub(super) struct PlaybookInvocation {
+    #[command(flatten)]
+    pub(super) run: RunArgs,
+}
+
+/// The flags of `ansible`.
+#[derive(Debug, Args)]
+pub(super) struct ExecArgs {
+    /// Which hosts
+    #[arg(value_name = "PATTERN")]
+    pub(super) pattern: String,
+    /// The module
+    #[arg(short, long, value_name = "MODULE", default_value = "command")]
+    pub(super) module_name: String,
+    /// Its arguments: k=v, a command line, or JSON
+    #[arg(short, long, value_name = "ARGS", default_value = "", allow_hyphen_values = true)]
+    pub(super) args: String,
+    /// Inventory: as for a run; may be repeated
+    #[arg(short, long, visible_alias = "inventory-file", value_name = "INVENTORY")]
+    pub(super) inventory: Vec<String>,
+    /// Only hosts of this pattern
+    #[arg(short, long, value_name = "PATTERN")]
+    pub(super) limit: Vec<String>,
+    /// Variables: k=v, JSON or YAML, or @FILE; may be repeated
+    #[arg(short, long, value_name = "VARIABLES")]
+    pub(super) extra_vars: Vec<String>,
+    /// Change nothing; say what would change
+    #[arg(short = 'C', long)]
+    pub(super) check: bool,
+    /// Show what changes
+    #[arg(short = 'D', long)]
+    pub(super) diff: bool,
+    /// Hosts at the same time [default: 5]
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(super) forks: Option<u16>,
+    /// Show results; more often: more
+    #[arg(short, long, action = ArgAction::Count)]
+    pub(super) verbose: u8,
+    /// List the hosts, and run nothing
+    #[arg(long)]
+    pub(super) list_hosts: bool,
+    /// A line for each host
+    #[arg(short, long)]
+    pub(super) one_line: bool,
+    /// Run in the background for at most this many seconds
+    #[arg(short = 'B', long, value_name = "SECONDS")]
+    pub(super) background: Option<u64>,
+    /// Seconds between looks at what runs in the background
+    #[arg(short = 'P', long, value_name = "SECONDS")]
+    pub(super) poll: Option<u64>,
+    /// Seconds that the task may take
+    #[arg(long, value_name = "SECONDS")]
+    pub(super) task_timeout: Option<u64>,
+    /// Accepted: modules are built in
+    #[arg(short = 'M', long, value_name = "PATH", hide = true)]
+    pub(super) module_path: Vec<PathBuf>,
+    /// Where `group_vars` and `roles` are looked for
+    #[arg(long, value_name = "DIRECTORY")]
+    pub(super) playbook_dir: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) connection: ConnectionArgs,
+    #[command(flatten)]
+    pub(super) escalation: BecomeArgs,
+    #[command(flatten)]
+    pub(super) vault: VaultArgs,
+    #[command(flatten)]
+    pub(super) output: OutputArgs,
 }
 
 #[derive(Debug, Args)]
@@ -277,6 +357,24 @@ pub(super) struct InventoryArgs {
     /// Variables of one host, as JSON
     #[arg(long, value_name = "HOST")]
     pub(super) host: Option<String>,
+    /// YAML instead of JSON
+    #[arg(short, long)]
+    pub(super) yaml: bool,
+    /// Variables of groups at the groups, not at their hosts
+    #[arg(long)]
+    pub(super) export: bool,
+    /// Write to this file instead of standard output
+    #[arg(long, value_name = "FILE")]
+    pub(super) output: Option<PathBuf>,
+    /// Where `group_vars` and `host_vars` are looked for besides
+    #[arg(long, value_name = "DIRECTORY")]
+    pub(super) playbook_dir: Option<PathBuf>,
+    /// Variables: k=v, JSON or YAML, or @FILE; may be repeated
+    #[arg(short, long, value_name = "VARIABLES")]
+    pub(super) extra_vars: Vec<String>,
+    /// Accepted, so that scripts need no change
+    #[arg(short, long, action = ArgAction::Count, hide = true)]
+    pub(super) verbose: u8,
     /// Where the tree begins
     #[arg(value_name = "GROUP", default_value = "all")]
     pub(super) group: String,

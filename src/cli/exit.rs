@@ -3,7 +3,8 @@
 //! | code | meaning |
 //! |---|---|
 //! | 0 | done |
-//! | 1 | something outside the run stood in the way (no Docker engine for a lab, no host left by `--limit`) |
+//! | 1 | the playbook turned out wrong while it ran (a handler that does not exist);
+//!   also: something outside the run stood in the way (no Docker engine for a lab, no host left by `--limit`) |
 //! | 2 | a host failed; also: the command line was not understood (as Ansible) |
 //! | 4 | a host could not be reached; also: errors were found before anything was sent (as Ansible) |
 //! | 8 | stopped by Ctrl-C or SIGTERM |
@@ -47,6 +48,7 @@ fn of_ending(ending: Ending) -> u8 {
         Ending::Failed => 2,
         Ending::Unreachable => 4,
         Ending::Stopped => 8,
+        Ending::Broken => 1,
         Ending::Refused => 10,
         Ending::Halted => 12,
         Ending::Reverted => 13,

@@ -5,17 +5,18 @@ use super::config::{Config, expanded};
 use super::{check, extra, password, secrets, terminal};
 use crate::connection::{self, HostKeys, Settings};
 use crate::diag::{Diagnostic, Severity, Sources, Span};
-use crate::engine::{Job, Options, Playbook, Selection};
+use crate::engine::{FactCache, Gathering, Job, Options, Playbook, Rolling, Selection};
 use crate::inventory::{self, Inventory};
 use crate::playbook::task::texts;
 use crate::playbook::{Context, Reader, Render};
 use crate::template::{self, Scope, World};
-use crate::value::{Map, Template, Text, Value};
+use crate::value::{self, Map, Template, Value};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// As Ansible has them.
 const FORKS: usize = 5;
+const FACTS_LAST_SECONDS: u64 = 86_400;
 const INVENTORY: &str = "/etc/ansible/hosts";
 
 /// Everything that was read, and what is to be said about it.
@@ -26,40 +27,60 @@ pub(super) struct Draft {
 
 /// Reads and checks everything; asks for nothing but the passwords of vaults, without which there is nothing to read.
 pub(super) fn draft(args: &RunArgs, config: &Config, sources: &Sources) -> Draft {
+    draft_of(args, None, config, sources)
+}
+
+/// A playbook that stands in no file.
+pub(super) struct Text {
+    pub(super) name: String,
+    pub(super) text: String,
+}
+
+/// The same, of a text or of the playbooks that were named.
+pub(super) fn draft_of(args: &RunArgs, text: Option<&Text>, config: &Config, sources: &Sources) -> Draft {
     let mut found = config.diagnostics.clone();
     found.extend(secrets::open_vaults(&args.vault, config, sources));
     let extra = kept(extra::variables(sources, &args.extra_vars), &mut found);
     let inventory = read_inventory(sources, &args.inventory, config, &mut found);
     let options = options(args, config, extra.clone(), &mut found);
     let mut reader = Reader::new(sources.clone(), roles_path(config), render(extra));
+    reader.duplicate_keys = duplicate_keys(config);
     let mut playbooks = Vec::new();
-    for path in &args.playbooks {
-        let plays = reader.playbook(path);
+    let texts = text.into_iter().map(|text| (PathBuf::from(&text.name), Some(text.text.as_str())));
+    for (path, text) in texts.chain(args.playbooks.iter().map(|path| (path.clone(), None))) {
+        let plays = match text {
+            Some(text) => reader.text(&path, text),
+            None => reader.playbook(&path),
+        };
         found.extend(reader.take_diagnostics());
-        check::plays(&plays, sources, &mut found);
-        playbooks.push(Playbook { path: path.clone(), plays });
+        check::plays(&plays, &options.selection, sources, &mut found);
+        playbooks.push(Playbook { path, plays });
     }
     let inventory = with_playbook(inventory, sources, args, &mut found);
     check::inventory(&inventory, sources, &mut found);
     check_patterns(&inventory, &playbooks, &mut found);
     check_limit(&inventory, args, &mut found);
+    if args.step && !terminal::is_interactive() {
+        found.push(
+            Diagnostic::error("step-needs-terminal", "`--step` asks before each task, and nobody can answer")
+                .help("run it in a terminal, or leave `--step` out"),
+        );
+    }
     let job = Job { sources: sources.clone(), inventory, reader, playbooks, options, settings: Settings::from_environment() };
     Draft { job, diagnostics: once(found) }
 }
 
 /// The sources as given, else those of the configuration, else Ansible's place.
 pub(super) fn read_inventory(sources: &Sources, given: &[String], config: &Config, found: &mut Vec<Diagnostic>) -> Inventory {
-    let mut specs = if given.is_empty() { config.inventories() } else { given.to_vec() };
-    if specs.is_empty() && Path::new(INVENTORY).is_file() {
-        specs.push(INVENTORY.to_owned());
-    }
+    let specs = inventory_specs(given, config);
     if specs.is_empty() {
         found.push(
             Diagnostic::warning("no-inventory", "no inventory was given: only `localhost` is known, and it is not in `all`")
                 .help("name an inventory with `-i`"),
         );
     }
-    match inventory::load(sources, &specs) {
+    let load = if merges(config) { inventory::load_merging } else { inventory::load };
+    match load(sources, &specs) {
         Ok(mut inventory) => {
             found.append(&mut inventory.warnings);
             inventory
@@ -69,6 +90,14 @@ pub(super) fn read_inventory(sources: &Sources, given: &[String], config: &Confi
             Inventory::default()
         }
     }
+}
+
+fn inventory_specs(given: &[String], config: &Config) -> Vec<String> {
+    let mut specs = if given.is_empty() { config.inventories() } else { given.to_vec() };
+    if specs.is_empty() && Path::new(INVENTORY).is_file() {
+        specs.push(INVENTORY.to_owned());
+    }
+    specs
 }
 
 /// The passwords that flags and configuration ask for. Asked only when everything else is right.
@@ -89,7 +118,7 @@ pub(super) fn ask_passwords(args: &RunArgs, config: &Config, options: &mut Optio
 }
 
 /// An empty answer stands for the login password.
-fn asked_again(login: Option<Text>) -> Result<Text, Diagnostic> {
+fn asked_again(login: Option<value::Text>) -> Result<value::Text, Diagnostic> {
     let Some(login) = login else { return password::ask("BECOME password: ") };
     let answer = password::ask("BECOME password [as for SSH]: ")?;
     Ok(if answer.is_empty() { login } else { answer })
@@ -124,12 +153,48 @@ fn options(args: &RunArgs, config: &Config, extra: Map, found: &mut Vec<Diagnost
         retries: number("retries").and_then(|count| count.try_into().ok()).unwrap_or(0),
         host_keys,
         ssh_args: ssh_args(args, config, found),
-        explicit_gathering: config.text("gathering") == Some("explicit"),
+        gathering: match config.text("gathering") {
+            Some("explicit") => Gathering::Explicit,
+            Some("smart") => Gathering::Smart,
+            _ => Gathering::Implicit,
+        },
+        strategy: config.text("strategy").map(str::to_owned),
+        any_errors_fatal: config.is("any_errors_fatal"),
+        inventory_specs: inventory_specs(&args.inventory, config),
+        playbook_dir: playbook_dir(args).to_owned(),
+        show_custom_stats: config.is("show_custom_stats"),
+        forgives_missing_handlers: config.bool("error_on_missing_handler") == Some(false),
+        fact_cache: fact_cache(args, config),
+        is_native: config.is("jinja2_native"),
+        merge_hashes: merges(config),
         force_handlers: args.force_handlers || config.is("force_handlers"),
         is_interactive: terminal::is_interactive(),
         skip_dead: args.skip_dead,
+        rolling: Rolling { arguments: arguments(std::env::args().skip(1)), ..Rolling::default() },
         ..Options::default()
     }
+}
+
+/// As it was typed, for "run this next"; a variable that is named like a secret keeps its value for itself.
+fn arguments(words: impl Iterator<Item = String>) -> String {
+    words.map(|word| quoted(&hidden(word))).collect::<Vec<_>>().join(" ")
+}
+
+fn hidden(word: String) -> String {
+    let is_secret = |name: &str| {
+        let name = name.to_ascii_lowercase();
+        ["pass", "secret", "token", "key"].iter().any(|part| name.contains(part))
+    };
+    match word.split_once('=') {
+        Some((name, _)) if !name.starts_with('-') && is_secret(name) => format!("{name}=…"),
+        _ if word.starts_with('{') && is_secret(&word) => "{…}".to_owned(),
+        _ => word,
+    }
+}
+
+fn quoted(word: &str) -> String {
+    let is_plain = |letter: char| letter.is_alphanumeric() || "-_./=:,@+%…".contains(letter);
+    if !word.is_empty() && word.chars().all(is_plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
 }
 
 fn connection_kind(args: &RunArgs, config: &Config, found: &mut Vec<Diagnostic>) -> Option<String> {
@@ -163,6 +228,18 @@ fn ssh_args(args: &RunArgs, config: &Config, found: &mut Vec<Diagnostic>) -> Vec
     words
 }
 
+fn merges(config: &Config) -> bool {
+    config.text("hash_behaviour") == Some("merge")
+}
+
+fn duplicate_keys(config: &Config) -> Option<Severity> {
+    match config.text("duplicate_dict_key") {
+        Some("error") => Some(Severity::Error),
+        Some("ignore") => None,
+        _ => Some(Severity::Warning),
+    }
+}
+
 fn limit(given: &[String]) -> Option<String> {
     (!given.is_empty()).then(|| given.join(","))
 }
@@ -187,13 +264,29 @@ fn roles_path(config: &Config) -> Vec<PathBuf> {
 /// `group_vars` and `host_vars` beside the first playbook.
 fn with_playbook(inventory: Inventory, sources: &Sources, args: &RunArgs, found: &mut Vec<Diagnostic>) -> Inventory {
     let mut inventory = inventory;
-    let folder = args.playbooks.first().and_then(|path| path.parent()).unwrap_or(Path::new("."));
-    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-    if let Err(diagnostics) = inventory.read_beside_playbook(sources, folder) {
+    if let Err(diagnostics) = inventory.read_beside_playbook(sources, playbook_dir(args)) {
         found.extend(diagnostics);
     }
     found.append(&mut inventory.warnings);
     inventory
+}
+
+fn playbook_dir(args: &RunArgs) -> &Path {
+    let folder = args.playbooks.first().and_then(|path| path.parent()).unwrap_or(Path::new("."));
+    if folder.as_os_str().is_empty() { Path::new(".") } else { folder }
+}
+
+/// The one kind of fact cache that outlives a run.
+fn fact_cache(args: &RunArgs, config: &Config) -> Option<FactCache> {
+    let kind = config.text("fact_caching").filter(|kind| kind.rsplit('.').next() == Some("jsonfile"));
+    let folder = kind.and_then(|_| config.path("fact_caching_connection"))?;
+    let seconds = config.number("fact_caching_timeout").unwrap_or(FACTS_LAST_SECONDS);
+    Some(FactCache {
+        folder,
+        prefix: config.text("fact_caching_prefix").unwrap_or_default().to_owned(),
+        lifetime: (seconds > 0).then(|| Duration::from_secs(seconds)),
+        is_flushed: args.flush_cache,
+    })
 }
 
 /// Patterns that cannot be read. Those that match nothing may be meant so, and say so when their play's turn comes.
@@ -244,6 +337,12 @@ fn render(extra: Map) -> Render {
     })
 }
 
+/// A value through a filter, outside of any run.
+pub(super) fn filtered(filter: &str, value: &Value) -> Option<Value> {
+    let scope = Static { layers: vec![Map::from_iter([("value".into(), value.clone())])] };
+    template::expression(&format!("value | {filter}"), Span::NOWHERE, &scope, &Nowhere).ok()
+}
+
 /// Variables that stand in the playbook, strongest first.
 struct Static {
     layers: Vec<Map>,
@@ -258,7 +357,7 @@ impl Static {
             if let Some(role) = &inner.role {
                 let path = role.path.to_string_lossy().into_owned();
                 layers.push(Map::from_iter([("role_path".into(), path.into()), ("role_name".into(), role.name.as_str().into())]));
-                layers.extend([role.vars.clone(), role.defaults.clone()]);
+                layers.extend([Map::clone(&role.vars), Map::clone(&role.defaults)]);
             }
         }
         Static { layers }

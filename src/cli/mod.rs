@@ -11,12 +11,14 @@ mod args;
 mod check;
 mod config;
 mod doc;
+mod exec;
 mod exit;
 mod extra;
 mod inventory;
 mod job;
 mod lab;
 mod list;
+mod named;
 mod password;
 mod prompt;
 mod rehearse;
@@ -26,24 +28,41 @@ mod signals;
 mod terminal;
 mod vault;
 
-use args::{Command, Invocation};
-use clap::{CommandFactory as _, FromArgMatches as _};
+use args::{Command, Invocation, PlaybookInvocation};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser as _};
 use exit::Exit;
+use named::Called;
 use std::io::Write;
 use std::process::ExitCode;
 
 /// Everything from argv to the exit code.
 pub fn main() -> ExitCode {
     own_up();
-    let words: Vec<std::ffi::OsString> = std::env::args_os().collect();
-    if words.len() < 2 {
+    let called = Called::of(std::env::args_os().collect());
+    if let Some(problem) = called.name.and_then(|_| named::locale_problem(|name| std::env::var(name).ok())) {
+        terminal::complain(&format!("ERROR: {problem}\n"));
+        return Exit::Prevented.into();
+    }
+    if called.asks_version() {
+        let config = config::Config::of_process(&crate::diag::Sources::default());
+        terminal::print(&named::version(called.name.unwrap_or_default(), config.file.as_deref()));
+        return Exit::Done.into();
+    }
+    if called.words.len() < 2 {
         terminal::complain(&Invocation::command().render_help().to_string());
         return Exit::Usage.into();
     }
-    match Invocation::command().try_get_matches_from(words).and_then(|matches| Invocation::from_arg_matches(&matches)) {
+    match parsed(&called) {
         Ok(invocation) => dispatch(invocation).into(),
         Err(error) => shown(&error).into(),
     }
+}
+
+fn parsed(called: &Called) -> Result<Invocation, clap::Error> {
+    if called.is_playbook() {
+        return PlaybookInvocation::try_parse_from(&called.words).map(|typed| Invocation { command: None, run: typed.run });
+    }
+    Invocation::command().try_get_matches_from(&called.words).and_then(|matches| Invocation::from_arg_matches(&matches))
 }
 
 /// A panic is a bug, and says so with an exit code of its own.
@@ -62,6 +81,7 @@ fn dispatch(invocation: Invocation) -> Exit {
         None => run::run(&invocation.run),
         Some(Command::Rehearse(args)) => rehearse::run(&args),
         Some(Command::Lab(args)) => lab::run(&args),
+        Some(Command::Exec(args)) => exec::run(&args),
         Some(Command::Inventory(args)) => inventory::run(&args),
         Some(Command::Doc(args)) => doc::run(&args),
         Some(Command::Vault(command)) => vault::run(&command),

@@ -1,7 +1,7 @@
 //! Inventories in YAML or JSON: groups as keys, with `hosts`, `vars` and `children`. A file with `plugin:` belongs to that plugin.
 
 use super::problem::Problem;
-use super::{Given, Loading, terraform};
+use super::{Given, Loading, constructed, terraform};
 use crate::diag::closest;
 use crate::value::Value;
 use crate::yaml::{self, Content, Node, Trust};
@@ -34,6 +34,7 @@ pub(super) fn read(loading: &mut Loading<'_>, given: &Given) {
     if let Some(plugin) = document.get("plugin") {
         return match plugin.as_str() {
             Some(name) if terraform::PLUGINS.contains(&name) => terraform::read_mapping(loading, given, &document),
+            Some(name) if constructed::PLUGINS.contains(&name) => constructed::read(loading, given, &document),
             name => {
                 let name = name.unwrap_or_default().to_owned();
                 loading.report(&Problem::UnknownPlugin { span: plugin.span, name });
@@ -104,6 +105,10 @@ fn entries(loading: &mut Loading<'_>, node: &Node, what: &str) -> Vec<(Node, Nod
 
 fn hosts(loading: &mut Loading<'_>, section: &Node, group: &str) {
     for (pattern, vars) in entries(loading, section, "`hosts`") {
+        if matches!(&pattern.content, Content::Scalar(Value::Int(_) | Value::Float(_))) {
+            loading.report(&Problem::HostNotText { span: pattern.span, name: pattern.to_value().to_text().to_string() });
+            continue;
+        }
         let (names, port) = loading.expand(&pattern.to_value().to_text(), pattern.span);
         if vars.as_map().is_none() && !vars.is_null() {
             loading.report(&not_mapping(&vars, "the variables of a host"));

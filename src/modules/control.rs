@@ -48,7 +48,7 @@ const ASSERT: Module = row(
     "assert",
     "fails unless conditions hold",
     &[&[
-        Arg::new("that", Kind::RawList, "a condition or a list of them").required(),
+        Arg::new("that", Kind::Raw, "a condition or a list of them").required(),
         Arg::new("fail_msg", Kind::Raw, "shown when one does not hold").aliases(&["msg"]),
         Arg::new("success_msg", Kind::Raw, "shown when all hold"),
         Arg::new("quiet", Kind::Bool, "say less").default("no"),
@@ -134,6 +134,22 @@ const RAW_MODULE: Module = free(
     &[&[RAW_ARG, Arg::new("executable", Kind::Path, "shell to use instead")]],
 );
 
+const REBOOT: Module = row(
+    "reboot",
+    "reboots the host and waits until it is back",
+    &[&[
+        Arg::new("pre_reboot_delay", Kind::Int, "seconds before it goes down, in whole minutes").aliases(&["pre_reboot_delay_sec"]).default("0"),
+        Arg::new("post_reboot_delay", Kind::Int, "seconds before the first look").aliases(&["post_reboot_delay_sec"]).default("0"),
+        Arg::new("reboot_timeout", Kind::Int, "seconds in all").aliases(&["reboot_timeout_sec"]).default("600"),
+        Arg::new("connect_timeout", Kind::Int, "seconds for one try").aliases(&["connect_timeout_sec"]),
+        Arg::new("test_command", Kind::Str, "must end well once it is back").default("whoami"),
+        Arg::new("msg", Kind::Str, "what users on the host are told").default("Reboot initiated by Ansible"),
+        Arg::new("search_paths", Kind::List, "where `shutdown` is looked for").default("/sbin,/bin,/usr/sbin,/usr/bin,/usr/local/sbin"),
+        Arg::new("boot_time_command", Kind::Str, "answers otherwise after every boot"),
+        Arg::new("reboot_command", Kind::Str, "instead of `shutdown`"),
+    ]],
+);
+
 const SCRIPT: Module = free(
     "script",
     "runs a script of the control side on the host",
@@ -189,9 +205,9 @@ const SET_STATS: Module = row(
     "set_stats",
     "values for the end of the run",
     &[&[
-        Arg::new("data", Kind::Dict, "names and values").required(),
-        Arg::new("per_host", Kind::Bool, "for each host").default("no"),
-        Arg::new("aggregate", Kind::Bool, "add up").default("yes"),
+        Arg::new("data", Kind::Raw, "names and values").required(),
+        Arg::new("per_host", Kind::Raw, "for each host (default: no)"),
+        Arg::new("aggregate", Kind::Raw, "add up (default: yes)"),
     ]],
 );
 
@@ -203,6 +219,16 @@ const WAIT_FOR_CONNECTION: Module = row(
         Arg::new("delay", Kind::Int, "seconds before the first try").default("0"),
         Arg::new("sleep", Kind::Int, "seconds between tries").default("1"),
         Arg::new("timeout", Kind::Int, "seconds in all").default("600"),
+    ]],
+);
+
+const VALIDATE_ARGUMENT_SPEC: Module = row(
+    "validate_argument_spec",
+    "checks variables against what a role declares",
+    &[&[
+        Arg::new("argument_spec", Kind::Dict, "options with their types").required(),
+        Arg::new("provided_arguments", Kind::Dict, "values that count more than variables"),
+        Arg::new("validate_args_context", Kind::Dict, "what it is for; returned as it is"),
     ]],
 );
 
@@ -222,9 +248,11 @@ pub static CONTROL: &[&Module] = &[
     &META,
     &PAUSE,
     &RAW_MODULE,
+    &REBOOT,
     &SCRIPT,
     &SET_FACT,
     &SET_STATS,
     &TEMPLATE,
+    &VALIDATE_ARGUMENT_SPEC,
     &WAIT_FOR_CONNECTION,
 ];

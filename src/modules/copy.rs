@@ -3,7 +3,7 @@
 //! The control side reads `src`, `content` or a template and sends only the sha256 of the result (`_blob`); the bytes follow
 //! when they turn out to be needed. A directory comes as a list (`_files`). With `remote_src` everything is on the host.
 
-use super::attrs::{FILE_ARGS, describe, mode_of};
+use super::attrs::{FILE_ARGS, describe, mode_of, unsafe_writes};
 use super::touch::Write;
 use super::{Act, Arg, Args, Attrs, Change, Content, Done, Failure, Kind, Look, Module, Plan, Rule, Stat, finish_plainly, paths};
 use crate::value::{Map, Value};
@@ -235,7 +235,7 @@ impl Task<'_> {
             None => self.make_directories(path, source_mode),
             Some(found) if found.kind == "directory" => {
                 let wanted = Attrs { mode: None, ..Attrs::wanted(self.args, self.look, Some(&found), true)? };
-                self.plan.changes.extend(wanted.change(path, &found, true));
+                self.plan.changes.extend(wanted.change(self.look, path, &found, true));
                 Ok(())
             }
             Some(_) => Err(Failure::new(format!("{path} is there and is not a directory"))),
@@ -282,7 +282,7 @@ impl Task<'_> {
         if let Some(found) = found.as_ref().filter(|_| link.is_none())
             && self.digest(path, "sha256")? == sha256
         {
-            self.plan.changes.extend(attrs.change(path, found, false));
+            self.plan.changes.extend(attrs.change(self.look, path, found, false));
             return Ok(());
         }
         let before = if found.is_some() { self.shown(&Content::File(path.to_owned()))? } else { Value::Null };
@@ -291,7 +291,7 @@ impl Task<'_> {
             attrs,
             validate: self.args.str("validate").map(str::to_owned),
             backup: self.args.bool("backup"),
-            unsafe_writes: self.args.bool("unsafe_writes"),
+            unsafe_writes: unsafe_writes(self.args, self.look),
             ..Write::new(path, content)
         };
         self.plan.push(Change::new(path, before, after, Act::Write(write)));

@@ -40,6 +40,16 @@ pub trait Look {
     fn gids(&self) -> Vec<u32>;
     /// Room in the file system that holds `path`.
     fn space(&self, path: &str) -> io::Result<Space>;
+    /// Whether somebody holds a lock on this file.
+    fn is_locked(&self, _path: &str) -> io::Result<bool> {
+        Ok(false)
+    }
+
+    /// What `lsattr` shows, as bits; none where the file system has no such thing.
+    fn flags(&self, path: &str) -> Option<u32> {
+        let _ = path;
+        None
+    }
 
     /// Text of a file, or `None` where there is none; bytes that are not UTF-8 are replaced.
     fn text(&self, path: &str) -> io::Result<Option<String>> {
@@ -52,6 +62,14 @@ pub trait Look {
 
     fn exists(&self, path: &str) -> bool {
         matches!(self.stat(path, false), Ok(Some(_)))
+    }
+
+    /// The full path of a program that a module cannot do without; `package` is what it comes in, where that helps.
+    fn require(&self, program: &str, package: &str) -> Result<String, Failure> {
+        self.which(program).ok_or_else(|| {
+            let hint = if package.is_empty() { String::new() } else { format!("; it comes with the package `{package}`") };
+            Failure::new(format!("Failed to find required executable \"{program}\" on the host{hint}"))
+        })
     }
 
     /// The full path of a program, from `PATH` and the places where administration tools live.

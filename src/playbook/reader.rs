@@ -1,8 +1,8 @@
 //! From YAML nodes to plays.
 
 use super::keyword::{self, Keywords, PLAY, Written};
-use super::task::{Context, Item, Play, Role, RoleUse, Task};
-use crate::diag::{Diagnostic, Sources, Span, closest};
+use super::task::{Context, Item, Play, Role, RoleUse, Task, Used};
+use crate::diag::{Diagnostic, Severity, Sources, Span, closest};
 use crate::value::{Map, Template, Value};
 use crate::yaml::{self, Node, Trust};
 use indexmap::IndexMap;
@@ -21,10 +21,14 @@ pub struct Reader {
     pub(super) imported: Vec<Arc<Role>>,
     pub(super) diagnostics: Vec<Diagnostic>,
     pub(super) render: Render,
+    /// What a key that is written twice is: nothing said, a warning, an error.
+    pub duplicate_keys: Option<Severity>,
     /// Files that are being read right now, outermost first: an import of itself is found here.
     pub(super) reading: Vec<PathBuf>,
+    /// Roles whose dependencies are being looked up.
+    pub(super) opening: Vec<PathBuf>,
     /// Roles that already stand in the play being read, with their parameters.
-    pub(super) used: Vec<(PathBuf, String)>,
+    pub(super) used: Used,
     /// Whether the file that was read last was in a vault.
     is_secret: bool,
 }
@@ -53,7 +57,9 @@ impl Reader {
             imported: Vec::new(),
             diagnostics: Vec::new(),
             render,
+            duplicate_keys: Some(Severity::Warning),
             reading: Vec::new(),
+            opening: Vec::new(),
             used: Vec::new(),
             is_secret: false,
         }
@@ -62,16 +68,31 @@ impl Reader {
     /// All plays of a playbook, with those it imports.
     pub fn playbook(&mut self, path: &Path) -> Vec<Play> {
         let Some(node) = self.file(path, Span::NOWHERE) else { return Vec::new() };
-        let plays = match node.as_list() {
+        let plays = self.plays(&node, path);
+        self.reading.pop();
+        plays
+    }
+
+    /// All plays of a text that is in no file.
+    pub fn text(&mut self, name: &Path, text: &str) -> Vec<Play> {
+        let reading = yaml::read(&self.sources, &name.to_string_lossy(), text, Trust::User);
+        self.diagnostics.extend(reading.diagnostics);
+        let Some(node) = reading.documents.into_iter().next() else { return Vec::new() };
+        self.reading.push(name.to_owned());
+        let plays = self.plays(&node, name);
+        self.reading.pop();
+        plays
+    }
+
+    fn plays(&mut self, node: &Node, path: &Path) -> Vec<Play> {
+        match node.as_list() {
             Some(plays) => plays.iter().flat_map(|node| self.play_or_import(node, path, &Keywords::new())).collect(),
             None if node.is_null() => Vec::new(),
             None => {
                 self.wrong("not-a-playbook", "a playbook is a list of plays", node.span, "this is not a list");
                 Vec::new()
             }
-        };
-        self.reading.pop();
-        plays
+        }
     }
 
     /// What was found so far, the first ones only.
@@ -82,9 +103,11 @@ impl Reader {
     }
 
     /// Reads something for a play that runs already, as if it stood in `playbook`.
-    pub fn within<T>(&mut self, playbook: &Path, read: impl FnOnce(&mut Reader) -> T) -> T {
+    pub fn within<T>(&mut self, playbook: &Path, used: &mut Used, read: impl FnOnce(&mut Reader) -> T) -> T {
         let outer = std::mem::replace(&mut self.reading, vec![playbook.to_owned()]);
+        std::mem::swap(&mut self.used, used);
         let answer = read(self);
+        std::mem::swap(&mut self.used, used);
         self.reading = outer;
         answer
     }
@@ -124,7 +147,8 @@ impl Reader {
             }
         };
         self.is_secret = is_secret;
-        let reading = yaml::read_as(&self.sources, &path.to_string_lossy(), &text, Trust::User, is_secret);
+        let mut reading = yaml::read_as(&self.sources, &path.to_string_lossy(), &text, Trust::User, is_secret);
+        reading.judge_duplicates(self.duplicate_keys);
         let is_broken = reading.diagnostics.iter().any(Diagnostic::is_error);
         self.diagnostics.extend(reading.diagnostics);
         if is_broken {
@@ -202,7 +226,7 @@ impl Reader {
         for section in sections {
             keywords.shift_remove(section);
         }
-        let context = Arc::new(Context { keywords, ..Context::default() });
+        let context = self.settled(Context { keywords, ..Context::default() });
         self.used.clear();
         self.handlers.clear();
         self.imported.clear();
@@ -219,7 +243,8 @@ impl Reader {
         handlers.extend(own);
         let imported = self.take_imported();
         let dir = beside(path).to_owned();
-        Some(Play { span: head_of(node), context, pre_tasks, roles, tasks, post_tasks, handlers, imported, dir })
+        let used = std::mem::take(&mut self.used);
+        Some(Play { span: head_of(node), context, pre_tasks, roles, tasks, post_tasks, handlers, imported, dir, used })
     }
 
     fn role_uses(&mut self, list: &Node, context: &Arc<Context>, path: &Path) -> Vec<RoleUse> {
@@ -240,7 +265,9 @@ impl Reader {
             if is_other(name) {
                 continue;
             }
-            match keyword::find(name).filter(|keyword| keyword.at & at != 0) {
+            // The old word, which a module of the same name has taken everywhere else.
+            let word = if at == PLAY && name == "user" { "remote_user" } else { name };
+            match keyword::find(word).filter(|keyword| keyword.at & at != 0) {
                 Some(keyword) => {
                     let written = Written { value: value.to_value(), span: value.span };
                     if keyword.form.accepts(&written.value) {
@@ -326,6 +353,28 @@ impl Reader {
             }
             value => Some(value.to_text().to_string()),
         }
+    }
+
+    /// Tags are known before the run, so that tasks can be chosen by them.
+    pub(super) fn settled(&mut self, mut context: Context) -> Arc<Context> {
+        let tags = context.keywords.get("tags").filter(|written| written.value.has_template()).map(|written| written.value.clone());
+        let items = match &tags {
+            Some(Value::List(items)) => items.to_vec(),
+            Some(other) => vec![other.clone()],
+            None => return Arc::new(context),
+        };
+        let rendered = items.iter().flat_map(|item| match item {
+            Value::Template(template) => match (self.render)(template, &context) {
+                Some(value) => super::task::texts(&value),
+                None => vec![template.text.clone()],
+            },
+            other => super::task::texts(other),
+        });
+        let rendered: Value = rendered.map(Value::from).collect();
+        if let Some(written) = context.keywords.get_mut("tags") {
+            written.value = rendered;
+        }
+        Arc::new(context)
     }
 
     pub fn items(&mut self, list: &Node, context: &Arc<Context>, file: &Path, is_handler: bool) -> Vec<Item> {

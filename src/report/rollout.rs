@@ -50,7 +50,14 @@ impl Board {
             Rollout::Reverting { hosts, why } => {
                 vec![paint.ink(Ink::Warning, &format!("rollout: reverting {}: {}", hosts.join(", "), one_line(why)))]
             }
-            Rollout::Ended { ending, next, new, old, out } => self.table(ending, next.as_deref(), [new, old, out], paint),
+            Rollout::Ended { ending, why, now, next, new, old, out } => {
+                let mut lines = self.table([new, old, out], paint);
+                lines.push(format!("ending: {ending}"));
+                lines.extend(why.iter().map(|why| format!("why: {}", one_line(why))));
+                lines.extend(now.iter().map(|now| format!("now: {}", one_line(now))));
+                lines.extend(next.iter().map(|next| format!("next: {next}")));
+                lines
+            }
         }
     }
 
@@ -58,7 +65,7 @@ impl Board {
         self.health.map_or_else(String::new, |(healthy, floor)| format!(" ({healthy} healthy, floor {floor})"))
     }
 
-    fn table(&self, ending: &str, next: Option<&str>, groups: [&Vec<String>; 3], paint: Paint) -> Vec<String> {
+    fn table(&self, groups: [&Vec<String>; 3], paint: Paint) -> Vec<String> {
         let words = [("new release", Ink::Ok), ("old release", Ink::Changed), ("out of rotation", Ink::Failed)];
         let mut lines = Vec::new();
         for ((word, ink), hosts) in words.into_iter().zip(groups) {
@@ -68,8 +75,6 @@ impl Board {
                 lines.push(format!("{} : {}{seconds}", paint.ink(ink, &format!("{host:<26}")), paint.ink(ink, word)));
             }
         }
-        lines.push(format!("ending: {ending}"));
-        lines.extend(next.map(|next| format!("next: {next}")));
         lines
     }
 }

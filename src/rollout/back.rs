@@ -1,6 +1,6 @@
 //! The way back to the old release. It goes by what was asked for, whether or not it is known to have happened.
 
-use super::{Answer, Ask, At, Effect, Guards, Host, Outcome, Rollout, Step};
+use super::{Answer, Ask, At, Effect, Guards, Host, Outcome, Rollout, Step, Stop};
 
 impl Rollout {
     /// Something failed: from now on the hosts of the batch go back, each as soon as its own answer is in.
@@ -62,6 +62,9 @@ impl Rollout {
     }
 
     pub(super) fn came_back(&mut self, ask: Ask, answer: Answer, effects: &mut Vec<Effect>) {
+        if ask.step == Step::Drain && answer == Answer::Busy {
+            return self.hold_for(ask.host, effects);
+        }
         // Requests are not cut because a look failed once.
         if ask.step == Step::AwaitQuiet && answer == Answer::Failed && self.ask_again(ask, effects) {
             return;
@@ -111,10 +114,10 @@ impl Rollout {
     fn after_batch(&mut self, effects: &mut Vec<Effect>) {
         let done = self.batches.iter().flatten().rev().copied().find(|host| self.hosts[*host].at == At::Done);
         match done {
-            Some(_) if self.is_stopping && self.reverts_all() && !self.has_revert_failed => {
+            Some(_) if self.stop == Some(Stop::Interrupted) && self.reverts_all() && !self.has_revert_failed => {
                 self.finish(Outcome::Interrupted, effects);
             }
-            Some(host) if self.reverts_all() && !self.has_revert_failed => {
+            Some(host) if self.stop.is_none() && self.reverts_all() && !self.has_revert_failed => {
                 self.batch = vec![host];
                 self.advance_back(effects);
             }

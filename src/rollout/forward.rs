@@ -1,11 +1,11 @@
 //! The way to the new release.
 
-use super::{Answer, Ask, At, Effect, Guards, Host, OnFailure, Outcome, Rollout, Stage, Step};
+use super::{Answer, Ask, At, Effect, Guards, Host, OnFailure, Outcome, Rollout, Stage, Step, Stop};
 
 impl Rollout {
     /// On all hosts, while all of them serve: nothing leaves the balancer before everything that can fail early has passed.
     pub(super) fn advance_before(&mut self, effects: &mut Vec<Effect>) {
-        if self.is_stopping {
+        if self.stop.is_some() {
             return self.finish(Outcome::Interrupted, effects);
         }
         let is_all = |at: At| self.hosts.iter().all(|host| host.at == at && host.ask.is_none());
@@ -35,7 +35,8 @@ impl Rollout {
             (Step::Prepare, Answer::Ok) => At::Prepared,
             (Step::Inspect | Step::Prepare, _) => return self.finish(Outcome::Refused, effects),
             (Step::Check, Answer::Ok) => At::Ready,
-            (Step::Check, Answer::Busy) => {
+            // Not now: it may be that the balancer could not be spoken to. What is true then is read anew.
+            (Step::Check | Step::Drain, Answer::Busy) => {
                 host.at = At::Prepared;
                 if !self.is_back {
                     self.hold_for(ask.host, effects);
@@ -63,15 +64,15 @@ impl Rollout {
             (Step::Bake, Answer::Ok) => At::Baked,
             // Whatever came of it, the release is in place.
             (Step::Retire, _) => At::Done,
-            (_, _) => return self.turn_back(),
+            (_, _) => return self.failed(ask.host),
         };
         host.at = reached;
     }
 
     pub(super) fn advance_forward(&mut self, effects: &mut Vec<Effect>) {
-        if self.is_stopping && self.has(Guards::INTERRUPT) {
+        if self.stop.is_some() && self.has(Guards::INTERRUPT) {
             self.drop_untouched();
-        } else if self.is_stopping {
+        } else if self.stop.is_some() {
             return self.finish(Outcome::Interrupted, effects);
         }
         if self.batch.is_empty() {
@@ -132,12 +133,30 @@ impl Rollout {
         if is_last && self.hosts.iter().all(|host| host.at == At::Done) {
             return self.retire(effects);
         }
-        if self.is_stopping || is_last {
-            return self.finish(Outcome::Interrupted, effects);
+        if self.stop.is_some() || is_last {
+            return self.finish(self.end_of_the_stop(), effects);
         }
         self.batch = self.batches[self.batches_done].clone();
         self.batches_done += 1;
         self.let_one_leave(effects);
+    }
+
+    /// What was touched turns back; what never was is left alone, and so is everybody who is done.
+    pub(super) fn failed(&mut self, host: Host) {
+        if self.hosts[host].is_touched || !self.has(Guards::UNTOUCHED) {
+            return self.turn_back();
+        }
+        self.gate.clear();
+        self.stop = self.stop.or(Some(Stop::Halted));
+    }
+
+    fn end_of_the_stop(&self) -> Outcome {
+        let is_touched = self.hosts.iter().any(|host| host.is_touched);
+        match self.stop {
+            Some(Stop::Halted) if is_touched => Outcome::Halted,
+            Some(Stop::Halted) => Outcome::Refused,
+            Some(Stop::Interrupted) | None => Outcome::Interrupted,
+        }
     }
 
     /// Asked to stop, hosts that have not left stay where they are.

@@ -99,7 +99,7 @@ impl Rollout {
         match host {
             None => self.finish(Outcome::Refused, effects),
             Some(host) if self.is_back => self.give_up(host),
-            Some(_) => self.turn_back(),
+            Some(host) => self.failed(host),
         }
     }
 

@@ -19,6 +19,8 @@ pub(super) struct HostState {
     pub(super) may_be_parked: bool,
     /// The new release may be here.
     pub(super) is_new: bool,
+    /// It gave no answer, however often it was asked.
+    pub(super) is_lost: bool,
 }
 
 /// The last thing that is known to be done.
@@ -61,6 +63,7 @@ impl HostState {
             may_serve: true,
             may_be_parked: false,
             is_new: false,
+            is_lost: false,
         }
     }
 

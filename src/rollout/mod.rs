@@ -12,7 +12,8 @@
 //! balancer and the floor (`gate.rs`) → `Drain` → `AwaitQuiet` → `Park` → `Switch` (the batch together: the play's tasks) → `Verify` →
 //! `Enable` → `AwaitHealthy` → `Confirm` (together: post_tasks) → `Bake`. When anything fails, the hosts of the batch turn back
 //! (`back.rs`): out again if they may be in, `Unpark`, `Verify`, `Enable`, `AwaitHealthy`; then, if the rules say so, earlier ones one
-//! by one. A revert is never reverted. `Park` comes before the user's tasks so that the way back does not depend on them; see
+//! by one. A revert is never reverted. Only what was touched turns back: where a host fails before its turn (dead, not ready), hosts in
+//! hand are finished and the rollout halts; nobody who is done is taken down for it. `Park` comes before the user's tasks so that the way back does not depend on them; see
 //! `modules::app`. Start reading at [`Rollout::on`], then `forward.rs`.
 
 mod back;
@@ -207,6 +208,7 @@ impl Guards {
     pub const REVERT_ENABLE: Guards = Guards(1 << 10);
     pub const INTERRUPT: Guards = Guards(1 << 11);
     pub const READY: Guards = Guards(1 << 12);
+    pub const UNTOUCHED: Guards = Guards(1 << 13);
     pub const ALL: Guards = Guards(u16::MAX);
 
     #[must_use]
@@ -232,8 +234,17 @@ pub struct Rollout {
     /// Targets that are not hosts of the play, when the order was made.
     others: usize,
     is_back: bool,
-    is_stopping: bool,
+    /// Hosts in hand are finished, no other leaves.
+    stop: Option<Stop>,
     has_revert_failed: bool,
+}
+
+/// Why no further host leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+enum Stop {
+    Interrupted,
+    /// A host failed that was never touched.
+    Halted,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -249,7 +260,7 @@ enum Stage {
 }
 
 /// How often a lost answer is asked for before it is a failure.
-const ATTEMPTS_MAX: u8 = 3;
+pub const ATTEMPTS_MAX: u8 = 3;
 
 impl Rollout {
     pub fn new(hosts: usize, rules: Rules) -> Rollout {
@@ -269,7 +280,7 @@ impl Rollout {
             gate: Gate::default(),
             others: 0,
             is_back: false,
-            is_stopping: false,
+            stop: None,
             has_revert_failed: false,
         }
     }
@@ -333,6 +344,24 @@ impl Rollout {
         self.hosts_where(|host| host.is_touched && !host.may_serve)
     }
 
+    /// This very question is still open.
+    pub fn awaits(&self, ask: Ask) -> bool {
+        self.hosts
+            .get(ask.host)
+            .and_then(|host| host.ask)
+            .is_some_and(|open| open.step == ask.step && open.is_back == ask.is_back)
+    }
+
+    /// Hosts that gave no answer in the end.
+    pub fn lost(&self) -> Vec<Host> {
+        self.hosts_where(|host| host.is_lost)
+    }
+
+    /// Hosts that were asked to leave the balancer at least once.
+    pub fn touched(&self) -> Vec<Host> {
+        self.hosts_where(|host| host.is_touched)
+    }
+
     fn hosts_where(&self, is_wanted: impl Fn(&HostState) -> bool) -> Vec<Host> {
         self.hosts.iter().enumerate().filter(|(_, host)| is_wanted(host)).map(|(id, _)| id).collect()
     }
@@ -352,17 +381,17 @@ impl Rollout {
     }
 
     fn interrupt(&mut self, effects: &mut Vec<Effect>) {
-        if self.is_stopping {
+        if self.stop == Some(Stop::Interrupted) {
             self.finish(Outcome::Interrupted, effects);
         }
-        self.is_stopping = true;
+        self.stop = Some(Stop::Interrupted);
     }
 
     /// Starts whatever may start now; called after every input.
     fn advance(&mut self, effects: &mut Vec<Effect>) {
         match self.stage {
             Stage::Inspecting | Stage::Preparing => self.advance_before(effects),
-            Stage::Ordering if self.is_stopping => self.finish(Outcome::Interrupted, effects),
+            Stage::Ordering if self.stop.is_some() => self.finish(Outcome::Interrupted, effects),
             Stage::Rolling if self.is_back => self.advance_back(effects),
             Stage::Rolling => self.advance_forward(effects),
             Stage::Retiring if self.hosts.iter().all(|host| host.ask.is_none()) => self.finish(Outcome::Done, effects),
@@ -380,12 +409,15 @@ impl Rollout {
         if answer == Answer::Lost && self.has(Guards::LOST) && self.ask_again(ask, effects) {
             return;
         }
+        let is_lost = answer == Answer::Lost;
         let answer = match answer {
             Answer::Lost if self.has(Guards::LOST) => Answer::Failed,
             Answer::Lost => Answer::Ok,
             other => other,
         };
-        self.hosts[ask.host].ask = None;
+        let host = &mut self.hosts[ask.host];
+        host.ask = None;
+        host.is_lost = is_lost;
         if ask.is_back {
             self.came_back(ask, answer, effects);
         } else {

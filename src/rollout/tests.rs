@@ -117,6 +117,27 @@ fn the_second_host_failing_brings_both_back() {
 }
 
 #[test]
+fn a_host_that_dies_before_its_turn_takes_nobody_back() {
+    for answer in [Answer::Lost, Answer::Failed, Answer::Busy] {
+        let mut story = Story::new(3, rules(&[1]));
+        let fails = |ask: &Ask| (ask.host == 2 && ask.step == Step::Check).then_some(answer);
+        assert_eq!(story.go(fails), Some(Outcome::Halted), "{answer:?}");
+        assert!(!story.told.iter().any(|told| told.ends_with("back")), "{:?}", story.told);
+        assert_eq!(story.core.updated(), [0, 1]);
+        assert_eq!((story.core.touched(), story.core.out()), (vec![0, 1], vec![]));
+        assert_eq!(story.core.lost(), if answer == Answer::Lost { vec![2] } else { vec![] });
+    }
+}
+
+#[test]
+fn the_others_of_its_batch_are_finished() {
+    let mut story = Story::new(3, Rules { floor: Floor::Count(1), ..rules(&[2]) });
+    let fails = |ask: &Ask| (ask.host == 1 && ask.step == Step::Check).then_some(Answer::Failed);
+    assert_eq!(story.go(fails), Some(Outcome::Halted));
+    assert_eq!((story.core.updated(), story.core.phase(0), story.core.phase(1)), (vec![0], Phase::Done, Phase::Waiting));
+}
+
+#[test]
 fn busy_is_asked_again_until_patience_ends() {
     let mut story = Story::new(1, Rules { floor: Floor::Count(0), ..rules(&[1]) });
     assert_eq!(story.go(|ask| (ask.step == Step::Check).then_some(Answer::Busy)), Some(Outcome::Refused));

@@ -19,6 +19,9 @@ pub fn check(template: &Template) -> Vec<Diagnostic> {
 
 /// The same for a bare expression such as `when`.
 pub fn check_expression(expr: &str, span: Span) -> Vec<Diagnostic> {
+    if let Some(opened) = super::embedded::opened(expr.trim()) {
+        return findings(expression_tree(&opened), &opened, span);
+    }
     findings(expression_tree(expr), expr, span)
 }
 

@@ -16,6 +16,7 @@
 mod access;
 mod calls;
 mod check;
+mod embedded;
 mod evaluate;
 mod evaluate_expr;
 mod evaluate_stmt;
@@ -149,7 +150,7 @@ pub fn expression(expr: &str, span: Span, scope: &dyn Scope, world: &dyn World) 
 }
 
 /// Whether a bare expression such as `when` holds; one that is wholly inside of `{{ }}` counts as if it were not. What is no
-/// boolean counts by Python's truth, but the words `true` and `false` for what they say. The result is never evaluated again.
+/// boolean counts by Python's truth, but of what braces give the word `false` for what it says.
 pub fn condition(expr: &str, span: Span, scope: &dyn Scope, world: &dyn World) -> Result<bool, TemplateError> {
     let mut eval = Eval::new(scope, world);
     holds(&mut eval, expr, span).map_err(|error| *error)
@@ -187,15 +188,19 @@ fn holds(eval: &mut Eval<'_>, expr: &str, span: Span) -> Result<bool, failure::F
     if trimmed.is_empty() {
         return Ok(true);
     }
-    let val = if trimmed.starts_with("{{") && trimmed.ends_with("}}") && !trimmed[2..].contains("{{") {
+    let is_braced = trimmed.starts_with("{{") && trimmed.ends_with("}}") && !trimmed[2..].contains("{{");
+    let val = if is_braced {
         let template = std::sync::Arc::new(Template { text: expr.to_owned(), span });
         eval.resolve(runtime::Val::Pending(template))?
+    } else if let Some(opened) = embedded::opened(expr) {
+        bare(eval, &opened, span)?
     } else {
         bare(eval, expr, span)?
     };
     let val = eval.defined(val)?;
     match &val {
-        runtime::Val::Str(text) => Ok(!matches!(text.trim(), "" | "False" | "false")),
+        // What braces give is read once more, as it always was.
+        runtime::Val::Str(text) if is_braced => Ok(!matches!(text.trim(), "" | "False" | "false")),
         other => eval.truth(other),
     }
 }

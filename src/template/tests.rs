@@ -330,7 +330,8 @@ fn uri(call: &mut Call<'_, '_>, needs_server: bool) -> Res<bool> {
 /// Scheme (empty for none) and server; no server where its brackets are not closed.
 fn split_uri(text: &str) -> (String, Option<&str>) {
     let is_scheme = |word: &str| {
-        word.starts_with(|c: char| c.is_ascii_alphabetic()) && word.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
+        word.starts_with(|c: char| c.is_ascii_alphabetic())
+            && word.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
     };
     let (scheme, rest) = match text.split_once(':').filter(|(word, _)| is_scheme(word)) {
         Some((scheme, rest)) => (scheme.to_ascii_lowercase(), rest),

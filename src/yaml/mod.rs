@@ -18,11 +18,13 @@ mod tests;
 
 pub use problem::{Problem, Slip};
 
-use crate::diag::{Diagnostic, Explain, Sources};
+use crate::diag::{Diagnostic, Explain, Severity, Sources};
 use crate::value::{Key, Map, Span, Value};
 
 /// The longest text that is read.
 pub const BYTES_MAX: usize = 64 * 1024 * 1024;
+/// The code of the warning about a key that is written twice.
+const DUPLICATE_KEY: &str = "duplicate-key";
 
 /// Whether strings with Jinja in them are templates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +64,17 @@ pub fn read_as(sources: &Sources, name: &str, text: &str, trust: Trust, is_secre
 impl Reading {
     pub fn has_errors(&self) -> bool {
         self.diagnostics.iter().any(Diagnostic::is_error)
+    }
+
+    /// How bad a key is that is written twice; with nothing, it is not worth a word.
+    pub fn judge_duplicates(&mut self, severity: Option<Severity>) {
+        let is_duplicate = |found: &Diagnostic| found.code == DUPLICATE_KEY;
+        match severity {
+            None => self.diagnostics.retain(|found| !is_duplicate(found)),
+            Some(severity) => {
+                self.diagnostics.iter_mut().filter(|found| is_duplicate(found)).for_each(|found| found.severity = severity);
+            }
+        }
     }
 
     /// The document, if the text has one.

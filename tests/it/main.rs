@@ -8,6 +8,7 @@ mod docker;
 mod errors;
 mod inventory;
 mod lab;
+mod lock;
 #[path = "../model/mod.rs"]
 mod model;
 mod modules;

@@ -31,6 +31,8 @@ struct Node {
     /// It said that it may be deployed to.
     is_ready: bool,
     has_died: bool,
+    /// The whole host is gone: it answers nothing any more.
+    is_gone: bool,
     /// When the order was made.
     served_before: bool,
     /// Drained for this rollout at least once.
@@ -57,6 +59,8 @@ struct Trouble {
     failures: u8,
     losses: u8,
     deaths: u8,
+    /// Of whole hosts.
+    losses_of_hosts: u8,
     interrupts: u8,
 }
 
@@ -75,6 +79,8 @@ struct Lab {
     trouble: Trouble,
     has_died_since_read: bool,
     interrupted: u8,
+    /// Something went wrong on a host that had been asked to leave.
+    is_touched_broken: bool,
     ended: Option<Outcome>,
     broken: Option<&'static str>,
     seen: Option<&'static str>,
@@ -98,7 +104,7 @@ fn rules(batches: &[usize]) -> Rules {
     }
 }
 
-const NO_TROUBLE: Trouble = Trouble { failures: 0, losses: 0, deaths: 0, interrupts: 0 };
+const NO_TROUBLE: Trouble = Trouble { failures: 0, losses: 0, deaths: 0, losses_of_hosts: 0, interrupts: 0 };
 
 impl Lab {
     fn new(setup: &Setup, guards: Guards) -> Lab {
@@ -115,6 +121,7 @@ impl Lab {
             is_checked: true,
             is_ready: false,
             has_died: false,
+            is_gone: false,
             served_before: false,
             has_left: false,
         };
@@ -136,6 +143,7 @@ impl Lab {
             trouble: setup.trouble,
             has_died_since_read: false,
             interrupted: 0,
+            is_touched_broken: false,
             ended: None,
             broken: None,
             seen: None,
@@ -147,7 +155,12 @@ impl Lab {
     fn tell(&mut self, input: Input) {
         for effect in self.core.on(input) {
             match effect {
-                Effect::Do(ask) => drop(self.asks.insert(ask)),
+                Effect::Do(ask) => {
+                    if ask.is_back && !self.is_touched_broken {
+                        self.break_rule("only_the_touched_turn_back");
+                    }
+                    self.asks.insert(ask);
+                }
                 Effect::Play(asks) => self.asks.extend(asks),
                 Effect::ReadBalancer(token) => self.read = Some(token),
                 Effect::SetTimer(token) => self.timer = Some(token),
@@ -163,7 +176,9 @@ impl Lab {
         let all = |is_so: &dyn Fn(&Node) -> bool| self.nodes.iter().all(is_so);
         let is_out = |node: &Node| node.has_left && !node.in_rotation;
         let broken = match outcome {
-            Outcome::Done if !all(&|node| node.running == Some(Release::New) && !node.is_parked) => Some("done means done"),
+            Outcome::Done if !all(&|node| node.running == Some(Release::New) && (!node.is_parked || node.is_gone)) => {
+                Some("done means done")
+            }
             Outcome::Reverted if !all(&|node| node.running == Some(Release::Old) || !node.had_old) => Some("reverted means old"),
             Outcome::Refused if !all(&|node| !node.has_left) => Some("refused means untouched"),
             Outcome::Done | Outcome::Reverted | Outcome::Halted if !all(&|node| !is_out(node) || !node.had_old) => {
@@ -186,6 +201,13 @@ impl Lab {
         if !is_ordered && !self.core.batches().is_empty() {
             serving.into_iter().for_each(|host| self.nodes[host].served_before = true);
         }
+    }
+
+    fn tell_answer(&mut self, ask: Ask, answer: Answer) {
+        self.asks.remove(&ask);
+        let is_early = matches!(ask.step, Step::Inspect | Step::Prepare | Step::Check);
+        self.is_touched_broken |= !is_early && !matches!(answer, Answer::Ok | Answer::Empty);
+        self.tell(Input::Answered(ask, answer));
     }
 
     /// A step really happens; the honest answer.
@@ -329,12 +351,15 @@ impl Lab {
     fn answers(&self, ask: Ask, next: &mut Vec<(String, Lab)>) {
         let name = format!("{:?} {}{}", ask.step, ask.host, if ask.is_back { " back" } else { "" });
         let answered = |lab: &mut Lab, answer: Answer| {
-            lab.asks.remove(&ask);
             // On the way back, an app that could not be looked at three times is stopped all the same.
             let is_blind = ask.is_back && ask.step == Step::AwaitQuiet && ask.attempt == 2;
             lab.nodes[ask.host].is_cut |= is_blind && answer != Answer::Ok;
-            lab.tell(Input::Answered(ask, answer));
+            lab.tell_answer(ask, answer);
         };
+        if self.nodes[ask.host].is_gone && !is_of_the_balancer(ask.step) {
+            next.push(self.after(format!("{name}: no answer"), |lab| answered(lab, Answer::Lost)));
+            return;
+        }
         next.push(self.after(name.clone(), |lab| {
             let answer = lab.perform(ask);
             answered(lab, answer);
@@ -366,8 +391,7 @@ impl Lab {
             next.push(self.after(format!("{name} {words}"), |lab| {
                 lab.trouble.failures -= 1;
                 let answer = change(lab);
-                lab.asks.remove(&ask);
-                lab.tell(Input::Answered(ask, answer));
+                lab.tell_answer(ask, answer);
             }));
         };
         match ask.step {
@@ -443,6 +467,16 @@ impl Lab {
                 }));
             }
         }
+        if self.trouble.losses_of_hosts > 0 {
+            for host in 0..self.nodes.len() {
+                next.push(self.after(format!("host {host} is gone"), |lab| {
+                    lab.trouble.losses_of_hosts -= 1;
+                    lab.has_died_since_read = true;
+                    let node = &mut lab.nodes[host];
+                    (node.is_gone, node.has_died, node.old_works, node.new_works) = (true, true, false, false);
+                }));
+            }
+        }
         if self.trouble.interrupts > 0 {
             next.push(self.after("Ctrl-C".to_owned(), |lab| {
                 lab.trouble.interrupts -= 1;
@@ -451,6 +485,11 @@ impl Lab {
             }));
         }
     }
+}
+
+/// The others need the host itself.
+fn is_of_the_balancer(step: Step) -> bool {
+    matches!(step, Step::Drain | Step::Enable | Step::AwaitHealthy)
 }
 
 impl World for Lab {
@@ -518,28 +557,35 @@ fn without_trouble_every_host_is_updated() {
 
 #[test]
 fn one_at_a_time_under_every_trouble() {
-    let trouble = Trouble { failures: 1, losses: 1, deaths: 1, interrupts: 1 };
+    let trouble = Trouble { failures: 1, losses: 1, deaths: 1, losses_of_hosts: 0, interrupts: 1 };
     let report = check(&Setup { nodes: vec![Some(true); 3], rules: rules(&[1]), trouble });
     assert_seen(&report, &["done", "refused", "reverted", "interrupted", "held by the floor", "late answer"]);
 }
 
 #[test]
 fn a_revert_that_fails_is_not_reverted() {
-    let trouble = Trouble { failures: 2, losses: 1, deaths: 0, interrupts: 0 };
+    let trouble = Trouble { failures: 2, losses: 1, deaths: 0, losses_of_hosts: 0, interrupts: 0 };
     let report = check(&Setup { nodes: vec![Some(true); 3], rules: rules(&[1]), trouble });
     assert_seen(&report, &["done", "refused", "reverted", "revert failed"]);
 }
 
 #[test]
 fn batches_of_two_under_every_trouble() {
-    let trouble = Trouble { failures: 1, losses: 1, deaths: 0, interrupts: 2 };
+    let trouble = Trouble { failures: 1, losses: 1, deaths: 0, losses_of_hosts: 0, interrupts: 2 };
     let report = check(&Setup { nodes: vec![Some(true); 3], rules: rules(&[1, 2]), trouble });
     assert_seen(&report, &["done", "refused", "reverted", "interrupted"]);
 }
 
 #[test]
+fn a_host_that_dies_before_its_turn_halts() {
+    let trouble = Trouble { losses_of_hosts: 1, ..NO_TROUBLE };
+    let report = check(&Setup { nodes: vec![Some(true); 3], rules: rules(&[1]), trouble });
+    assert_seen(&report, &["done", "refused", "halted", "revert failed"]);
+}
+
+#[test]
 fn lost_answers_do_not_matter() {
-    let trouble = Trouble { failures: 0, losses: 2, deaths: 0, interrupts: 0 };
+    let trouble = Trouble { failures: 0, losses: 2, deaths: 0, losses_of_hosts: 0, interrupts: 0 };
     let report = check(&Setup { nodes: vec![Some(true); 2], rules: rules(&[1]), trouble });
     assert_seen(&report, &["done", "late answer"]);
     assert!(!report.seen.contains("revert failed"));
@@ -553,21 +599,21 @@ fn with_nothing_healthy_the_fix_still_goes_out() {
 
 #[test]
 fn a_broken_host_is_mended_first() {
-    let trouble = Trouble { failures: 1, losses: 0, deaths: 1, interrupts: 1 };
+    let trouble = Trouble { failures: 1, losses: 0, deaths: 1, losses_of_hosts: 0, interrupts: 1 };
     let report = check(&Setup { nodes: vec![Some(true), Some(true), Some(false)], rules: rules(&[1]), trouble });
     assert_seen(&report, &["done", "reverted"]);
 }
 
 #[test]
 fn a_first_installation_has_nothing_to_go_back_to() {
-    let trouble = Trouble { failures: 1, losses: 1, deaths: 0, interrupts: 1 };
+    let trouble = Trouble { failures: 1, losses: 1, deaths: 0, losses_of_hosts: 0, interrupts: 1 };
     let report = check(&Setup { nodes: vec![None, Some(true), Some(true)], rules: rules(&[1]), trouble });
     assert_seen(&report, &["done", "halted"]);
 }
 
 #[test]
 fn halting_leaves_earlier_batches_new() {
-    let trouble = Trouble { failures: 1, losses: 0, deaths: 0, interrupts: 1 };
+    let trouble = Trouble { failures: 1, losses: 0, deaths: 0, losses_of_hosts: 0, interrupts: 1 };
     let setup = Setup { nodes: vec![Some(true); 3], rules: Rules { on_failure: OnFailure::Halt, ..rules(&[1]) }, trouble };
     assert_seen(&check(&setup), &["done", "halted", "reverted", "interrupted"]);
 }
@@ -581,7 +627,7 @@ fn a_floor_that_cannot_be_kept_is_refused() {
 /// Each guard taken away must be missed: a model that does not notice proves nothing.
 #[test]
 fn every_guard_is_needed() {
-    let trouble = Trouble { failures: 1, losses: 1, deaths: 1, interrupts: 1 };
+    let trouble = Trouble { failures: 1, losses: 1, deaths: 1, losses_of_hosts: 0, interrupts: 1 };
     let guards = [
         ("floor", Guards::FLOOR, "never_below_floor"),
         ("fresh reading", Guards::FRESH, "never_below_floor"),
@@ -592,6 +638,7 @@ fn every_guard_is_needed() {
         ("verify", Guards::VERIFY, "no_broken_app_enabled"),
         ("bake", Guards::BAKE, "canary_first"),
         ("healthy", Guards::HEALTHY, "confirmed_in_rotation"),
+        ("a host before its turn halts", Guards::UNTOUCHED, "only_the_touched_turn_back"),
         ("ready", Guards::READY, "asked_before_drained"),
         ("drain before reverting", Guards::REVERT_DRAIN, "no_request_cut"),
         ("enable after reverting", Guards::REVERT_ENABLE, "no_node_left_out"),

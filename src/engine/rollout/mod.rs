@@ -4,7 +4,9 @@
 //! core decides, this only does; `steps.rs` has one function a step, `tools.rs` the way to a host's internal modules, `words.rs` what
 //! people are told.
 
+mod ending;
 mod front;
+mod members;
 mod steps;
 mod tools;
 mod words;
@@ -12,11 +14,12 @@ mod words;
 use super::frame::Frame;
 use super::plays::{self, PlayEnd, PlayRun, add_facts, add_section};
 use super::stage::Stage;
-use super::{Ending, Run, Signal};
+use super::{Ending, Run, Signal, locked};
 use crate::diag::Diagnostic;
 use crate::event::{Event, Rollout as RolloutEvent};
 use crate::playbook::{self, Program, RolloutSpec};
 use crate::rollout::{Answer, Ask, Effect, Floor, Input, OnFailure, Outcome, Rollout, Rules, Step};
+use ending::{Cause, End};
 use front::Front;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -73,6 +76,8 @@ struct Driver {
     out_since: BTreeMap<usize, Instant>,
     phases: Vec<String>,
     interrupted: bool,
+    /// What the core gave up on, in order.
+    causes: Vec<Cause>,
     outcome: Option<Outcome>,
 }
 
@@ -100,7 +105,7 @@ impl Driver {
             patience: u16::try_from(seconds).unwrap_or(u16::MAX).max(PATIENCE_MIN),
         };
         if largest >= play.hosts.len() && spec.balancer.kind != "none" {
-            run.warn(words::no_floor(&spec.app).at(span, "in this rollout"));
+            run.warn(words::no_floor(&spec.app, play.hosts.len()).at(span, "in this rollout"));
         }
         let started = RolloutEvent::Started {
             app: spec.app.clone(),
@@ -123,6 +128,7 @@ impl Driver {
             out_since: BTreeMap::new(),
             phases: vec![String::new(); play.hosts.len()],
             interrupted: false,
+            causes: Vec::new(),
             outcome: None,
         })
     }
@@ -139,11 +145,13 @@ impl Driver {
                     Input::Interrupt
                 }
             };
+            let failed = failure(&input);
             let effects = self.core.on(input);
+            self.note_cause(failed);
             self.show_phases();
             self.carry_out(effects);
         }
-        self.end()
+        self.end().await
     }
 
     fn carry_out(&mut self, effects: Vec<Effect>) {
@@ -254,15 +262,53 @@ impl Driver {
         }
     }
 
-    fn end(self) -> PlayEnd {
+    /// A failure that the core did not ask again about.
+    fn note_cause(&mut self, failed: Option<(Ask, Answer)>) {
+        let Some((ask, answer)) = failed.filter(|(ask, _)| !self.core.awaits(*ask)) else { return };
+        let host = self.play.hosts[ask.host].clone();
+        self.causes.push(Cause {
+            is_touched: self.core.touched().contains(&ask.host),
+            is_lost: answer == Answer::Lost,
+            is_back: ask.is_back,
+            said: self.steps.said(ask.host),
+            step: ask.step,
+            host,
+        });
+    }
+
+    /// In the recap a lost host is unreachable once, however often it was asked.
+    fn count_lost(&self) {
+        for host in self.core.lost() {
+            let host = &self.play.hosts[host];
+            locked(&self.run.stats).entry(host.clone()).or_default().unreachable = 1;
+            locked(&self.run.dead).insert(host.clone());
+        }
+    }
+
+    async fn end(self) -> PlayEnd {
         let outcome = self.outcome.unwrap_or(Outcome::Interrupted);
+        self.count_lost();
+        let healthy = self.steps.count_healthy(self.core.floor()).await;
         let names = |hosts: Vec<usize>| hosts.into_iter().map(|host| self.play.hosts[host].clone()).collect::<Vec<_>>();
         let new = names(self.core.updated());
         let out = names(self.core.out());
-        let old = self.play.hosts.iter().filter(|host| !new.contains(host)).cloned().collect();
+        let old: Vec<String> = self.play.hosts.iter().filter(|host| !new.contains(host)).cloned().collect();
+        let end = End {
+            outcome,
+            release: &self.spec.release,
+            causes: &self.causes,
+            hosts: &self.play.hosts,
+            new: &new,
+            out: &out,
+            healthy: healthy.as_ref().ok().copied(),
+            unread: healthy.err(),
+            arguments: &self.run.options.rolling.arguments,
+        };
         let event = RolloutEvent::Ended {
             ending: words::ending(outcome).to_owned(),
-            next: words::next(outcome, &self.run),
+            why: end.why(),
+            now: end.now(),
+            next: end.next(),
             new,
             old,
             out,
@@ -277,6 +323,14 @@ impl Driver {
             Outcome::Interrupted => Ending::Interrupted,
         };
         PlayEnd { ending, go_on: ending == Ending::Done }
+    }
+}
+
+/// An answer that is bad news.
+fn failure(input: &Input) -> Option<(Ask, Answer)> {
+    match input {
+        Input::Answered(ask, answer) if matches!(answer, Answer::Failed | Answer::Lost | Answer::Capped) => Some((*ask, *answer)),
+        _ => None,
     }
 }
 

@@ -1,15 +1,15 @@
 //! One function a step: what is done, and which answer it comes to.
 
-use super::front::Front;
+use super::front::{Asked, Front, Seen};
 use super::{Notes, tools, words};
 use crate::actions::Problem;
 use crate::engine::plays::PlayRun;
 use crate::engine::{Run, locked};
 use crate::event::{Event, Rollout as RolloutEvent};
 use crate::playbook::{ProbeSpec, RolloutSpec};
-use crate::rollout::{Answer, Ask, Reading, Step};
+use crate::rollout::{ATTEMPTS_MAX, Answer, Ask, Reading, Step};
 use crate::value::{Map, Value};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// No wait is silent for longer.
@@ -20,6 +20,8 @@ const READ_EVERY: Duration = Duration::from_millis(250);
 /// For the balancer to see a target that works; its health checks set the pace.
 const SERVING_DEADLINE: Duration = Duration::from_secs(120);
 const BAKE_EVERY: Duration = Duration::from_secs(1);
+/// For the last look at the balancer.
+const READ_DEADLINE: Duration = Duration::from_secs(5);
 const LOG_LINES: i64 = 50;
 
 /// Everything that the steps of one rollout share.
@@ -31,13 +33,26 @@ pub(super) struct Steps {
     /// Names what this rollout parks.
     generation: i64,
     notes: Notes,
+    /// The last bad news of each host, in its own words.
+    said: Notes,
+    /// When the balancer could be read last.
+    read_at: Mutex<Option<Instant>>,
 }
 
 impl Steps {
     pub(super) fn new(run: &Arc<Run>, play: &Arc<PlayRun>, spec: &Arc<RolloutSpec>, front: Front) -> Steps {
         let generation =
             SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |time| i64::try_from(time.as_secs()).unwrap_or(1));
-        Steps { run: run.clone(), play: play.clone(), spec: spec.clone(), front, generation, notes: Notes::default() }
+        Steps {
+            run: run.clone(),
+            play: play.clone(),
+            spec: spec.clone(),
+            front,
+            generation,
+            notes: Notes::default(),
+            said: Notes::default(),
+            read_at: Mutex::default(),
+        }
     }
 
     fn name(&self, host: usize) -> &str {
@@ -56,7 +71,7 @@ impl Steps {
         let done = match ask.step {
             Step::Inspect => self.inspect(ask.host).await,
             Step::Check => self.check(ask.host).await,
-            Step::Drain => self.front.drain(self.name(ask.host)).await.map(|()| Answer::Ok),
+            Step::Drain => self.drain(ask.host).await,
             Step::AwaitQuiet => self.await_quiet(ask.host).await,
             Step::Park => self.park(ask.host).await,
             Step::Verify => self.verify(ask).await,
@@ -70,9 +85,27 @@ impl Steps {
         match done {
             Ok(answer) => answer,
             Err(problem) => {
-                let answer = if problem.is_unreachable { Answer::Lost } else { Answer::Failed };
-                self.fail(ask, &problem).await;
-                answer
+                locked(&self.said).insert(ask.host, problem.failure.msg.clone());
+                if !problem.is_unreachable {
+                    self.fail(ask, &problem).await;
+                    return Answer::Failed;
+                }
+                if ask.attempt + 1 < ATTEMPTS_MAX {
+                    self.say(ask.host, format!("no answer, asked again: {}", problem.failure.msg));
+                } else {
+                    self.fail(ask, &problem).await;
+                }
+                Answer::Lost
+            }
+        }
+    }
+
+    async fn drain(&self, host: usize) -> Result<Answer, Problem> {
+        match self.front.drain(self.name(host)).await? {
+            Asked::Done => Ok(Answer::Ok),
+            Asked::NotNow(problem) => {
+                self.say(host, format!("not taken out of the balancer: {}", problem.failure.msg));
+                Ok(Answer::Busy)
             }
         }
     }
@@ -182,14 +215,15 @@ impl Steps {
 
     async fn await_healthy(&self, host: usize) -> Result<Answer, Problem> {
         let started = Instant::now();
+        let deadline = SERVING_DEADLINE + self.front.ramp().await;
         let (mut seen, mut spoke) = (0, Instant::now());
         loop {
             let state = self.front.state(self.name(host)).await?;
-            seen = if state.is_serving { seen + 1 } else { 0 };
+            seen = if state.is_steady { seen + 1 } else { 0 };
             if seen >= SERVING_READS {
                 return Ok(Answer::Ok);
             }
-            if started.elapsed() >= SERVING_DEADLINE {
+            if started.elapsed() >= deadline {
                 return Err(Problem::new(words::not_serving(self.name(host), &state.shown, started.elapsed())));
             }
             if spoke.elapsed() >= VOICE {
@@ -260,6 +294,31 @@ impl Steps {
         Ok(Probed { status, body: text("body"), error: text("reason") })
     }
 
+    /// What was said last of a host's failure.
+    pub(super) fn said(&self, host: usize) -> String {
+        locked(&self.said).get(&host).cloned().unwrap_or_default()
+    }
+
+    /// Targets that serve and all of them, read now; or how old the last reading is.
+    pub(super) async fn count_healthy(&self, floor: usize) -> Result<(usize, usize), Duration> {
+        let read = tokio::time::timeout(READ_DEADLINE, self.front.targets()).await;
+        let Ok(Ok(targets)) = read else {
+            return Err(locked(&self.read_at).map_or(Duration::ZERO, |read_at| read_at.elapsed()));
+        };
+        let live = targets.iter().filter(|target| target.is_steady).count();
+        let all = targets.len();
+        self.show_health(live, floor, targets);
+        Ok((live, all))
+    }
+
+    fn show_health(&self, healthy: usize, floor: usize, targets: Vec<Seen>) {
+        *locked(&self.read_at) = Some(Instant::now());
+        let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+        let targets = targets.into_iter().map(|target| (target.host, target.shown)).collect();
+        let health = RolloutEvent::Health { healthy: number(healthy), floor: number(floor), targets };
+        self.run.emitter.emit(&Event::Rollout(health));
+    }
+
     /// `None` where the balancer cannot be read now.
     pub(super) async fn read_balancer(&self, floor: usize) -> Option<Reading> {
         let began = Instant::now();
@@ -277,10 +336,7 @@ impl Steps {
             serving: serving.clone().filter_map(|target| position(&target.host)).collect(),
             others: serving.filter(|target| position(&target.host).is_none()).count(),
         };
-        let healthy = u32::try_from(reading.serving.len() + reading.others).unwrap_or(u32::MAX);
-        let targets = targets.into_iter().map(|target| (target.host, target.shown)).collect();
-        let floor = u32::try_from(floor).unwrap_or(u32::MAX);
-        self.run.emitter.emit(&Event::Rollout(RolloutEvent::Health { healthy, floor, targets }));
+        self.show_health(reading.serving.len() + reading.others, floor, targets);
         Some(reading)
     }
 
@@ -291,6 +347,7 @@ impl Steps {
     /// A failed task has been shown already; what is true now, and the container's last words, have not.
     pub(super) async fn explain_tasks(&self, ask: Ask) {
         if ask.step != Step::Prepare {
+            locked(&self.said).insert(ask.host, "a task of the play failed".to_owned());
             self.fail(ask, &Problem::new(format!("a task failed on `{}`", self.name(ask.host)))).await;
         }
     }

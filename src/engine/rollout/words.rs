@@ -2,7 +2,6 @@
 
 use crate::actions::Problem;
 use crate::diag::Diagnostic;
-use crate::engine::Run;
 use crate::playbook::{ProbeSpec, RolloutSpec};
 use crate::rollout::{Outcome, Phase, Step};
 use std::time::Duration;
@@ -70,30 +69,20 @@ pub(super) fn ending(outcome: Outcome) -> &'static str {
     }
 }
 
-/// The exact next step, where there is one to take.
-pub(super) fn next(outcome: Outcome, _run: &Run) -> Option<String> {
-    match outcome {
-        Outcome::Done => None,
-        Outcome::Refused => {
-            Some("nothing left the load balancer; mend what is named above and run the same command again".to_owned())
-        }
-        Outcome::Halted => Some("some hosts run the new release, some the old; run the same command again to go on".to_owned()),
-        Outcome::Reverted => Some("all hosts run the old release; mend the new one and run the same command again".to_owned()),
-        Outcome::RevertFailed => {
-            Some("a host is out of the load balancer; look at it, then run the same command again".to_owned())
-        }
-        Outcome::Interrupted => Some("run the same command again to go on".to_owned()),
-    }
-}
-
 pub(super) fn removes_itself(host: &str, app: &str) -> String {
     format!("container `{app}` on `{host}` was started with `auto_remove`: once stopped it could not be gone back to")
 }
 
-/// With one host and no other target, replacing it in place means downtime.
-pub(super) fn no_floor(app: &str) -> Diagnostic {
-    Diagnostic::warning("no-floor", format!("nothing else serves `{app}` while its only batch is replaced"))
-        .help("add hosts, or make the batches smaller with `serial`")
+/// With one batch for all hosts, replacing it in place means downtime.
+pub(super) fn no_floor(app: &str, hosts: usize) -> Diagnostic {
+    let (title, help) = match hosts {
+        1 => (format!("`{app}` runs on one host: nothing serves while its container is replaced"), "add a host"),
+        _ => (
+            format!("all {hosts} hosts of `{app}` are one batch: nothing serves while their containers are replaced"),
+            "make the batches smaller with `serial`",
+        ),
+    };
+    Diagnostic::warning("no-floor", title).help(help)
 }
 
 pub(super) fn not_drained(host: &str, sessions: u64, waited: Duration) -> String {

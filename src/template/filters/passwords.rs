@@ -116,8 +116,7 @@ fn bcrypt(password: &str, hashing: &Hashing<'_>) -> Result<String, String> {
         Some("2y") => ::bcrypt::Version::TwoY,
         Some(other) => return Err(format!("there is no variant `{other}` of bcrypt; 2b, 2a and 2y are known")),
     };
-    let salt = bcrypt_salt(hashing.salt)
-        .ok_or("Could not hash the secret: a salt of bcrypt has 22 letters of ./A-Za-z0-9")?;
+    let salt = bcrypt_salt(hashing.salt).ok_or("Could not hash the secret: a salt of bcrypt has 22 letters of ./A-Za-z0-9")?;
     let cost = hashing.rounds.unwrap_or(BCRYPT_COST);
     if !(4..=BCRYPT_COST_MAX).contains(&cost) {
         return Err(format!("bcrypt takes 4 to {BCRYPT_COST_MAX} rounds, not {cost}"));

@@ -8,15 +8,22 @@ use crate::template::runtime::Val;
 
 pub(super) const LOOKUPS: &[Lookup] = &[
     row("community.general.random_string", "a text by chance", random_string),
-    row("amazon.aws.ssm_parameter", "a parameter of AWS; says what to do instead", |_| Err(unasked("ssm get-parameter --with-decryption --name NAME"))),
-    row("amazon.aws.secretsmanager_secret", "a secret of AWS; says what to do instead", |_| Err(unasked("secretsmanager get-secret-value --secret-id NAME"))),
+    row("amazon.aws.ssm_parameter", "a parameter of AWS; says what to do instead", |_| {
+        Err(unasked("ssm get-parameter --with-decryption --name NAME"))
+    }),
+    row("amazon.aws.secretsmanager_secret", "a secret of AWS; says what to do instead", |_| {
+        Err(unasked("secretsmanager get-secret-value --secret-id NAME"))
+    }),
 ];
 
 const LENGTH_MAX: usize = 65_536;
 const SPECIAL: &str = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~";
 
 fn unasked(call: &str) -> crate::template::failure::Fault {
-    format!("AWS is not asked by lookups here; `lookup('pipe', 'aws {call} --output text')` does the same with the program of AWS").into()
+    format!(
+        "AWS is not asked by lookups here; `lookup('pipe', 'aws {call} --output text')` does the same with the program of AWS"
+    )
+    .into()
 }
 
 fn random_string(asked: &mut Asked<'_, '_>) -> Res<Vec<Val>> {
@@ -31,7 +38,8 @@ fn random_string(asked: &mut Asked<'_, '_>) -> Res<Vec<Val>> {
         ("numbers", "min_numeric", "0123456789".to_owned()),
         ("special", "min_special", asked.text_option("override_special", SPECIAL)),
     ];
-    let ignored = if asked.flag("ignore_similar_chars", false) { asked.text_option("similar_chars", "il1LoO0") } else { String::new() };
+    let ignored =
+        if asked.flag("ignore_similar_chars", false) { asked.text_option("similar_chars", "il1LoO0") } else { String::new() };
     let letters = |set: &str| set.chars().filter(|letter| !ignored.contains(*letter)).collect::<Vec<char>>();
     let mut chosen = String::new();
     let mut all = Vec::new();

@@ -39,15 +39,7 @@ const fn row(name: &'static str, doc: &'static str, run: fn(&mut Asked<'_, '_>) 
 }
 
 fn tables() -> [&'static [Lookup]; 7] {
-    [
-        elsewhere::LOOKUPS,
-        environment::LOOKUPS,
-        files::LOOKUPS,
-        lists::LOOKUPS,
-        passwords::LOOKUPS,
-        records::LOOKUPS,
-        url::LOOKUPS,
-    ]
+    [elsewhere::LOOKUPS, environment::LOOKUPS, files::LOOKUPS, lists::LOOKUPS, passwords::LOOKUPS, records::LOOKUPS, url::LOOKUPS]
 }
 
 /// Other names of lookups.

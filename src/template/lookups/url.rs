@@ -66,7 +66,8 @@ impl Request {
         let url = self.url.clone();
         let failed = |why: String| format!("Failed lookup url for {url} : {why}");
         let worker = std::thread::Builder::new().name("url".to_owned()).spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
             runtime.block_on(self.send())
         });
         let ended = worker.map_err(|error| failed(error.to_string()))?.join();
@@ -117,7 +118,8 @@ fn headers(asked: &mut Asked<'_, '_>) -> Res<HeaderMap> {
     for (name, value) in dict.entries() {
         let value = asked.eval.resolve(value)?.to_text();
         let name = HeaderName::from_bytes(name.to_string().as_bytes()).map_err(|_| format!("`{name}` is no name of a header"))?;
-        let mut value = HeaderValue::from_str(&value).map_err(|_| format!("the value of header `{name}` has characters that none may have"))?;
+        let mut value = HeaderValue::from_str(&value)
+            .map_err(|_| format!("the value of header `{name}` has characters that none may have"))?;
         value.set_sensitive(true);
         headers.insert(name, value);
     }

@@ -12,22 +12,39 @@ use net::Net;
 use query::{Address, wrapped};
 
 pub(super) const FILTERS: &[Filter] = &[
-    filter("ansible.utils.ipaddr", &["query", "version", "alias"], "an address, or what it says", |call| ip(call, None)).or(&["ipaddr", "ansible.netcommon.ipaddr"]),
-    filter("ansible.utils.ipv4", &["query"], "the same for IPv4 alone", |call| ip(call, Some(false))).or(&["ipv4", "ansible.netcommon.ipv4"]),
-    filter("ansible.utils.ipv6", &["query"], "the same for IPv6 alone", |call| ip(call, Some(true))).or(&["ipv6", "ansible.netcommon.ipv6"]),
-    filter("ansible.utils.ipwrap", &["query"], "IPv6 addresses between brackets", ipwrap).or(&["ipwrap", "ansible.netcommon.ipwrap"]),
-    filter("ansible.utils.ipsubnet", &["query", "index"], "smaller and larger networks", ipsubnet).or(&["ipsubnet", "ansible.netcommon.ipsubnet"]),
-    filter("ansible.utils.nthhost", &["query"], "one address of a network by its number", nthhost).or(&["nthhost", "ansible.netcommon.nthhost"]),
-    filter("ansible.utils.ipmath", &["amount"], "an address so many further on", ipmath).or(&["ipmath", "ansible.netcommon.ipmath"]),
-    filter("ansible.utils.next_nth_usable", &["offset"], "a usable address further on", |call| usable(call, 1)).or(&["next_nth_usable"]),
-    filter("ansible.utils.previous_nth_usable", &["offset"], "a usable address further back", |call| usable(call, -1)).or(&["previous_nth_usable"]),
-    filter("ansible.utils.network_in_usable", &["test"], "whether an address can be used in a network", |call| contains(call, true)).or(&["network_in_usable"]),
-    filter("ansible.utils.network_in_network", &["test"], "whether a network holds another", |call| contains(call, false)).or(&["network_in_network"]),
-    filter("ansible.utils.reduce_on_network", &["network"], "the addresses that are in a network", reduce).or(&["reduce_on_network"]),
-    filter("ansible.utils.cidr_merge", &["action"], "the fewest networks that cover all of them", cidr_merge).or(&["cidr_merge", "ansible.netcommon.cidr_merge"]),
+    filter("ansible.utils.ipaddr", &["query", "version", "alias"], "an address, or what it says", |call| ip(call, None))
+        .or(&["ipaddr", "ansible.netcommon.ipaddr"]),
+    filter("ansible.utils.ipv4", &["query"], "the same for IPv4 alone", |call| ip(call, Some(false)))
+        .or(&["ipv4", "ansible.netcommon.ipv4"]),
+    filter("ansible.utils.ipv6", &["query"], "the same for IPv6 alone", |call| ip(call, Some(true)))
+        .or(&["ipv6", "ansible.netcommon.ipv6"]),
+    filter("ansible.utils.ipwrap", &["query"], "IPv6 addresses between brackets", ipwrap)
+        .or(&["ipwrap", "ansible.netcommon.ipwrap"]),
+    filter("ansible.utils.ipsubnet", &["query", "index"], "smaller and larger networks", ipsubnet)
+        .or(&["ipsubnet", "ansible.netcommon.ipsubnet"]),
+    filter("ansible.utils.nthhost", &["query"], "one address of a network by its number", nthhost)
+        .or(&["nthhost", "ansible.netcommon.nthhost"]),
+    filter("ansible.utils.ipmath", &["amount"], "an address so many further on", ipmath)
+        .or(&["ipmath", "ansible.netcommon.ipmath"]),
+    filter("ansible.utils.next_nth_usable", &["offset"], "a usable address further on", |call| usable(call, 1))
+        .or(&["next_nth_usable"]),
+    filter("ansible.utils.previous_nth_usable", &["offset"], "a usable address further back", |call| usable(call, -1))
+        .or(&["previous_nth_usable"]),
+    filter("ansible.utils.network_in_usable", &["test"], "whether an address can be used in a network", |call| {
+        contains(call, true)
+    })
+    .or(&["network_in_usable"]),
+    filter("ansible.utils.network_in_network", &["test"], "whether a network holds another", |call| contains(call, false))
+        .or(&["network_in_network"]),
+    filter("ansible.utils.reduce_on_network", &["network"], "the addresses that are in a network", reduce)
+        .or(&["reduce_on_network"]),
+    filter("ansible.utils.cidr_merge", &["action"], "the fewest networks that cover all of them", cidr_merge)
+        .or(&["cidr_merge", "ansible.netcommon.cidr_merge"]),
     filter("ansible.utils.ip4_hex", &["delimiter"], "an IPv4 address in hexadecimal", ip4_hex).or(&["ip4_hex"]),
-    filter("ansible.utils.hwaddr", &["query"], "a hardware address in another form", |call| hardware::ask(call, "hwaddr")).or(&["hwaddr", "ansible.netcommon.hwaddr"]),
-    filter("ansible.utils.macaddr", &["query"], "a hardware address in another form", |call| hardware::ask(call, "macaddr")).or(&["macaddr", "ansible.netcommon.macaddr"]),
+    filter("ansible.utils.hwaddr", &["query"], "a hardware address in another form", |call| hardware::ask(call, "hwaddr"))
+        .or(&["hwaddr", "ansible.netcommon.hwaddr"]),
+    filter("ansible.utils.macaddr", &["query"], "a hardware address in another form", |call| hardware::ask(call, "macaddr"))
+        .or(&["macaddr", "ansible.netcommon.macaddr"]),
     filter("ansible.utils.slaac", &["query"], "the address that a host gives itself", slaac).or(&["slaac"]),
 ];
 

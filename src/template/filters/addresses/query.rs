@@ -97,7 +97,9 @@ impl Address {
             "type" => text(if self.is_network() { "network" } else { "address" }.to_owned()),
             "version" => Ok(Val::Int(if net.is_v6 { 6 } else { 4 })),
             "wrap" => text(wrapped(&self.text, net)),
-            "first_usable" | "last_usable" | "next_usable" | "previous_usable" | "range_usable" | "peer" => self.ask_network(query),
+            "first_usable" | "last_usable" | "next_usable" | "previous_usable" | "range_usable" | "peer" => {
+                self.ask_network(query)
+            }
             other => self.ask_other(other),
         }
     }

@@ -71,7 +71,9 @@ fn renamings(call: &mut Call<'_, '_>) -> Res<Vec<(Meant, String)>> {
 
 fn filtered(value: &Value, keeps: &dyn Fn(&Key) -> bool) -> Value {
     match value {
-        Value::Map(entries) => entries.iter().filter(|(key, _)| keeps(key)).map(|(key, value)| (key.clone(), value.clone())).collect(),
+        Value::Map(entries) => {
+            entries.iter().filter(|(key, _)| keeps(key)).map(|(key, value)| (key.clone(), value.clone())).collect()
+        }
         other => other.clone(),
     }
 }

@@ -18,7 +18,12 @@ pub(super) fn counter(call: &mut Call<'_, '_>) -> Res<Val> {
     }
     let mut counts = indexmap::IndexMap::<Key, i64>::new();
     for item in call.items()? {
-        let key = item.to_key().ok_or_else(|| format!("community.general.counter needs a sequence with hashable elements (int, float or str), not '{}'", item.kind()))?;
+        let key = item.to_key().ok_or_else(|| {
+            format!(
+                "community.general.counter needs a sequence with hashable elements (int, float or str), not '{}'",
+                item.kind()
+            )
+        })?;
         *counts.entry(key).or_default() += 1;
     }
     Ok(from_value(&counts.into_iter().map(|(key, count)| (key, Value::Int(count))).collect()))

@@ -19,18 +19,31 @@ pub(super) const FILTERS: &[Filter] = &[
     filter("community.general.crc32", &[], "a short checksum", crc32),
     filter("community.general.dict", &[], "a map from pairs", dict),
     filter("community.general.dict_kv", &["key"], "a map of one key", dict_kv).or(&["dict_kv"]),
-    filter("community.general.from_csv", &["dialect", "fieldnames", "delimiter", "skipinitialspace", "strict"], "rows of a csv text", tables::from_csv).or(&["from_csv"]),
+    filter(
+        "community.general.from_csv",
+        &["dialect", "fieldnames", "delimiter", "skipinitialspace", "strict"],
+        "rows of a csv text",
+        tables::from_csv,
+    )
+    .or(&["from_csv"]),
     filter("community.general.from_ini", &["delimiters"], "sections of an ini text", tables::from_ini),
     filter("community.general.to_ini", &["delimiters"], "an ini text from sections", tables::to_ini),
-    filter("community.general.groupby_as_dict", &["attribute"], "a map by one attribute", lists::groupby_as_dict).or(&["groupby_as_dict"]),
+    filter("community.general.groupby_as_dict", &["attribute"], "a map by one attribute", lists::groupby_as_dict)
+        .or(&["groupby_as_dict"]),
     filter("community.general.keep_keys", &["target", "matching_parameter"], "maps with some keys only", keys::keep),
     filter("community.general.remove_keys", &["target", "matching_parameter"], "maps without some keys", keys::remove),
     filter("community.general.replace_keys", &["target", "matching_parameter"], "maps with other names of keys", keys::replace),
     filter("community.general.lists_difference", &["*others", "**options"], "what is in no other list", lists::difference),
     filter("community.general.lists_intersect", &["*others", "**options"], "what is in all lists", lists::intersection),
-    filter("community.general.lists_symmetric_difference", &["*others", "**options"], "what is in one of two lists", lists::symmetric_difference),
+    filter(
+        "community.general.lists_symmetric_difference",
+        &["*others", "**options"],
+        "what is in one of two lists",
+        lists::symmetric_difference,
+    ),
     filter("community.general.lists_union", &["*others", "**options"], "what is in any list", lists::union),
-    filter("community.general.lists_mergeby", &["*others", "**options"], "lists of maps put together by one key", lists::mergeby).or(&["lists_mergeby"]),
+    filter("community.general.lists_mergeby", &["*others", "**options"], "lists of maps put together by one key", lists::mergeby)
+        .or(&["lists_mergeby"]),
     filter("community.general.version_sort", &["reverse"], "in the order of versions", lists::version_sort).or(&["version_sort"]),
     filter("community.general.to_time_unit", &["unit", "**factors"], "a span of time in a unit", units::to_unit),
     filter("community.general.to_milliseconds", &["**factors"], "a span of time in milliseconds", |call| units::to(call, "ms")),
@@ -41,12 +54,26 @@ pub(super) const FILTERS: &[Filter] = &[
     filter("community.general.to_weeks", &["**factors"], "a span of time in weeks", |call| units::to(call, "w")),
     filter("community.general.to_months", &["**factors"], "a span of time in months", |call| units::to(call, "mo")),
     filter("community.general.to_years", &["**factors"], "a span of time in years", |call| units::to(call, "y")),
-    filter("ansible.utils.keep_keys", &["target", "matching_parameter"], "nested data with some keys only", keys::keep_deep).or(&["keep_keys"]),
-    filter("ansible.utils.remove_keys", &["target", "matching_parameter"], "nested data without some keys", keys::remove_deep).or(&["remove_keys"]),
-    filter("ansible.utils.replace_keys", &["target", "matching_parameter"], "nested data with other names of keys", keys::replace_deep).or(&["replace_keys"]),
+    filter("ansible.utils.keep_keys", &["target", "matching_parameter"], "nested data with some keys only", keys::keep_deep)
+        .or(&["keep_keys"]),
+    filter("ansible.utils.remove_keys", &["target", "matching_parameter"], "nested data without some keys", keys::remove_deep)
+        .or(&["remove_keys"]),
+    filter(
+        "ansible.utils.replace_keys",
+        &["target", "matching_parameter"],
+        "nested data with other names of keys",
+        keys::replace_deep,
+    )
+    .or(&["replace_keys"]),
     filter("ansible.utils.to_paths", &["prepend", "wantlist"], "a flat map of paths", paths::to_paths).or(&["to_paths"]),
     filter("ansible.utils.get_path", &["path", "wantlist"], "what is at a path", paths::get_path).or(&["get_path"]),
-    filter("ansible.utils.index_of", &["test", "value", "key", "fail_on_missing", "wantlist"], "where an item is", paths::index_of).or(&["index_of"]),
+    filter(
+        "ansible.utils.index_of",
+        &["test", "value", "key", "fail_on_missing", "wantlist"],
+        "where an item is",
+        paths::index_of,
+    )
+    .or(&["index_of"]),
 ];
 
 /// The input as plain data.
@@ -98,9 +125,7 @@ fn dict(call: &mut Call<'_, '_>) -> Res<Val> {
         let items = row.as_list().unwrap_or_default();
         let [key, value] = items else {
             let length = items.len();
-            return Err(
-                format!("dictionary update sequence element #{index} has length {length}; 2 is required").into()
-            );
+            return Err(format!("dictionary update sequence element #{index} has length {length}; 2 is required").into());
         };
         entries.insert(key.to_text().into(), value.clone());
     }

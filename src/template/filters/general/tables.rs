@@ -62,7 +62,8 @@ pub(super) fn to_ini(call: &mut Call<'_, '_>) -> Res<Val> {
         let Some(entries) = entries.as_map() else {
             return Err(format!("section `{section}` must be a map, not a {}", entries.kind()).into());
         };
-        let lines = entries.iter().map(|(key, value)| format!("{} = {}\n", key.to_string().to_lowercase(), value.to_text().as_str()));
+        let lines =
+            entries.iter().map(|(key, value)| format!("{} = {}\n", key.to_string().to_lowercase(), value.to_text().as_str()));
         texts.push(format!("[{section}]\n{}", lines.collect::<String>()));
     }
     Ok(Val::from(texts.join("\n")))

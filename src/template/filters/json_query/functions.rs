@@ -136,7 +136,8 @@ fn order(name: &str, left: &Value, right: &Value) -> Result<Ordering, String> {
 }
 
 fn sort(name: &str, items: &mut [Value], key: impl Fn(&Value) -> Answer) -> Result<(), String> {
-    let mut keyed: Vec<(Value, Value)> = items.iter().map(|item| Ok((key(item)?, item.clone()))).collect::<Result<_, String>>()?;
+    let mut keyed: Vec<(Value, Value)> =
+        items.iter().map(|item| Ok((key(item)?, item.clone()))).collect::<Result<_, String>>()?;
     let mut problem = keyed.windows(2).find_map(|pair| order(name, &pair[0].0, &pair[1].0).err());
     keyed.sort_by(|left, right| {
         order(name, &left.0, &right.0).unwrap_or_else(|error| {

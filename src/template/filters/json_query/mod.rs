@@ -56,7 +56,11 @@ fn select(tree: &Ast, data: &Value) -> Answer {
         }
         Ast::Not { node, .. } => Ok(Value::Bool(!is_true(&select(node, data)?))),
         Ast::Condition { predicate, then, .. } => {
-            if is_true(&select(predicate, data)?) { select(then, data) } else { Ok(Value::Null) }
+            if is_true(&select(predicate, data)?) {
+                select(then, data)
+            } else {
+                Ok(Value::Null)
+            }
         }
         Ast::Comparison { comparator, lhs, rhs, .. } => Ok(compared(comparator, &select(lhs, data)?, &select(rhs, data)?)),
         Ast::MultiList { elements, .. } => match data {
@@ -119,11 +123,8 @@ fn sliced(data: &Value, start: Option<i32>, stop: Option<i32>, step: i32) -> Val
         let at = given.map_or(default, |at| if at < 0 { i64::from(at) + length } else { i64::from(at) });
         if given.is_some() { at.clamp(bounds.0, bounds.1) } else { at }
     };
-    let (start, stop) = if step > 0 {
-        (place(start, 0), place(stop, length))
-    } else {
-        (place(start, length - 1), place(stop, -1))
-    };
+    let (start, stop) =
+        if step > 0 { (place(start, 0), place(stop, length)) } else { (place(start, length - 1), place(stop, -1)) };
     let mut found = Vec::new();
     let mut at = start;
     while if step > 0 { at < stop } else { at > stop } {
@@ -146,7 +147,8 @@ fn is_true(value: &Value) -> bool {
 }
 
 fn compared(comparator: &Comparator, left: &Value, right: &Value) -> Value {
-    let holds = |test: fn(Ordering) -> bool| number(left).zip(number(right)).and_then(|(left, right)| left.partial_cmp(&right)).map(test);
+    let holds =
+        |test: fn(Ordering) -> bool| number(left).zip(number(right)).and_then(|(left, right)| left.partial_cmp(&right)).map(test);
     let truth = match comparator {
         Comparator::Equal => Some(is_same(left, right)),
         Comparator::NotEqual => Some(!is_same(left, right)),
