@@ -10,6 +10,7 @@
 mod args;
 mod check;
 mod config;
+mod constants;
 mod doc;
 mod exec;
 mod exit;
