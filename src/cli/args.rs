@@ -1,6 +1,7 @@
 //! What can be typed.
 
 use super::vault::VaultCommand;
+use crate::engine::Direction;
 use crate::report;
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{ArgAction, Args, Parser, Subcommand};
@@ -32,6 +33,22 @@ pub(super) enum Command {
     Lab(LabArgs),
     /// Run one module on hosts, without a playbook
     Exec(ExecArgs),
+    /// Show what runs where, and who is rolling it out
+    Status(StatusArgs),
+    /// Show what was rolled out, by whom and when
+    History(RunArgs),
+    /// Say what a rollout would do
+    Plan(PlanArgs),
+    /// Do what a plan says, if nothing has changed since
+    Apply(ApplyArgs),
+    /// Go on with a rollout that was left unfinished
+    Resume(RunArgs),
+    /// Go back from a rollout that was left unfinished, or to a release
+    Rollback(RollbackArgs),
+    /// Let the rollout that runs wait before its next host
+    Pause(RunArgs),
+    /// Let a rollout that waits go on
+    Continue(RunArgs),
     /// Show the inventory as it is read
     Inventory(InventoryArgs),
     /// Say what a module does and takes
@@ -112,6 +129,57 @@ pub(super) struct RunArgs {
     /// Rollouts: leave out hosts that are dead already
     #[arg(long)]
     pub(super) skip_dead: bool,
+    /// Rollouts: drop the waits that are not for safety, and take over from one that runs; the reason goes into the history
+    #[arg(long, value_name = "WHY")]
+    pub(super) hotfix: Option<String>,
+    /// Rollouts: nothing may serve for a while
+    #[arg(long)]
+    pub(super) accept_downtime: bool,
+    #[arg(skip)]
+    pub(super) direction: Direction,
+    /// What is to be typed for the same again, where that is not what was typed.
+    #[arg(skip)]
+    pub(super) words: Option<Vec<String>>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct StatusArgs {
+    #[command(flatten)]
+    pub(super) run: RunArgs,
+    /// Look again and again, until Ctrl-C
+    #[arg(short, long)]
+    pub(super) watch: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PlanArgs {
+    #[command(flatten)]
+    pub(super) run: RunArgs,
+    /// Write the plan to a file for `roll apply`
+    #[arg(long, value_name = "FILE")]
+    pub(super) out: Option<PathBuf>,
+    /// Exit with 3 where there is something to do
+    #[arg(long)]
+    pub(super) exit_code: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ApplyArgs {
+    /// A file that `roll plan --out` wrote
+    #[arg(value_name = "PLAN")]
+    pub(super) plan: PathBuf,
+    /// No colours
+    #[arg(long)]
+    pub(super) no_color: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RollbackArgs {
+    #[command(flatten)]
+    pub(super) run: RunArgs,
+    /// The release to put in place instead
+    #[arg(long, value_name = "RELEASE")]
+    pub(super) to: Option<String>,
 }
 
 #[derive(Debug, Clone, Default, Args)]

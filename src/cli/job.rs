@@ -2,7 +2,7 @@
 
 use super::args::RunArgs;
 use super::config::{Config, expanded};
-use super::{check, extra, password, secrets, terminal};
+use super::{check, extra, identity, password, secrets, terminal};
 use crate::connection::{self, HostKeys, Settings};
 use crate::diag::{Diagnostic, Severity, Sources, Span};
 use crate::engine::{FactCache, Gathering, Job, Options, Playbook, Rolling, Selection};
@@ -17,6 +17,9 @@ use std::time::Duration;
 /// As Ansible has them.
 const FORKS: usize = 5;
 const FACTS_LAST_SECONDS: u64 = 86_400;
+const SILENCE_SECONDS: u64 = 30;
+/// Subcommands that take the arguments of a run.
+const ROLLOUT_VERBS: &[&str] = &["status", "history", "plan", "resume", "rollback", "pause", "continue"];
 const INVENTORY: &str = "/etc/ansible/hosts";
 
 /// Everything that was read, and what is to be said about it.
@@ -66,7 +69,10 @@ pub(super) fn draft_of(args: &RunArgs, text: Option<&Text>, config: &Config, sou
                 .help("run it in a terminal, or leave `--step` out"),
         );
     }
-    let job = Job { sources: sources.clone(), inventory, reader, playbooks, options, settings: Settings::from_environment() };
+    // Three chances to be heard.
+    let heartbeat = Settings::default().heartbeat.min(options.rolling.silence / 3);
+    let settings = Settings { heartbeat, ..Settings::from_environment() };
+    let job = Job { sources: sources.clone(), inventory, reader, playbooks, options, settings };
     Draft { job, diagnostics: once(found) }
 }
 
@@ -171,13 +177,55 @@ fn options(args: &RunArgs, config: &Config, extra: Map, found: &mut Vec<Diagnost
         force_handlers: args.force_handlers || config.is("force_handlers"),
         is_interactive: terminal::is_interactive(),
         skip_dead: args.skip_dead,
-        rolling: Rolling { arguments: arguments(std::env::args().skip(1)), ..Rolling::default() },
+        rolling: Rolling {
+            direction: args.direction,
+            hotfix: args.hotfix.clone(),
+            accept_downtime: args.accept_downtime,
+            arguments: arguments(args.words.clone().unwrap_or_else(typed).into_iter()),
+            who: identity::who(),
+            from: identity::machine(),
+            silence: silence(),
+        },
         ..Options::default()
     }
 }
 
+/// Everything behind `roll`, or behind `roll resume` and its like, without what only such a command takes.
+pub(super) fn typed() -> Vec<String> {
+    plain(std::env::args().skip(1).collect())
+}
+
+fn plain(mut words: Vec<String>) -> Vec<String> {
+    if !words.first().is_some_and(|word| ROLLOUT_VERBS.contains(&word.as_str())) {
+        return words;
+    }
+    words.remove(0);
+    let mut rest = Vec::new();
+    let mut words = words.into_iter();
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            "--out" | "--to" => drop(words.next()),
+            "--exit-code" | "-w" | "--watch" => {}
+            other if other.starts_with("--out=") || other.starts_with("--to=") => {}
+            _ => rest.push(word),
+        }
+    }
+    rest
+}
+
+/// The same, for the words "run this next".
+pub(super) fn retyped() -> String {
+    arguments(typed().into_iter())
+}
+
+/// Hosts let their locks go after so long without a word; `ROLL_SILENCE` is in seconds.
+fn silence() -> Duration {
+    let given = std::env::var("ROLL_SILENCE").ok().and_then(|text| text.parse::<u32>().ok());
+    Duration::from_secs(given.map_or(SILENCE_SECONDS, |seconds| u64::from(seconds.clamp(3, 3600))))
+}
+
 /// As it was typed, for "run this next"; a variable that is named like a secret keeps its value for itself.
-fn arguments(words: impl Iterator<Item = String>) -> String {
+pub(super) fn arguments(words: impl Iterator<Item = String>) -> String {
     words.map(|word| quoted(&hidden(word))).collect::<Vec<_>>().join(" ")
 }
 

@@ -26,6 +26,8 @@ mod work;
 
 pub use cache::FactCache;
 pub use magic::LANGUAGE;
+pub(crate) use rollout::RECORD_HELP;
+pub use rollout::{HostSurvey, Survey, Surveyor, TargetSurvey, Unanswered, WishFor};
 pub use tags::Selection;
 
 use crate::connection::{Connections, HostKeys, Settings};
@@ -125,6 +127,11 @@ pub struct Rolling {
     pub accept_downtime: bool,
     /// What `roll` was called with, for the words "run this next".
     pub arguments: String,
+    /// Who asks, and from which machine: told to everybody who finds the lock taken.
+    pub who: String,
+    pub from: String,
+    /// After so long without a word from here, hosts let their locks go.
+    pub silence: Duration,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -172,6 +179,10 @@ pub enum Ending {
     Reverted,
     RevertFailed,
     Interrupted,
+    /// Another run has the lock.
+    Locked,
+    /// A newer rollout has taken over, or this one was silent for too long.
+    Fenced,
 }
 
 /// What the jobs of one run share.

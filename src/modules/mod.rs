@@ -47,9 +47,9 @@ mod expect;
 mod facts;
 mod fetch;
 mod file;
-mod gem;
 mod find;
 mod firewalld;
+mod gem;
 mod get_url;
 mod getent;
 mod git;
@@ -72,8 +72,8 @@ mod pam_limits;
 mod ping;
 mod pip;
 mod postgresql;
-mod rpm_key;
 mod replace;
+mod rpm_key;
 mod script;
 mod seboolean;
 mod selinux;
@@ -357,12 +357,12 @@ pub static MODULES: &[&Module] = &[
     &postgresql::set::MODULE,
     &postgresql::user::MODULE,
     &replace::MODULE,
+    &rpm_key::MODULE,
     &seboolean::MODULE,
-    &semanage::sefcontext::MODULE,
     &selinux::MODULE,
     &semanage::permissive::MODULE,
+    &semanage::sefcontext::MODULE,
     &semanage::seport::MODULE,
-    &rpm_key::MODULE,
     &service::MODULE,
     &service_facts::MODULE,
     &setup::MODULE,

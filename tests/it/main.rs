@@ -19,6 +19,7 @@ mod plays;
 mod remote;
 mod report;
 mod roll;
+mod rollouts;
 mod tables;
 mod template;
 mod terraform;
