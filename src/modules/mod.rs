@@ -77,6 +77,7 @@ mod unarchive;
 mod uri;
 mod user;
 mod wait_for;
+mod crypto;
 mod yum;
 mod yum_repository;
 
@@ -310,6 +311,10 @@ pub static MODULES: &[&Module] = &[
     &mysql::user::MODULE,
     &mysql::variables::MODULE,
     &npm::MODULE,
+    &crypto::csr::MODULE,
+    &crypto::dhparam::MODULE,
+    &crypto::privatekey::MODULE,
+    &crypto::publickey::MODULE,
     &package::MODULE,
     &package_facts::MODULE,
     &ping::MODULE,
@@ -339,6 +344,7 @@ pub static MODULES: &[&Module] = &[
     &uri::MODULE,
     &user::MODULE,
     &wait_for::MODULE,
+    &crypto::certificate::MODULE,
     &yum::MODULE,
     &yum_repository::MODULE,
 ];
