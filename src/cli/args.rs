@@ -2,6 +2,7 @@
 
 use super::vault::VaultCommand;
 use crate::engine::Direction;
+use crate::lab::Balancer;
 use crate::report;
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{ArgAction, Args, Parser, Subcommand};
@@ -293,6 +294,8 @@ pub(super) struct RehearseArgs {
     /// How many hosts
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=9))]
     pub(super) hosts: u8,
+    #[command(flatten)]
+    pub(super) balancer: BalancerArgs,
     /// Leave the machines there afterwards
     #[arg(long)]
     pub(super) keep: bool,
@@ -310,6 +313,23 @@ pub(super) struct RehearseArgs {
     pub(super) arguments: Vec<OsString>,
 }
 
+/// What the lab's load balancer stands for.
+#[derive(Debug, Clone, Args)]
+pub(super) struct BalancerArgs {
+    /// haproxy, or alb: a double of its API that drives the same HAProxy
+    #[arg(long = "balancer", value_name = "KIND", default_value = "haproxy", value_parser = ["haproxy", "alb"])]
+    kind: String,
+    /// alb: seconds until its nodes follow its API
+    #[arg(long = "lag", value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u8).range(..=70))]
+    lag: u8,
+}
+
+impl BalancerArgs {
+    pub(super) fn balancer(&self) -> Balancer {
+        if self.kind == "alb" { Balancer::Alb { lag_seconds: self.lag.into() } } else { Balancer::HaProxy }
+    }
+}
+
 #[derive(Debug, Args)]
 pub(super) struct LabArgs {
     #[command(subcommand)]
@@ -323,6 +343,8 @@ pub(super) enum LabCommand {
         /// How many hosts
         #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=9))]
         hosts: u8,
+        #[command(flatten)]
+        balancer: BalancerArgs,
     },
     /// Stand for an Application Load Balancer, as this file says
     #[command(hide = true)]

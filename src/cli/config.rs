@@ -375,6 +375,52 @@ mod tests {
         assert_eq!(config.number("forks"), None);
     }
 
+    /// Whatever is written, the reader neither panics nor goes on for ever, and what it finds points into the text.
+    #[test]
+    fn no_text_breaks_the_reader() {
+        let seed = "[defaults]\nforks = 7 ; many\nroles_path = a:b\ninventory=h1,h2\n# c\n[ssh_connection]\nssh_args = -o A=b\n  -o C=d\n";
+        let spice = [
+            "[",
+            "]",
+            "=",
+            ":",
+            "\n",
+            "\r\n",
+            "  ",
+            ";",
+            "#",
+            "é",
+            "\0",
+            "\u{feff}",
+            ",",
+            "~",
+            "%(here)s",
+            "\"",
+            "99999999999999999999",
+        ];
+        let mut state = 7_u64;
+        let mut roll = move |sides: usize| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) as usize % sides.max(1)
+        };
+        for _ in 0..2000 {
+            let mut text: Vec<char> = seed.chars().collect();
+            for _ in 0..=roll(5) {
+                let at = roll(text.len());
+                match roll(3) {
+                    0 => text.truncate(at),
+                    _ => drop(text.splice(at..at, spice[roll(spice.len())].chars())),
+                }
+            }
+            let text: String = text.into_iter().collect();
+            let config = config(&text, &[]);
+            super::super::constants::settings(&config);
+            for label in config.diagnostics.iter().flat_map(|found| &found.labels) {
+                assert!(text.get(label.span.start as usize..label.span.end as usize).is_some(), "{text:?}");
+            }
+        }
+    }
+
     #[test]
     fn paths_are_relative_to_the_file() {
         let config = config("[defaults]\nroles_path = roles:/usr/share/roles\ninventory = hosts,/etc/hosts\n", &[]);

@@ -151,6 +151,7 @@ fn options(args: &RunArgs, config: &Config, extra: Map, found: &mut Vec<Diagnost
         forks: args.forks.map(usize::from).or_else(|| number("forks")?.try_into().ok()).unwrap_or(FORKS).max(1),
         verbosity,
         extra,
+        settings: super::constants::settings(config),
         remote_user: connection.user.clone().or_else(|| config.text("remote_user").map(str::to_owned)),
         key_file: connection.private_key.as_deref().map(home_expanded).or_else(|| config.path("private_key_file")),
         become_it: args.escalation.become_it || config.is("become"),

@@ -11,6 +11,7 @@ mod args;
 mod check;
 mod completions;
 mod config;
+mod constants;
 mod doc;
 mod exec;
 mod exit;

@@ -232,6 +232,10 @@ impl Scope for Frame<'_> {
         })
     }
 
+    fn has_hosts(&self) -> bool {
+        true
+    }
+
     fn hosts(&self) -> Vec<String> {
         self.run.inventory.read().unwrap_or_else(PoisonError::into_inner).hosts.keys().cloned().collect()
     }
@@ -256,6 +260,10 @@ impl World for Frame<'_> {
 
     fn was_vaulted(&self, text: &str) -> bool {
         self.run.sources.has_opened(text)
+    }
+
+    fn setting(&self, name: &str) -> Option<Value> {
+        self.run.options.settings.get(name).cloned()
     }
 
     fn hosts(&self, pattern: &str) -> Result<Vec<String>, String> {

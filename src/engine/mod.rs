@@ -74,6 +74,8 @@ pub struct Options {
     pub forks: usize,
     pub verbosity: u8,
     pub extra: Map,
+    /// Ansible's settings by their names there, for `lookup('config', …)`.
+    pub settings: Map,
     /// Answers to `vars_prompt`.
     pub prompted: Map,
     pub remote_user: Option<String>,

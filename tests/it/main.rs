@@ -7,9 +7,11 @@ mod connection;
 mod docker;
 mod doors;
 mod errors;
+mod hostile;
 mod inventory;
 mod lab;
 mod lock;
+mod lookups;
 #[path = "../model/mod.rs"]
 mod model;
 mod modules;
