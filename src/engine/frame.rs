@@ -132,6 +132,9 @@ impl<'a> Frame<'a> {
     pub(crate) fn with_items(&self, kind: &str, value: &Value) -> Result<Vec<Value>, Problem> {
         let terms = match self.render(value)? {
             Value::List(items) => Value::List(items),
+            other if kind.rsplit('.').next() == Some("list") => {
+                return Err(Problem::new(format!("with_list expects a list, got a {}", other.kind())));
+            }
             other => Value::list(vec![other]),
         };
         let kind = kind.rsplit('.').next().unwrap_or(kind);

@@ -51,7 +51,13 @@ fn flattened(asked: &mut Asked<'_, '_>) -> Res<Vec<Val>> {
 fn dict(asked: &mut Asked<'_, '_>) -> Res<Vec<Val>> {
     let mut pairs = Vec::new();
     for term in asked.terms.clone() {
-        let Val::Dict(dict) = &term else { return Err("with_dict expects a dict".into()) };
+        let Val::Dict(dict) = &term else {
+            let (shown, kind) = (crate::template::calls::shown(&term), term.kind());
+            return Err(format!(
+                "with_dict expects a dict: the 'dict' lookup plugin expects a dictionary, got '{shown}' of type <class '{kind}'>)"
+            )
+            .into());
+        };
         for (key, value) in resolved(asked.eval, dict)? {
             pairs.push([("key".into(), Val::from_key(&key)), ("value".into(), value)].into_iter().collect());
         }
@@ -137,7 +143,7 @@ impl Sequence {
             "count" => self.count = Some(number()?),
             "stride" => self.stride = Some(number()?),
             "format" => self.format = Some(value.to_owned()),
-            other => return Err(format!("unrecognized arguments to with_sequence: {other}")),
+            other => return Err(format!("unrecognized arguments to with_sequence: ['{other}']")),
         }
         Ok(())
     }
