@@ -12,6 +12,7 @@ mod body;
 mod copy;
 mod debug;
 mod fetch;
+mod gather_facts;
 mod include;
 mod include_vars;
 mod meta;
@@ -140,6 +141,7 @@ pub static ACTIONS: &[&str] = &[
     "debug",
     "fail",
     "fetch",
+    "gather_facts",
     "group_by",
     "include_role",
     "include_tasks",
@@ -167,6 +169,7 @@ pub async fn run<H: Hands>(module: &'static Module, args: &Args, hands: &H) -> R
         "fail" => Err(Failure::new(args.text("msg").unwrap_or_default().to_string()).into()),
         "debug" => debug::debug(args, hands),
         "copy" => copy::copy(args, hands).await,
+        "gather_facts" => gather_facts::gather(args, hands).await,
         "fetch" => fetch::fetch(args, hands).await,
         "include_tasks" => include::tasks(args, hands),
         "include_role" => include::role(args),

@@ -2,6 +2,7 @@
 
 use super::vault::VaultCommand;
 use crate::engine::Direction;
+use crate::lab::Balancer;
 use crate::report;
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{ArgAction, Args, Parser, Subcommand};
@@ -53,6 +54,17 @@ pub(super) enum Command {
     Inventory(InventoryArgs),
     /// Say what a module does and takes
     Doc(DocArgs),
+    /// Check playbooks, and warn about what is seldom meant
+    Lint(LintArgs),
+    /// Install roles and collections
+    Galaxy(GalaxyArgs),
+    /// Print completions for a shell
+    Completions(CompletionsArgs),
+    /// Print a JSON Schema of playbooks
+    Schema,
+    /// Print the manual page
+    #[command(hide = true)]
+    Man,
     /// Encrypt and decrypt files and values
     #[command(subcommand)]
     Vault(VaultCommand),
@@ -282,6 +294,8 @@ pub(super) struct RehearseArgs {
     /// How many hosts
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=9))]
     pub(super) hosts: u8,
+    #[command(flatten)]
+    pub(super) balancer: BalancerArgs,
     /// Leave the machines there afterwards
     #[arg(long)]
     pub(super) keep: bool,
@@ -299,6 +313,23 @@ pub(super) struct RehearseArgs {
     pub(super) arguments: Vec<OsString>,
 }
 
+/// What the lab's load balancer stands for.
+#[derive(Debug, Clone, Args)]
+pub(super) struct BalancerArgs {
+    /// haproxy, or alb: a double of its API that drives the same HAProxy
+    #[arg(long = "balancer", value_name = "KIND", default_value = "haproxy", value_parser = ["haproxy", "alb"])]
+    kind: String,
+    /// alb: seconds until its nodes follow its API
+    #[arg(long = "lag", value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u8).range(..=70))]
+    lag: u8,
+}
+
+impl BalancerArgs {
+    pub(super) fn balancer(&self) -> Balancer {
+        if self.kind == "alb" { Balancer::Alb { lag_seconds: self.lag.into() } } else { Balancer::HaProxy }
+    }
+}
+
 #[derive(Debug, Args)]
 pub(super) struct LabArgs {
     #[command(subcommand)]
@@ -312,6 +343,8 @@ pub(super) enum LabCommand {
         /// How many hosts
         #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=9))]
         hosts: u8,
+        #[command(flatten)]
+        balancer: BalancerArgs,
     },
     /// Stand for an Application Load Balancer, as this file says
     #[command(hide = true)]
@@ -446,6 +479,69 @@ pub(super) struct InventoryArgs {
     /// Where the tree begins
     #[arg(value_name = "GROUP", default_value = "all")]
     pub(super) group: String,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct LintArgs {
+    /// The playbooks
+    #[arg(required = true, value_name = "PLAYBOOK")]
+    pub(super) playbooks: Vec<PathBuf>,
+    /// Inventory: as for a run; may be repeated
+    #[arg(short, long, value_name = "INVENTORY")]
+    pub(super) inventory: Vec<String>,
+    /// Variables: k=v, JSON or YAML, or @FILE; may be repeated
+    #[arg(short, long, value_name = "VARIABLES")]
+    pub(super) extra_vars: Vec<String>,
+    /// Leave out a warning, such as lint-unnamed; may be repeated
+    #[arg(short = 'x', long, value_name = "CODE")]
+    pub(super) skip: Vec<String>,
+    /// Exit with 1 if there are warnings
+    #[arg(long)]
+    pub(super) strict: bool,
+    /// No colours
+    #[arg(long)]
+    pub(super) no_color: bool,
+    #[command(flatten)]
+    pub(super) vault: VaultArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CompletionsArgs {
+    /// For which shell
+    #[arg(value_enum)]
+    pub(super) shell: Shell,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+pub(super) enum Shell {
+    Bash,
+    Fish,
+    Zsh,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct GalaxyArgs {
+    /// role or collection, as for `ansible-galaxy`; left out: both
+    #[arg(value_name = "WORDS", num_args = 0.., trailing_var_arg = false)]
+    pub(super) words: Vec<String>,
+    /// What to install
+    #[arg(short = 'r', long = "requirements-file", visible_alias = "role-file", value_name = "FILE")]
+    pub(super) requirements: Option<PathBuf>,
+    /// Where roles go [default: the first of `roles_path`]
+    #[arg(short = 'p', long, visible_alias = "collections-path", value_name = "DIRECTORY")]
+    pub(super) roles_path: Option<PathBuf>,
+    /// The Galaxy server
+    #[arg(short, long, value_name = "URL")]
+    pub(super) server: Option<String>,
+    /// Install what is there already, too
+    #[arg(short, long)]
+    pub(super) force: bool,
+    /// No dependencies
+    #[arg(short, long)]
+    pub(super) no_deps: bool,
+    /// Accepted, so that scripts need no change
+    #[arg(short, long, action = ArgAction::Count, hide = true)]
+    pub(super) verbose: u8,
 }
 
 #[derive(Debug, Args)]

@@ -43,6 +43,8 @@ static SETTINGS: &[Setting] = &[
     row("become_method", "privilege_escalation", "become_method", "ANSIBLE_BECOME_METHOD", Kind::Text),
     row("become_password_file", "defaults", "become_password_file", "ANSIBLE_BECOME_PASSWORD_FILE", Kind::Path),
     row("become_user", "privilege_escalation", "become_user", "ANSIBLE_BECOME_USER", Kind::Text),
+    row("collections_path", "defaults", "collections_path", "ANSIBLE_COLLECTIONS_PATH", Kind::Paths),
+    row("collections_path", "defaults", "collections_paths", "ANSIBLE_COLLECTIONS_PATHS", Kind::Paths),
     row("connection", "defaults", "transport", "ANSIBLE_TRANSPORT", Kind::Text),
     row("connection_password_file", "defaults", "connection_password_file", "ANSIBLE_CONNECTION_PASSWORD_FILE", Kind::Path),
     row("diff", "diff", "always", "ANSIBLE_DIFF_ALWAYS", Kind::Bool),
@@ -55,6 +57,7 @@ static SETTINGS: &[Setting] = &[
     row("force_color", "defaults", "force_color", "ANSIBLE_FORCE_COLOR", Kind::Bool),
     row("force_handlers", "defaults", "force_handlers", "ANSIBLE_FORCE_HANDLERS", Kind::Bool),
     row("forks", "defaults", "forks", "ANSIBLE_FORKS", Kind::Number),
+    row("galaxy_server", "galaxy", "server", "ANSIBLE_GALAXY_SERVER", Kind::Text),
     row("gathering", "defaults", "gathering", "ANSIBLE_GATHERING", Kind::Text),
     row("hash_behaviour", "defaults", "hash_behaviour", "ANSIBLE_HASH_BEHAVIOUR", Kind::Text),
     row("host_key_checking", "ssh_connection", "host_key_checking", "ANSIBLE_SSH_HOST_KEY_CHECKING", Kind::Bool),
@@ -73,6 +76,7 @@ static SETTINGS: &[Setting] = &[
     row("ssh_common_args", "ssh_connection", "ssh_common_args", "ANSIBLE_SSH_COMMON_ARGS", Kind::Text),
     row("ssh_extra_args", "ssh_connection", "ssh_extra_args", "ANSIBLE_SSH_EXTRA_ARGS", Kind::Text),
     row("strategy", "defaults", "strategy", "ANSIBLE_STRATEGY", Kind::Text),
+    row("stdout_callback", "defaults", "stdout_callback", "ANSIBLE_STDOUT_CALLBACK", Kind::Text),
     row("tags", "tags", "run", "ANSIBLE_RUN_TAGS", Kind::Texts),
     row("timeout", "ssh_connection", "timeout", "ANSIBLE_SSH_TIMEOUT", Kind::Number),
     row("timeout", "defaults", "timeout", "ANSIBLE_TIMEOUT", Kind::Number),
@@ -365,7 +369,7 @@ mod tests {
 
     #[test]
     fn wrong_settings_are_errors_and_those_without_effect_warnings() {
-        let config = config("[defaults]\nforks = many\nhash_behaviour = merge\nnothing\n", &[("ANSIBLE_TASK_TIMEOUT", "5")]);
+        let config = config("[defaults]\nforks = many\nlibrary = modules\nnothing\n", &[("ANSIBLE_TASK_TIMEOUT", "5")]);
         let codes: Vec<&str> = config.diagnostics.iter().map(|found| found.code.as_str()).collect();
         assert_eq!(codes, ["bad-config", "bad-setting", "setting-without-effect", "setting-without-effect"]);
         assert_eq!(config.number("forks"), None);

@@ -16,7 +16,7 @@ pub(super) fn run(args: &ExecArgs) -> Exit {
     let sources = Sources::default();
     let config = Config::of_process(&sources);
     let (_, error_paint) = terminal::paints(args.output.no_color, &config);
-    let typed = as_run(args);
+    let typed = as_run(args, &config);
     let name = args.playbook_dir.as_deref().unwrap_or(Path::new("")).join(NAME);
     let text = Text { name: name.to_string_lossy().into_owned(), text: playbook(args) };
     let Draft { job, diagnostics } = job::draft_of(&typed, Some(&text), &config, &sources);
@@ -26,8 +26,7 @@ pub(super) fn run(args: &ExecArgs) -> Exit {
     }
     terminal::warn(&diagnostics, &sources, error_paint);
     if args.list_hosts {
-        let selection =
-            job.inventory.select_within(&args.pattern, crate::diag::Span::NOWHERE, job.options.limit.as_deref());
+        let selection = job.inventory.select_within(&args.pattern, crate::diag::Span::NOWHERE, job.options.limit.as_deref());
         let lines: String = selection.hosts.iter().map(|host| format!("    {host}\n")).collect();
         terminal::print(&format!("  hosts ({}):\n{lines}", selection.hosts.len()));
         return Exit::Done;
@@ -36,9 +35,10 @@ pub(super) fn run(args: &ExecArgs) -> Exit {
 }
 
 /// The same flags as for a run.
-fn as_run(args: &ExecArgs) -> RunArgs {
+fn as_run(args: &ExecArgs, config: &Config) -> RunArgs {
     let mut output = args.output.clone();
-    let form = if args.one_line { "oneline" } else { "minimal" };
+    let is_one_line = args.one_line || config.text("stdout_callback") == Some("oneline");
+    let form = if is_one_line { "oneline" } else { "minimal" };
     output.output.get_or_insert_with(|| form.to_owned());
     RunArgs {
         inventory: args.inventory.clone(),
@@ -69,7 +69,8 @@ fn playbook(args: &ExecArgs) -> String {
         _ => format!("{module} {}", args.args).trim_end().into(),
     };
     let mut task = Map::from_iter([("action".into(), action)]);
-    for (name, number) in [("async", args.background), ("poll", args.poll.filter(|_| args.background.is_some())), ("timeout", args.task_timeout)]
+    for (name, number) in
+        [("async", args.background), ("poll", args.poll.filter(|_| args.background.is_some())), ("timeout", args.task_timeout)]
     {
         if let Some(number) = number {
             task.insert(name.into(), i64::try_from(number).unwrap_or(i64::MAX).into());

@@ -47,10 +47,12 @@ pub(super) fn draft_of(args: &RunArgs, text: Option<&Text>, config: &Config, sou
     let inventory = read_inventory(sources, &args.inventory, config, &mut found);
     let options = options(args, config, extra.clone(), &mut found);
     let mut reader = Reader::new(sources.clone(), roles_path(config), render(extra));
+    reader.collections_path = collections_path(config);
     reader.duplicate_keys = duplicate_keys(config);
     let mut playbooks = Vec::new();
     let texts = text.into_iter().map(|text| (PathBuf::from(&text.name), Some(text.text.as_str())));
     for (path, text) in texts.chain(args.playbooks.iter().map(|path| (path.clone(), None))) {
+        let path = if text.is_some() { path } else { reader.playbook_file(&path) };
         let plays = match text {
             Some(text) => reader.text(&path, text),
             None => reader.playbook(&path),
@@ -303,10 +305,17 @@ fn home_expanded(path: &Path) -> PathBuf {
     path.to_str().map_or_else(|| path.to_owned(), |text| expanded(text, std::env::home_dir().as_deref()))
 }
 
-fn roles_path(config: &Config) -> Vec<PathBuf> {
+pub(super) fn roles_path(config: &Config) -> Vec<PathBuf> {
     config.paths("roles_path").unwrap_or_else(|| {
         let home = std::env::home_dir().map(|home| home.join(".ansible/roles"));
         home.into_iter().chain(["/usr/share/ansible/roles".into(), "/etc/ansible/roles".into()]).collect()
+    })
+}
+
+pub(super) fn collections_path(config: &Config) -> Vec<PathBuf> {
+    config.paths("collections_path").unwrap_or_else(|| {
+        let home = std::env::home_dir().map(|home| home.join(".ansible/collections"));
+        home.into_iter().chain(["/usr/share/ansible/collections".into()]).collect()
     })
 }
 

@@ -9,17 +9,20 @@
 
 mod args;
 mod check;
+mod completions;
 mod config;
 mod constants;
 mod doc;
 mod exec;
 mod exit;
 mod extra;
+mod galaxy;
 mod history;
 mod identity;
 mod inventory;
 mod job;
 mod lab;
+mod lint;
 mod list;
 mod named;
 mod password;
@@ -28,6 +31,7 @@ mod prompt;
 mod rehearse;
 mod resume;
 mod run;
+mod schema;
 mod secrets;
 mod signals;
 mod status;
@@ -100,6 +104,11 @@ fn dispatch(invocation: Invocation) -> Exit {
         Some(Command::Continue(args)) => wish::go_on(&args),
         Some(Command::Inventory(args)) => inventory::run(&args),
         Some(Command::Doc(args)) => doc::run(&args),
+        Some(Command::Lint(args)) => lint::run(&args),
+        Some(Command::Galaxy(args)) => galaxy::run(&args),
+        Some(Command::Completions(args)) => completions::run(&args),
+        Some(Command::Schema) => schema::run(),
+        Some(Command::Man) => completions::man(),
         Some(Command::Vault(command)) => vault::run(&command),
     }
 }

@@ -88,10 +88,11 @@ pub(super) fn bad_news(surveys: &[Survey]) -> Vec<Diagnostic> {
             }
             Ok(found) => {
                 if let Some(broken) = word(found, &["broken"]) {
-                    news.push(Diagnostic::error(
-                        "record-broken",
-                        format!("the record of `{}` on `{host}`: {broken}", survey.app),
-                    ));
+                    let path = format!("{}/state.json", word(found, &["dir"]).unwrap_or_default());
+                    news.push(
+                        Diagnostic::error("record-broken", format!("the record of `{}` on `{host}`: {broken}", survey.app))
+                            .help(format!("{RECORD_HELP}: on `{host}`, `mv {path} {path}.broken`")),
+                    );
                 }
                 news.extend(history_broken(&survey.app, host, found));
             }

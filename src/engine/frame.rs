@@ -107,13 +107,6 @@ impl<'a> Frame<'a> {
                 }
                 return Ok(None);
             }
-            Value::Template(template) if is_mixed(&template.text) => {
-                // Templates inside of a condition are rendered first; what comes of them is the condition.
-                return match self.render(condition)? {
-                    Value::String(text) => self.conditions(&Value::from(text.as_str()), template.span),
-                    other => self.conditions(&other, template.span),
-                };
-            }
             Value::Template(template) => (template.text.clone(), template.span),
             other => (other.to_text().as_str().to_owned(), written),
         };
@@ -197,13 +190,6 @@ impl<'a> Frame<'a> {
         self.places = places;
         self
     }
-}
-
-/// Whether there is more than one expression in braces.
-fn is_mixed(text: &str) -> bool {
-    let text = text.trim();
-    let is_one = text.starts_with("{{") && text.ends_with("}}") && text.matches("{{").count() == 1;
-    !is_one && (text.contains("{{") || text.contains("{%"))
 }
 
 fn file_options(source: u32, path: &Path, args: &Args) -> FileOptions {

@@ -4,10 +4,10 @@ use super::problem::Problem;
 use super::{Given, Loading};
 use crate::template::{self, Scope, World};
 use crate::value::{Map, Value};
-use crate::yaml::Node;
+use crate::yaml::{self, Node, Trust};
 use std::path::PathBuf;
 
-pub(super) const PLUGINS: [&str; 2] = ["constructed", "ansible.builtin.constructed"];
+const PLUGINS: [&str; 2] = ["constructed", "ansible.builtin.constructed"];
 
 const OPTIONS: [&str; 10] = [
     "plugin",
@@ -35,15 +35,29 @@ struct Made {
     parent: Option<String>,
 }
 
-pub(super) fn read(loading: &mut Loading<'_>, given: &Given, document: &Node) {
+/// A line of its own names the plugin.
+pub(super) fn is_for(given: &Given) -> bool {
+    let plugin = given.text().lines().find_map(|line| line.strip_prefix("plugin:"));
+    plugin.is_some_and(|name| PLUGINS.contains(&name.split('#').next().unwrap_or(name).trim().trim_matches(['"', '\''])))
+}
+
+pub(super) fn read(loading: &mut Loading<'_>, given: &Given) {
+    let reading = yaml::read(loading.sources, &given.name, given.text(), Trust::User);
+    let has_errors = reading.has_errors();
+    let document = reading.document().cloned();
+    loading.diagnostics.extend(reading.diagnostics);
+    let Some(document) = document.filter(|_| !has_errors) else { return };
+    construct_all(loading, given, &document);
+}
+
+fn construct_all(loading: &mut Loading<'_>, given: &Given, document: &Node) {
     for (key, _) in document.as_map().unwrap_or_default() {
         if let Some(name) = key.as_str().filter(|name| !OPTIONS.contains(name)) {
             loading.report(&Problem::UnknownOption { span: key.span, name: name.to_owned() });
         }
     }
     let says = |name: &str, default: bool| document.get(name).and_then(|node| node.to_value().to_bool()).unwrap_or(default);
-    let construction =
-        Construction { document, is_strict: says("strict", false), leads: says("leading_separator", true) };
+    let construction = Construction { document, is_strict: says("strict", false), leads: says("leading_separator", true) };
     loading.inventory.finish();
     let hosts: Vec<String> = loading.inventory.hosts.keys().cloned().collect();
     for host in hosts {
@@ -145,7 +159,9 @@ impl Construction<'_> {
         let names: Vec<String> = match &value {
             Value::String(name) => vec![or_default(name)],
             Value::List(items) => items.iter().map(|item| or_default(&item.to_text())).collect(),
-            Value::Map(map) => map.iter().map(|(name, value)| pair(&name.to_string(), value, &separator, &default, may_trail)).collect(),
+            Value::Map(map) => {
+                map.iter().map(|(name, value)| pair(&name.to_string(), value, &separator, &default, may_trail)).collect()
+            }
             Value::Null => Vec::new(),
             other if self.is_strict => return Err(format!("a key gives a {}, not a name", other.kind())),
             _ => Vec::new(),
@@ -164,7 +180,8 @@ impl Construction<'_> {
             return text.to_owned();
         }
         let template = template_of(text);
-        template::evaluate(&template, &Known { vars }, &Nothing).map_or_else(|_| text.to_owned(), |value| value.to_text().to_string())
+        template::evaluate(&template, &Known { vars }, &Nothing)
+            .map_or_else(|_| text.to_owned(), |value| value.to_text().to_string())
     }
 }
 

@@ -50,6 +50,7 @@ const SOURCES: &[Source] = &[
     Source { is_for: terraform::is_for, read: terraform::read },
     Source { is_for: directory::is_for, read: directory::read },
     Source { is_for: script::is_for, read: script::read },
+    Source { is_for: constructed::is_for, read: constructed::read },
     Source { is_for: yaml::is_for, read: yaml::read },
     Source { is_for: ini::is_for, read: ini::read },
 ];

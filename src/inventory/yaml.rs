@@ -1,7 +1,7 @@
 //! Inventories in YAML or JSON: groups as keys, with `hosts`, `vars` and `children`. A file with `plugin:` belongs to that plugin.
 
 use super::problem::Problem;
-use super::{Given, Loading, constructed, terraform};
+use super::{Given, Loading, terraform};
 use crate::diag::closest;
 use crate::value::Value;
 use crate::yaml::{self, Content, Node, Trust};
@@ -34,7 +34,6 @@ pub(super) fn read(loading: &mut Loading<'_>, given: &Given) {
     if let Some(plugin) = document.get("plugin") {
         return match plugin.as_str() {
             Some(name) if terraform::PLUGINS.contains(&name) => terraform::read_mapping(loading, given, &document),
-            Some(name) if constructed::PLUGINS.contains(&name) => constructed::read(loading, given, &document),
             name => {
                 let name = name.unwrap_or_default().to_owned();
                 loading.report(&Problem::UnknownPlugin { span: plugin.span, name });

@@ -98,6 +98,7 @@ mod uri;
 mod user;
 mod wait_for;
 mod xattr;
+mod crypto;
 mod yum;
 mod yum_repository;
 
@@ -342,6 +343,10 @@ pub static MODULES: &[&Module] = &[
     &mysql::user::MODULE,
     &mysql::variables::MODULE,
     &npm::MODULE,
+    &crypto::csr::MODULE,
+    &crypto::dhparam::MODULE,
+    &crypto::privatekey::MODULE,
+    &crypto::publickey::MODULE,
     &package::MODULE,
     &package_facts::MODULE,
     &pam_limits::MODULE,
@@ -383,6 +388,7 @@ pub static MODULES: &[&Module] = &[
     &user::MODULE,
     &wait_for::MODULE,
     &xattr::MODULE,
+    &crypto::certificate::MODULE,
     &yum::MODULE,
     &yum_repository::MODULE,
 ];

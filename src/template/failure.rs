@@ -204,7 +204,9 @@ impl Problem {
             }
             Problem::NoAttribute { kind, name, closest } => {
                 let diagnostic = Diagnostic::error("unknown-attribute", format!("this {} has no `{name}`", kind_word(kind)));
-                with_closest(diagnostic.at(span, format!("a {} without `{name}`", kind_word(kind))), span, closest, "key")
+                // The span is that of the whole expression: a patch would take the owner away with the name.
+                let diagnostic = diagnostic.at(span, format!("a {} without `{name}`", kind_word(kind)));
+                with_closest(diagnostic, Span::NOWHERE, closest, "key")
             }
             Problem::Hint { hint } => Diagnostic::error("undefined-value", "a value is undefined").at(span, hint.clone()),
             Problem::Syntax { reason } => {

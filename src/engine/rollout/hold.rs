@@ -231,6 +231,11 @@ async fn look(run: &Arc<Run>, play: &Arc<PlayRun>, app: &str) -> Result<BTreeMap
     Err(Denied::Dead { hosts: dead })
 }
 
+/// What is wrong, in the words of this tool where there are any.
+pub(super) fn why(problem: &Problem) -> String {
+    problem.diagnostic.as_ref().map_or_else(|| problem.failure.msg.clone(), |diagnostic| diagnostic.title.clone())
+}
+
 /// A flag among the values of a failure.
 pub(super) fn says(problem: &Problem, flag: &str) -> bool {
     problem.failure.values.get(flag).and_then(Value::as_bool) == Some(true)
