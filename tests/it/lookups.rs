@@ -63,7 +63,9 @@ fn the_url_lookup_asks_with_what_it_is_given() {
 #[test]
 fn a_server_that_is_not_there_is_named_without_its_password() {
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let tasks = format!("    - debug: {{msg: \"{{{{ lookup('url', 'http://{free}/', timeout=5, password='hunter2', username='u') }}}}\"}}\n");
+    let tasks = format!(
+        "    - debug: {{msg: \"{{{{ lookup('url', 'http://{free}/', timeout=5, password='hunter2', username='u') }}}}\"}}\n"
+    );
     let ran = Roll::new().file("site.yaml", &play(&tasks)).args(["site.yaml"]).run();
     assert_eq!(ran.code, Some(2), "{}{}", ran.stdout, ran.stderr);
     assert!(ran.stdout.contains("Failed lookup url for"), "{}", ran.stdout);

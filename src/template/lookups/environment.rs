@@ -59,8 +59,10 @@ fn varnames(asked: &mut Asked<'_, '_>) -> Res<Vec<Val>> {
         );
     }
     for pattern in asked.texts()? {
-        let regex = crate::template::filters::regex::compile(&pattern, false, false)
-            .map_err(|error| format!("Unable to use \"{pattern}\" as a search parameter: {error}"))?;
+        let regex = crate::template::filters::regex::compile(&pattern, false, false).map_err(|error| {
+            let why = error.replace("Target of repeat operator is invalid", "nothing to repeat");
+            format!("Unable to use \"{pattern}\" as a search parameter: {why}")
+        })?;
         for name in &known {
             if regex.is_match(name).map_err(|error| crate::template::filters::regex::failed(&error))? {
                 found.push(Val::from(name.as_str()));
