@@ -269,7 +269,7 @@ fn subelements(asked: &mut Asked<'_, '_>) -> Res<Vec<Val>> {
         if is_skipped {
             continue;
         }
-        match taken_out(asked, &item, &steps)? {
+        match taken_out(asked, &item, &steps, skips)? {
             Some((rest, elements)) => {
                 for element in asked.eval.elements(&elements)? {
                     pairs.push(Val::tuple(vec![rest.clone(), element]));
@@ -287,9 +287,12 @@ fn subelements(asked: &mut Asked<'_, '_>) -> Res<Vec<Val>> {
 }
 
 /// A map without the list at the end of the path, and that list.
-fn taken_out(asked: &mut Asked<'_, '_>, item: &Val, steps: &[String]) -> Res<Option<(Val, Val)>> {
+fn taken_out(asked: &mut Asked<'_, '_>, item: &Val, steps: &[String], skips: bool) -> Res<Option<(Val, Val)>> {
     let Some((step, further)) = steps.split_first() else { return Ok(None) };
     let Val::Dict(dict) = item else {
+        if skips {
+            return Ok(None);
+        }
         let shown = crate::template::calls::shown(item);
         return Err(format!("the key {step} should point to a dictionary, got '{shown}'").into());
     };
@@ -303,7 +306,7 @@ fn taken_out(asked: &mut Asked<'_, '_>, item: &Val, steps: &[String]) -> Res<Opt
         entries.shift_remove(step.as_str());
         return Ok(Some((entries.into_iter().collect(), value)));
     }
-    let Some((rest, elements)) = taken_out(asked, &value, further)? else { return Ok(None) };
+    let Some((rest, elements)) = taken_out(asked, &value, further, skips)? else { return Ok(None) };
     entries.insert(step.as_str().into(), rest);
     Ok(Some((entries.into_iter().collect(), elements)))
 }
