@@ -125,11 +125,18 @@ impl<'a> Frame<'a> {
     pub(crate) fn with_items(&self, kind: &str, value: &Value) -> Result<Vec<Value>, Problem> {
         let terms = match self.render(value)? {
             Value::List(items) => Value::List(items),
+            _ if kind.rsplit('.').next() == Some("indexed_items") => {
+                return Err(Problem::new("with_indexed_items expects a list"));
+            }
+            other if kind.rsplit('.').next() == Some("list") => {
+                return Err(Problem::new(format!("with_list expects a list, got a {}", other.kind())));
+            }
             other => Value::list(vec![other]),
         };
         let kind = kind.rsplit('.').next().unwrap_or(kind);
         let frame = self.over(Map::from_iter([(TERMS.into(), terms), (KIND.into(), Value::from(kind))]));
-        match frame.expression(&format!("query({KIND}, *{TERMS})"))? {
+        let answer = frame.expression(&format!("query({KIND}, *{TERMS})")).map_err(|failed| said::of_lookup(failed, kind))?;
+        match answer {
             Value::List(items) => Ok(items.to_vec()),
             other => Ok(vec![other]),
         }
