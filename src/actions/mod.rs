@@ -15,6 +15,7 @@ mod fetch;
 mod include;
 mod include_vars;
 mod meta;
+mod own;
 mod pause;
 mod raw;
 mod reboot;
@@ -131,6 +132,7 @@ pub fn is_action(name: &str) -> bool {
 
 /// The actions, by module name. [`run`] is the switch that the compiler checks against it.
 pub static ACTIONS: &[&str] = &[
+    "_own",
     "add_host",
     "assemble",
     "assert",
@@ -158,6 +160,7 @@ pub static ACTIONS: &[&str] = &[
 /// Runs the control-side half of `module`.
 pub async fn run<H: Hands>(module: &'static Module, args: &Args, hands: &H) -> Result<Answer, Problem> {
     match module.name {
+        "_own" => own::own(args, hands).await,
         "add_host" => add_host::add_host(args),
         "group_by" => add_host::group_by(args),
         "assemble" => assemble::assemble(args, hands).await,

@@ -33,6 +33,7 @@ pub(super) fn draft(args: &RunArgs, config: &Config, sources: &Sources) -> Draft
     let inventory = read_inventory(sources, &args.inventory, config, &mut found);
     let options = options(args, config, extra.clone(), &mut found);
     let mut reader = Reader::new(sources.clone(), roles_path(config), render(extra));
+    reader.library = config.paths("library").unwrap_or_default();
     reader.duplicate_keys = duplicate_keys(config);
     let mut playbooks = Vec::new();
     for path in &args.playbooks {

@@ -138,13 +138,18 @@ const REBOOT: Module = row(
     "reboot",
     "reboots the host and waits until it is back",
     &[&[
-        Arg::new("pre_reboot_delay", Kind::Int, "seconds before it goes down, in whole minutes").aliases(&["pre_reboot_delay_sec"]).default("0"),
-        Arg::new("post_reboot_delay", Kind::Int, "seconds before the first look").aliases(&["post_reboot_delay_sec"]).default("0"),
+        Arg::new("pre_reboot_delay", Kind::Int, "seconds before it goes down, in whole minutes")
+            .aliases(&["pre_reboot_delay_sec"])
+            .default("0"),
+        Arg::new("post_reboot_delay", Kind::Int, "seconds before the first look")
+            .aliases(&["post_reboot_delay_sec"])
+            .default("0"),
         Arg::new("reboot_timeout", Kind::Int, "seconds in all").aliases(&["reboot_timeout_sec"]).default("600"),
         Arg::new("connect_timeout", Kind::Int, "seconds for one try").aliases(&["connect_timeout_sec"]),
         Arg::new("test_command", Kind::Str, "must end well once it is back").default("whoami"),
         Arg::new("msg", Kind::Str, "what users on the host are told").default("Reboot initiated by Ansible"),
-        Arg::new("search_paths", Kind::List, "where `shutdown` is looked for").default("/sbin,/bin,/usr/sbin,/usr/bin,/usr/local/sbin"),
+        Arg::new("search_paths", Kind::List, "where `shutdown` is looked for")
+            .default("/sbin,/bin,/usr/sbin,/usr/bin,/usr/local/sbin"),
         Arg::new("boot_time_command", Kind::Str, "answers otherwise after every boot"),
         Arg::new("reboot_command", Kind::Str, "instead of `shutdown`"),
     ]],

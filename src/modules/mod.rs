@@ -62,6 +62,7 @@ mod lineinfile;
 mod locale_gen;
 mod modprobe;
 mod mount;
+mod own;
 mod package;
 mod package_facts;
 mod pam_limits;
@@ -267,6 +268,7 @@ pub static MODULES: &[&Module] = &[
     &fetch::MODULE,
     &app::haproxy::MODULE,
     &app::logs::MODULE,
+    &own::MODULE,
     &app::park::MODULE,
     &app::probe::MODULE,
     &app::quiet::MODULE,

@@ -14,6 +14,8 @@ pub struct Reader {
     pub(super) sources: Sources,
     /// Searched after `roles/` beside the playbook.
     pub(super) roles_path: Vec<PathBuf>,
+    /// Searched for a user's own modules after `library/` beside the playbook and in the role.
+    pub library: Vec<PathBuf>,
     pub(super) roles: IndexMap<PathBuf, Arc<Role>>,
     /// Handlers of roles that were read since the last [`Reader::take_handlers`].
     pub(super) handlers: Vec<Arc<Task>>,
@@ -52,6 +54,7 @@ impl Reader {
         Reader {
             sources,
             roles_path,
+            library: Vec::new(),
             roles: IndexMap::new(),
             handlers: Vec::new(),
             imported: Vec::new(),

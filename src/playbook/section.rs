@@ -80,6 +80,10 @@ impl Reader {
                 );
                 None
             }
+            ([], [(key, value)]) if self.own_module(key).is_some() => {
+                let own = self.own_module(key);
+                Some(Found { own, ..Found::new(key, value, key.as_str()?, modules::find(OWN)) })
+            }
             ([], [(key, value)]) if self.is_elsewhere(key) => Some(Found::new(key, value, key.as_str()?, None)),
             ([], _) | ([_], _) => {
                 for (key, _) in others.iter().filter(|(key, _)| key.as_str().is_none_or(|name| callable(name).is_none())) {
@@ -90,22 +94,23 @@ impl Reader {
         }
     }
 
+    /// The file of a module of the user's own: in `library/` beside the playbook, in the role, or where the configuration says.
+    fn own_module(&self, key: &Node) -> Option<PathBuf> {
+        let name = key.as_str().filter(|name| !name.is_empty() && !name.contains(['/', '{', ' ']))?;
+        let beside = self.reading.iter().rev().flat_map(|file| beside(file).ancestors().take(3).map(|dir| dir.join("library")));
+        let dirs = beside.chain(self.library.iter().cloned());
+        let endings = ["", ".py", ".sh", ".pl", ".rb", ".bin"];
+        dirs.flat_map(|dir| endings.map(|ending| dir.join(format!("{name}{ending}")))).find(|path| path.is_file())
+    }
+
     /// Whether a module of this name is known to exist, though not here: then only a host that comes to the task fails.
     fn is_elsewhere(&mut self, key: &Node) -> bool {
         let Some(name) = key.as_str().filter(|name| !name.is_empty()) else { return false };
-        let short = name.rsplit('.').next().unwrap_or(name);
-        let is_own = self.reading.iter().any(|file| {
-            beside(file).ancestors().take(2).any(|dir| dir.join("library").join(format!("{short}.py")).is_file())
-        });
-        let is_python = is_own && short == name;
-        if !is_python && !elsewhere::is_known(name) {
+        if !elsewhere::is_known(name) {
             return false;
         }
-        let mut diagnostic = Diagnostic::warning("missing-module", format!("module `{name}` is not built in"))
+        let diagnostic = Diagnostic::warning("missing-module", format!("module `{name}` is not built in"))
             .at(key.span, "a host that comes to this task fails");
-        if is_python {
-            diagnostic = diagnostic.note(format!("`library/{short}.py` is not used: modules in Python are not run"));
-        }
         self.diagnostics.push(diagnostic);
         true
     }
@@ -186,6 +191,9 @@ impl Reader {
                 }
                 _ => {}
             }
+        }
+        if let Some(path) = &found.own {
+            args.insert("_path".into(), path.to_string_lossy().into_owned().into());
         }
         let kind = found.module.map_or(ActionKind::Dynamic, ActionKind::Module);
         let action = Action { name: found.name.clone(), span: found.span, kind };
@@ -383,6 +391,9 @@ fn is_one_expression(text: &str) -> bool {
     text.starts_with("{{") && text.ends_with("}}") && text.matches("{{").count() == 1
 }
 
+/// What runs a user's own module.
+const OWN: &str = "_own";
+
 /// Modules that begin with `_` are for `roll` itself.
 fn callable(name: &str) -> Option<&'static Module> {
     modules::find(name).filter(|module| !module.name.starts_with('_'))
@@ -402,6 +413,8 @@ struct Found {
     /// Where its task begins.
     head: Span,
     module: Option<&'static Module>,
+    /// The file of a user's own module.
+    own: Option<PathBuf>,
     args: Value,
     value_span: Span,
     arg_nodes: Vec<(String, Span, Span)>,
@@ -412,7 +425,7 @@ impl Found {
         let entries = value.as_map().unwrap_or_default();
         let arg_nodes =
             entries.iter().map(|(key, value)| (key.as_str().unwrap_or_default().to_owned(), key.span, value.span)).collect();
-        Found { name: name.to_owned(), span: key.span, head: key.span, module, args: value.to_value(), value_span: value.span, arg_nodes }
+        Found { name: name.to_owned(), span: key.span, head: key.span, module, own: None, args: value.to_value(), value_span: value.span, arg_nodes }
     }
 
     fn arg_spans(&self) -> Vec<(String, Span)> {
