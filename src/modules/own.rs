@@ -98,22 +98,23 @@ fn finish(args: &Args, _: Map, done: &[Done], _: &dyn Look) -> Result<Map, Failu
     let text = |name: &str| ran.and_then(|ran| ran.values.get(name)).map(Value::to_text).unwrap_or_default().as_bytes().to_vec();
     let code = ran.and_then(|ran| ran.values.get("rc")).and_then(Value::as_int).and_then(|code| i32::try_from(code).ok());
     let output = Output { code: code.unwrap_or(-1), stdout: text("stdout"), stderr: text("stderr") };
-    let mut values = answer(args, &output)?;
-    if !values.contains_key("changed") {
-        values.insert("changed".into(), false.into());
-    }
-    Ok(values)
+    answer(args, &output)
 }
 
 /// What the module says it did.
 fn answer(args: &Args, output: &Output) -> Result<Map, Failure> {
     let name = args.str("_name").unwrap_or_default();
     let stdout = output.stdout_text();
-    let Some(mut values) = json(&stdout).or_else(|| pairs(&stdout)) else {
+    let unchanged = |values: Map| {
+        let mut values = values;
+        values.entry("changed".into()).or_insert(Value::Bool(false));
+        values
+    };
+    let Some(mut values) = json(&stdout).or_else(|| pairs(&stdout)).map(unchanged) else {
         let failure = Failure::new(format!(
             "MODULE FAILURE\nThe module `{name}` did not answer in JSON; see module_stdout and module_stderr"
         ));
-        return Err(failure.with("rc", output.code).with("module_stdout", stdout).with("module_stderr", output.stderr_text()));
+        return Err(failure.with("changed", false).with("rc", output.code).with("module_stdout", stdout).with("module_stderr", output.stderr_text()));
     };
     values.shift_remove("invocation");
     let is_failed = match values.get("failed") {
