@@ -241,6 +241,10 @@ impl Hands for TaskHands<'_> {
         self.is_check
     }
 
+    fn is_native(&self) -> bool {
+        self.work.run.options.is_native
+    }
+
     fn is_diff(&self) -> bool {
         self.is_diff
     }

@@ -87,6 +87,18 @@ const ADD_HOST: Module = row(
     ]],
 );
 
+const GATHER_FACTS: Module = row(
+    "gather_facts",
+    "asks the host about itself, as a play does at its beginning",
+    &[&[
+        Arg::new("parallel", Kind::Bool, "accepted; the strategy decides"),
+        Arg::new("gather_subset", Kind::List, "which facts").default("all"),
+        Arg::new("gather_timeout", Kind::Int, "seconds for each source").default("10"),
+        Arg::new("filter", Kind::List, "patterns of the facts that are wanted"),
+        Arg::new("fact_path", Kind::Path, "directory of local facts").default("/etc/ansible/facts.d"),
+    ]],
+);
+
 const GROUP_BY: Module = row(
     "group_by",
     "puts hosts into groups by a value",
@@ -244,6 +256,7 @@ pub static CONTROL: &[&Module] = &[
     &DEBUG,
     &FAIL,
     &FETCH,
+    &GATHER_FACTS,
     &GROUP_BY,
     &IMPORT_ROLE,
     &IMPORT_TASKS,

@@ -34,8 +34,10 @@ mod authorized_key;
 mod blockinfile;
 mod capabilities;
 mod command;
+mod composer;
 mod copy;
 mod cron;
+mod crypto;
 mod deb822_repository;
 mod debconf;
 mod dnf;
@@ -48,6 +50,7 @@ mod fetch;
 mod file;
 mod find;
 mod firewalld;
+mod gem;
 mod get_url;
 mod getent;
 mod git;
@@ -62,13 +65,17 @@ mod lineinfile;
 mod locale_gen;
 mod modprobe;
 mod mount;
+mod mysql;
+mod npm;
 mod own;
 mod package;
 mod package_facts;
 mod pam_limits;
 mod ping;
+mod pip;
 mod postgresql;
 mod replace;
+mod rpm_key;
 mod script;
 mod seboolean;
 mod selinux;
@@ -78,6 +85,7 @@ mod service_facts;
 mod setup;
 mod shell;
 mod slurp;
+mod snap;
 mod stat;
 mod subversion;
 mod sysctl;
@@ -93,6 +101,7 @@ mod user;
 mod wait_for;
 mod xattr;
 mod yum;
+mod yum_repository;
 
 pub use args::{Arg, Args, Kind, Problem, Rule};
 pub use attrs::Attrs;
@@ -287,24 +296,35 @@ pub static MODULES: &[&Module] = &[
     &blockinfile::MODULE,
     &capabilities::MODULE,
     &command::MODULE,
+    &composer::MODULE,
     &copy::MODULE,
     &cron::MODULE,
     &deb822_repository::MODULE,
     &debconf::MODULE,
     &dnf::MODULE,
+    &docker::compose_v2::MODULE,
+    &docker::compose_v2_pull::MODULE,
     &docker::container::MODULE,
+    &docker::container_exec::MODULE,
     &docker::container_info::MODULE,
     &docker::host_info::MODULE,
     &docker::image::MODULE,
+    &docker::image_build::MODULE,
     &docker::image_info::MODULE,
+    &docker::image_pull::MODULE,
+    &docker::image_push::MODULE,
+    &docker::image_remove::MODULE,
+    &docker::image_tag::MODULE,
     &docker::login::MODULE,
     &docker::network::MODULE,
     &docker::prune::MODULE,
+    &docker::volume::MODULE,
     &dpkg_selections::MODULE,
     &expect::MODULE,
     &file::MODULE,
     &find::MODULE,
     &firewalld::MODULE,
+    &gem::MODULE,
     &get_url::MODULE,
     &getent::MODULE,
     &git::MODULE,
@@ -319,10 +339,21 @@ pub static MODULES: &[&Module] = &[
     &locale_gen::MODULE,
     &modprobe::MODULE,
     &mount::MODULE,
+    &mysql::db::MODULE,
+    &mysql::info::MODULE,
+    &mysql::query::MODULE,
+    &mysql::user::MODULE,
+    &mysql::variables::MODULE,
+    &npm::MODULE,
+    &crypto::csr::MODULE,
+    &crypto::dhparam::MODULE,
+    &crypto::privatekey::MODULE,
+    &crypto::publickey::MODULE,
     &package::MODULE,
     &package_facts::MODULE,
     &pam_limits::MODULE,
     &ping::MODULE,
+    &pip::MODULE,
     &postgresql::db::MODULE,
     &postgresql::ext::MODULE,
     &postgresql::owner::MODULE,
@@ -333,6 +364,7 @@ pub static MODULES: &[&Module] = &[
     &postgresql::set::MODULE,
     &postgresql::user::MODULE,
     &replace::MODULE,
+    &rpm_key::MODULE,
     &seboolean::MODULE,
     &semanage::sefcontext::MODULE,
     &selinux::MODULE,
@@ -343,6 +375,7 @@ pub static MODULES: &[&Module] = &[
     &setup::MODULE,
     &shell::MODULE,
     &slurp::MODULE,
+    &snap::MODULE,
     &stat::MODULE,
     &subversion::MODULE,
     &sysctl::MODULE,
@@ -356,6 +389,8 @@ pub static MODULES: &[&Module] = &[
     &uri::MODULE,
     &user::MODULE,
     &wait_for::MODULE,
+    &crypto::certificate::MODULE,
     &xattr::MODULE,
     &yum::MODULE,
+    &yum_repository::MODULE,
 ];

@@ -1,9 +1,9 @@
 //! Tasks, blocks and static imports.
 
 use super::keyword::{self, BLOCK, Keywords, TASK, Written};
-use super::{elsewhere, kv};
 use super::reader::{Reader, beside, head_of};
 use super::task::{Action, ActionKind, Block, Context, Item, Task};
+use super::{elsewhere, kv};
 use crate::diag::{Diagnostic, Span, closest};
 use crate::modules::{self, Arg, Args, Module, Problem};
 use crate::value::{Map, Value};
@@ -29,7 +29,7 @@ impl Reader {
             keywords.shift_remove(part);
         }
         let inner = self.settled(context.child(keywords));
-        let part = |reader: &mut Reader, name: &str| match node.get(name) {
+        let part = |reader: &mut Reader, name: &str| match node.get(name).filter(|list| list.as_list().is_some()) {
             Some(list) => reader.items(list, &inner, file, is_handler),
             None => Vec::new(),
         };
@@ -99,8 +99,20 @@ impl Reader {
         let name = key.as_str().filter(|name| !name.is_empty() && !name.contains(['/', '{', ' ']))?;
         let beside = self.reading.iter().rev().flat_map(|file| beside(file).ancestors().take(3).map(|dir| dir.join("library")));
         let dirs = beside.chain(self.library.iter().cloned());
+        let mut full = name.splitn(3, '.');
+        let shared = match (full.next(), full.next(), full.next()) {
+            (Some(space), Some(collection), Some(short)) if !elsewhere::is_known(name) => Some((space, collection, short)),
+            _ => None,
+        };
+        let below = |(space, collection, _): (&str, &str, &str)| {
+            let inside = Path::new("ansible_collections").join(space).join(collection).join("plugins/modules");
+            let beside = self.reading.iter().flat_map(|file| beside(file).ancestors().take(3).map(|dir| dir.join("collections")));
+            beside.chain(self.collections_path.iter().cloned()).map(|dir| dir.join(&inside)).collect::<Vec<_>>()
+        };
+        let short = shared.map_or(name, |(.., short)| short);
+        let dirs = dirs.filter(|_| shared.is_none()).chain(shared.map(below).unwrap_or_default());
         let endings = ["", ".py", ".sh", ".pl", ".rb", ".bin"];
-        dirs.flat_map(|dir| endings.map(|ending| dir.join(format!("{name}{ending}")))).find(|path| path.is_file())
+        dirs.flat_map(|dir| endings.map(|ending| dir.join(format!("{short}{ending}")))).find(|path| path.is_file())
     }
 
     /// Whether a module of this name is known to exist, though not here: then only a host that comes to the task fails.
@@ -350,13 +362,7 @@ fn is_variable(name: &Value) -> bool {
 }
 
 /// With `module_defaults`, what is missing may come from there.
-fn check_arguments(
-    module: &'static Module,
-    args: &Map,
-    found: &Found,
-    has_defaults: bool,
-    problems: &mut Vec<Diagnostic>,
-) {
+fn check_arguments(module: &'static Module, args: &Map, found: &Found, has_defaults: bool, problems: &mut Vec<Diagnostic>) {
     if args.contains_key(WHOLE) {
         return;
     }
@@ -425,7 +431,16 @@ impl Found {
         let entries = value.as_map().unwrap_or_default();
         let arg_nodes =
             entries.iter().map(|(key, value)| (key.as_str().unwrap_or_default().to_owned(), key.span, value.span)).collect();
-        Found { name: name.to_owned(), span: key.span, head: key.span, module, own: None, args: value.to_value(), value_span: value.span, arg_nodes }
+        Found {
+            name: name.to_owned(),
+            span: key.span,
+            head: key.span,
+            module,
+            own: None,
+            args: value.to_value(),
+            value_span: value.span,
+            arg_nodes,
+        }
     }
 
     fn arg_spans(&self) -> Vec<(String, Span)> {
