@@ -97,8 +97,8 @@ impl Reader {
     /// The file of a module of the user's own: in `library/` beside the playbook, in the role, or where the configuration says.
     fn own_module(&self, key: &Node) -> Option<PathBuf> {
         let name = key.as_str().filter(|name| !name.is_empty() && !name.contains(['/', '{', ' ']))?;
-        let beside = self.reading.iter().rev().flat_map(|file| beside(file).ancestors().take(3).map(|dir| dir.join("library")));
-        let dirs = beside.chain(self.library.iter().cloned());
+        let near = self.reading.iter().rev().flat_map(|file| beside(file).ancestors().take(3).map(|dir| dir.join("library")));
+        let dirs = near.chain(self.library.iter().cloned());
         let mut full = name.splitn(3, '.');
         let shared = match (full.next(), full.next(), full.next()) {
             (Some(space), Some(collection), Some(short)) if !elsewhere::is_known(name) => Some((space, collection, short)),
@@ -106,8 +106,8 @@ impl Reader {
         };
         let below = |(space, collection, _): (&str, &str, &str)| {
             let inside = Path::new("ansible_collections").join(space).join(collection).join("plugins/modules");
-            let beside = self.reading.iter().flat_map(|file| beside(file).ancestors().take(3).map(|dir| dir.join("collections")));
-            beside.chain(self.collections_path.iter().cloned()).map(|dir| dir.join(&inside)).collect::<Vec<_>>()
+            let near = self.reading.iter().flat_map(|file| beside(file).ancestors().take(3).map(|dir| dir.join("collections")));
+            near.chain(self.collections_path.iter().cloned()).map(|dir| dir.join(&inside)).collect::<Vec<_>>()
         };
         let short = shared.map_or(name, |(.., short)| short);
         let dirs = dirs.filter(|_| shared.is_none()).chain(shared.map(below).unwrap_or_default());
