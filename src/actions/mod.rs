@@ -16,6 +16,7 @@ mod gather_facts;
 mod include;
 mod include_vars;
 mod meta;
+mod own;
 mod pause;
 mod raw;
 mod reboot;
@@ -134,6 +135,7 @@ pub fn is_action(name: &str) -> bool {
 
 /// The actions, by module name. [`run`] is the switch that the compiler checks against it.
 pub static ACTIONS: &[&str] = &[
+    "_own",
     "add_host",
     "assemble",
     "assert",
@@ -162,6 +164,7 @@ pub static ACTIONS: &[&str] = &[
 /// Runs the control-side half of `module`.
 pub async fn run<H: Hands>(module: &'static Module, args: &Args, hands: &H) -> Result<Answer, Problem> {
     match module.name {
+        "_own" => own::own(args, hands).await,
         "add_host" => add_host::add_host(args),
         "group_by" => add_host::group_by(args),
         "assemble" => assemble::assemble(args, hands).await,

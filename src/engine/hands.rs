@@ -74,6 +74,11 @@ impl<'a> TaskHands<'a> {
         }
     }
 
+    /// Ends every connection to the host.
+    pub(crate) async fn part(&self) {
+        self.work.run.connections.reset(&self.target).await;
+    }
+
     async fn ask_host(&self, name: &str, args: Map, blobs: &dyn Blobs) -> Result<Map, Problem> {
         let remote = self.remote().await?;
         let say = |line: &str| self.say(line);

@@ -375,6 +375,10 @@ impl Work {
     async fn act(&self, frame: &Frame<'_>) -> Result<Answer, Problem> {
         let (module, args) = self.prepared(frame)?;
         let hands = TaskHands::new(self, frame)?;
+        if module.name == "user" && args.get("state").is_some_and(|state| state.as_str() == Some("absent")) {
+            // An account that became a task's user is in use as long as its host program runs.
+            hands.part().await;
+        }
         if actions::is_action(module.name) {
             let checked = Args::check(module, &args).map_err(|problems| bad_arguments(module, &problems))?;
             return actions::run(module, &checked, &hands).await;
@@ -600,6 +604,14 @@ fn include(effected: &Effected) -> Option<Include> {
 }
 
 pub(crate) fn bad_arguments(module: &Module, problems: &[modules::Problem]) -> Problem {
+    let unknown = |problem: &modules::Problem| match problem {
+        modules::Problem::Unknown { name } => Some(name.clone()),
+        _ => None,
+    };
+    let names: Option<Vec<String>> = problems.iter().map(unknown).collect();
+    if let Some(names) = names.filter(|_| actions::is_action(module.name)) {
+        return Problem::new(format!("Invalid options for {}: {}", module.name, names.join(",")));
+    }
     let texts: Vec<String> = problems.iter().map(|problem| problem.text(module.name)).collect();
     Problem::new(texts.join("; "))
 }

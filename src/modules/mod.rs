@@ -37,6 +37,7 @@ mod command;
 mod composer;
 mod copy;
 mod cron;
+mod crypto;
 mod deb822_repository;
 mod debconf;
 mod dnf;
@@ -66,6 +67,7 @@ mod modprobe;
 mod mount;
 mod mysql;
 mod npm;
+mod own;
 mod package;
 mod package_facts;
 mod pam_limits;
@@ -98,7 +100,6 @@ mod uri;
 mod user;
 mod wait_for;
 mod xattr;
-mod crypto;
 mod yum;
 mod yum_repository;
 
@@ -276,6 +277,7 @@ pub static MODULES: &[&Module] = &[
     &fetch::MODULE,
     &app::haproxy::MODULE,
     &app::logs::MODULE,
+    &own::MODULE,
     &app::park::MODULE,
     &app::probe::MODULE,
     &app::quiet::MODULE,
@@ -364,9 +366,9 @@ pub static MODULES: &[&Module] = &[
     &replace::MODULE,
     &rpm_key::MODULE,
     &seboolean::MODULE,
+    &semanage::sefcontext::MODULE,
     &selinux::MODULE,
     &semanage::permissive::MODULE,
-    &semanage::sefcontext::MODULE,
     &semanage::seport::MODULE,
     &service::MODULE,
     &service_facts::MODULE,
@@ -387,8 +389,8 @@ pub static MODULES: &[&Module] = &[
     &uri::MODULE,
     &user::MODULE,
     &wait_for::MODULE,
-    &xattr::MODULE,
     &crypto::certificate::MODULE,
+    &xattr::MODULE,
     &yum::MODULE,
     &yum_repository::MODULE,
 ];
