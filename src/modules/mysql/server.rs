@@ -54,7 +54,7 @@ impl<'a> Server<'a> {
 
     pub(super) fn sql(&self, sql: &str, words: &[&str]) -> Cmd {
         let words: Vec<&str> = ["--xml", "--default-character-set=utf8mb4"].iter().chain(words).copied().collect();
-        self.client(&self.program, &words).stdin(sql.trim_end_matches(';').to_owned() + ";\n")
+        self.client(&self.program, &words).stdin(sql.trim_end_matches([';', '\n']).to_owned() + ";\n")
     }
 
     /// The rows of a query that changes nothing.
