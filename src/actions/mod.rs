@@ -14,11 +14,13 @@ mod copy;
 mod debug;
 mod docker_image;
 mod fetch;
+mod gather_facts;
 mod include;
 mod include_vars;
 mod meta;
 mod pause;
 mod raw;
+mod reboot;
 mod script;
 mod set_fact;
 mod template;
@@ -53,6 +55,8 @@ pub trait Hands: Sync {
     fn variables(&self, path: &Path) -> Result<Map, Problem>;
     fn verbosity(&self) -> u8;
     fn is_check(&self) -> bool;
+    /// `jinja2_native`.
+    fn is_native(&self) -> bool;
     fn is_diff(&self) -> bool;
     /// Runs a module on the host.
     fn module(&self, name: &str, args: Map, bodies: Bodies) -> impl Future<Output = Result<Map, Problem>> + Send;
@@ -70,6 +74,8 @@ pub trait Hands: Sync {
     /// A line that the operator is to see in any case.
     fn tell(&self, line: &str);
     fn host(&self) -> &str;
+    /// Whether the host is the control side itself.
+    fn is_local(&self) -> bool;
 }
 
 /// How a command line ended.
@@ -139,6 +145,7 @@ pub static ACTIONS: &[&str] = &[
     "docker_image_build",
     "fail",
     "fetch",
+    "gather_facts",
     "group_by",
     "include_role",
     "include_tasks",
@@ -146,6 +153,7 @@ pub static ACTIONS: &[&str] = &[
     "meta",
     "pause",
     "raw",
+    "reboot",
     "script",
     "set_fact",
     "set_stats",
@@ -167,6 +175,7 @@ pub async fn run<H: Hands>(module: &'static Module, args: &Args, hands: &H) -> R
         "copy" => copy::copy(args, hands).await,
         "docker_image" => docker_image::build("docker_image", args, hands).await,
         "docker_image_build" => docker_image::build("docker_image_build", args, hands).await,
+        "gather_facts" => gather_facts::gather(args, hands).await,
         "fetch" => fetch::fetch(args, hands).await,
         "include_tasks" => include::tasks(args, hands),
         "include_role" => include::role(args),
@@ -174,8 +183,9 @@ pub async fn run<H: Hands>(module: &'static Module, args: &Args, hands: &H) -> R
         "meta" => meta::meta(args),
         "pause" => pause::pause(args, hands).await,
         "raw" => raw::raw(args, hands).await,
+        "reboot" => reboot::reboot(args, hands).await,
         "script" => script::script(args, hands).await,
-        "set_fact" => set_fact::set_fact(args),
+        "set_fact" => set_fact::set_fact(args, hands),
         "set_stats" => set_fact::set_stats(args),
         "template" => template::template(args, hands).await,
         "unarchive" => unarchive::unarchive(args, hands).await,

@@ -21,14 +21,18 @@ pub mod pattern;
 pub mod touch;
 pub mod words;
 
+mod acl;
+mod alternatives;
 mod apache2_module;
 pub(crate) mod app;
 mod apt;
 mod apt_key;
 mod apt_repository;
+mod archive;
 pub mod assemble;
 mod authorized_key;
 mod blockinfile;
+mod capabilities;
 mod command;
 mod composer;
 mod copy;
@@ -43,26 +47,37 @@ mod expect;
 mod facts;
 mod fetch;
 mod file;
-mod gem;
 mod find;
+mod firewalld;
+mod gem;
 mod get_url;
 mod getent;
 mod git;
+mod git_config;
 mod group;
+mod hostname;
+mod htpasswd;
 mod ini_file;
 mod iptables;
 mod known_hosts;
 mod lineinfile;
+mod locale_gen;
+mod modprobe;
+mod mount;
 mod mysql;
 mod npm;
 mod package;
 mod package_facts;
+mod pam_limits;
 mod ping;
 mod pip;
 mod postgresql;
-mod rpm_key;
 mod replace;
+mod rpm_key;
 mod script;
+mod seboolean;
+mod selinux;
+mod semanage;
 mod service;
 mod service_facts;
 mod setup;
@@ -70,13 +85,19 @@ mod shell;
 mod slurp;
 mod snap;
 mod stat;
+mod subversion;
+mod sysctl;
 mod systemd;
 mod systemd_service;
+mod sysvinit;
 mod tempfile;
+mod timezone;
+mod ufw;
 mod unarchive;
 mod uri;
 mod user;
 mod wait_for;
+mod xattr;
 mod crypto;
 mod yum;
 mod yum_repository;
@@ -261,13 +282,17 @@ pub static MODULES: &[&Module] = &[
     &app::retire::MODULE,
     &script::MODULE,
     &app::unpark::MODULE,
+    &acl::MODULE,
+    &alternatives::MODULE,
     &apache2_module::MODULE,
     &apt::MODULE,
     &apt_key::MODULE,
     &apt_repository::MODULE,
+    &archive::MODULE,
     &assemble::MODULE,
     &authorized_key::MODULE,
     &blockinfile::MODULE,
+    &capabilities::MODULE,
     &command::MODULE,
     &composer::MODULE,
     &copy::MODULE,
@@ -296,15 +321,22 @@ pub static MODULES: &[&Module] = &[
     &expect::MODULE,
     &file::MODULE,
     &find::MODULE,
+    &firewalld::MODULE,
     &gem::MODULE,
     &get_url::MODULE,
     &getent::MODULE,
     &git::MODULE,
+    &git_config::MODULE,
     &group::MODULE,
+    &hostname::MODULE,
+    &htpasswd::MODULE,
     &ini_file::MODULE,
     &iptables::MODULE,
     &known_hosts::MODULE,
     &lineinfile::MODULE,
+    &locale_gen::MODULE,
+    &modprobe::MODULE,
+    &mount::MODULE,
     &mysql::db::MODULE,
     &mysql::info::MODULE,
     &mysql::query::MODULE,
@@ -317,6 +349,7 @@ pub static MODULES: &[&Module] = &[
     &crypto::publickey::MODULE,
     &package::MODULE,
     &package_facts::MODULE,
+    &pam_limits::MODULE,
     &ping::MODULE,
     &pip::MODULE,
     &postgresql::db::MODULE,
@@ -330,6 +363,11 @@ pub static MODULES: &[&Module] = &[
     &postgresql::user::MODULE,
     &replace::MODULE,
     &rpm_key::MODULE,
+    &seboolean::MODULE,
+    &selinux::MODULE,
+    &semanage::permissive::MODULE,
+    &semanage::sefcontext::MODULE,
+    &semanage::seport::MODULE,
     &service::MODULE,
     &service_facts::MODULE,
     &setup::MODULE,
@@ -337,14 +375,20 @@ pub static MODULES: &[&Module] = &[
     &slurp::MODULE,
     &snap::MODULE,
     &stat::MODULE,
+    &subversion::MODULE,
+    &sysctl::MODULE,
     &systemd::MODULE,
     &systemd_service::MODULE,
+    &sysvinit::MODULE,
     &tempfile::MODULE,
+    &timezone::MODULE,
+    &ufw::MODULE,
     &unarchive::MODULE,
     &uri::MODULE,
     &user::MODULE,
     &wait_for::MODULE,
     &crypto::certificate::MODULE,
+    &xattr::MODULE,
     &yum::MODULE,
     &yum_repository::MODULE,
 ];
