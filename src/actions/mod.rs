@@ -9,8 +9,10 @@ mod add_host;
 mod assemble;
 mod assert;
 mod body;
+mod context;
 mod copy;
 mod debug;
+mod docker_image;
 mod fetch;
 mod gather_facts;
 mod include;
@@ -141,6 +143,8 @@ pub static ACTIONS: &[&str] = &[
     "assert",
     "copy",
     "debug",
+    "docker_image",
+    "docker_image_build",
     "fail",
     "fetch",
     "gather_facts",
@@ -172,6 +176,8 @@ pub async fn run<H: Hands>(module: &'static Module, args: &Args, hands: &H) -> R
         "fail" => Err(Failure::new(args.text("msg").unwrap_or_default().to_string()).into()),
         "debug" => debug::debug(args, hands),
         "copy" => copy::copy(args, hands).await,
+        "docker_image" => docker_image::build("docker_image", args, hands).await,
+        "docker_image_build" => docker_image::build("docker_image_build", args, hands).await,
         "gather_facts" => gather_facts::gather(args, hands).await,
         "fetch" => fetch::fetch(args, hands).await,
         "include_tasks" => include::tasks(args, hands),
