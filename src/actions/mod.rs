@@ -52,6 +52,8 @@ pub trait Hands: Sync {
     fn verbosity(&self) -> u8;
     fn is_check(&self) -> bool;
     fn is_diff(&self) -> bool;
+    /// Whether `set_fact` takes the texts `yes` and `no` for booleans.
+    fn reads_texts_as_booleans(&self) -> bool;
     /// Runs a module on the host.
     fn module(&self, name: &str, args: Map, bodies: Bodies) -> impl Future<Output = Result<Map, Problem>> + Send;
     /// Runs a command line through the login shell, with nothing else on the host.
@@ -135,6 +137,7 @@ pub static ACTIONS: &[&str] = &[
     "debug",
     "fail",
     "fetch",
+    "gather_facts",
     "group_by",
     "include_role",
     "include_tasks",
@@ -165,11 +168,16 @@ pub async fn run<H: Hands>(module: &'static Module, args: &Args, hands: &H) -> R
         "include_tasks" => include::tasks(args, hands),
         "include_role" => include::role(args),
         "include_vars" => include_vars::include_vars(args, hands),
+        "gather_facts" => {
+            let mut wanted = args.all().clone();
+            wanted.shift_remove("parallel");
+            hands.module("setup", wanted, Bodies::default()).await.map(Answer::of)
+        }
         "meta" => meta::meta(args),
         "pause" => pause::pause(args, hands).await,
         "raw" => raw::raw(args, hands).await,
         "script" => script::script(args, hands).await,
-        "set_fact" => set_fact::set_fact(args),
+        "set_fact" => set_fact::set_fact(args, hands),
         "set_stats" => set_fact::set_stats(args),
         "template" => template::template(args, hands).await,
         "unarchive" => unarchive::unarchive(args, hands).await,

@@ -148,6 +148,8 @@ fn options(args: &RunArgs, config: &Config, extra: Map, found: &mut Vec<Diagnost
         playbook_dir: playbook_dir(args).to_owned(),
         show_custom_stats: config.is("show_custom_stats"),
         forgives_missing_handlers: config.bool("error_on_missing_handler") == Some(false),
+        task_timeout: config.number("task_timeout").filter(|seconds| *seconds > 0),
+        reads_texts_as_booleans: config.bool("jinja2_native") == Some(false),
         fact_cache: fact_cache(args, config),
         merge_hashes: config.text("hash_behaviour") == Some("merge"),
         force_handlers: args.force_handlers || config.is("force_handlers"),

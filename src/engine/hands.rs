@@ -28,6 +28,8 @@ pub(crate) struct TaskHands<'a> {
     /// A difference would show what `no_log` hides.
     is_silent: bool,
     seconds_max: Option<u64>,
+    /// The name of the job that the task becomes, if nobody waits for it.
+    background: Option<String>,
 }
 
 impl<'a> TaskHands<'a> {
@@ -53,7 +55,13 @@ impl<'a> TaskHands<'a> {
             is_diff: boolean("diff", work.run.options.diff)?,
             is_silent: boolean("no_log", false)?,
             seconds_max: work.seconds_max(frame),
+            background: None,
         })
+    }
+
+    /// The same hands, for a task that goes on in the background.
+    pub(crate) fn leaving(self, job: &str) -> TaskHands<'a> {
+        TaskHands { background: Some(job.to_owned()), ..self }
     }
 
     async fn remote(&self) -> Result<Remote, Problem> {
@@ -70,6 +78,7 @@ impl<'a> TaskHands<'a> {
             environment: self.environment.clone(),
             timeout: self.seconds_max,
             after_ok: false,
+            background: self.background.clone(),
             lease: super::locked(&self.work.run.leases).get(&self.target.name).cloned(),
         }
     }
@@ -238,6 +247,10 @@ impl Hands for TaskHands<'_> {
 
     fn is_diff(&self) -> bool {
         self.is_diff
+    }
+
+    fn reads_texts_as_booleans(&self) -> bool {
+        self.work.run.options.reads_texts_as_booleans
     }
 
     async fn module(&self, name: &str, args: Map, bodies: Bodies) -> Result<Map, Problem> {

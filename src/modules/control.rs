@@ -87,6 +87,12 @@ const ADD_HOST: Module = row(
     ]],
 );
 
+const GATHER_FACTS: Module = row(
+    "gather_facts",
+    "gathers facts, as a play does before its tasks",
+    &[&[Arg::new("parallel", Kind::Bool, "no effect: there is one module of facts"), ANY]],
+);
+
 const GROUP_BY: Module = row(
     "group_by",
     "puts hosts into groups by a value",
@@ -223,6 +229,7 @@ pub static CONTROL: &[&Module] = &[
     &DEBUG,
     &FAIL,
     &FETCH,
+    &GATHER_FACTS,
     &GROUP_BY,
     &IMPORT_ROLE,
     &IMPORT_TASKS,

@@ -16,7 +16,7 @@ pub(super) static MODULE: Module = Module {
 fn plan(args: &Args, _: &dyn Look) -> Result<Plan, Failure> {
     let data = args.required("data")?;
     if data == "crash" {
-        return Err(Failure::new("boom"));
+        return Err(Failure::new("boom").with("module_stdout", "").with("module_stderr", "Exception: boom"));
     }
     let mut plan = Plan::default();
     plan.set("ping", data);
