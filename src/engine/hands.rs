@@ -35,11 +35,8 @@ pub(crate) struct TaskHands<'a> {
 impl<'a> TaskHands<'a> {
     pub(crate) fn new(work: &'a Work, frame: &'a Frame<'a>) -> Result<TaskHands<'a>, Problem> {
         let task = &work.task;
-        let boolean = |name: &str, default: bool| match task.keyword(name) {
-            Some(written) => frame
-                .render(&written.value)
-                .map(|value| if value.is_null() { default } else { value.to_bool().unwrap_or(default) }),
-            None => Ok(default),
+        let boolean = |name: &str, default: bool| {
+            frame.keyword(task, name).map(|value| value.and_then(|value| value.to_bool()).unwrap_or(default))
         };
         let delegate = delegate(work, frame)?;
         let there = delegate.as_ref().map(|host| frame.of_delegate(host, &work.play, task));
