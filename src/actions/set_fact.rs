@@ -19,8 +19,8 @@ pub(super) fn set_fact(args: &Args, hands: &impl Hands) -> Result<Answer, Proble
              The prefix '_ansible_' is reserved for internal use only."
         )));
     }
-    if hands.reads_texts_as_booleans() {
-        facts.values_mut().for_each(read_as_boolean);
+    if !hands.is_native() {
+        facts.values_mut().for_each(read_words);
     }
     let values = Map::from_iter([("changed".into(), Value::Bool(false)), ("ansible_facts".into(), Value::map(facts.clone()))]);
     Ok(Answer { values, effect: Some(Effect::SetFacts { facts, cacheable }) })
@@ -48,10 +48,15 @@ pub(super) fn set_stats(args: &Args) -> Result<Answer, Problem> {
     Ok(Answer { values, effect: Some(Effect::Stats { data, per_host, aggregate }) })
 }
 
-fn read_as_boolean(value: &mut Value) {
-    let word = value.as_str().map(str::to_lowercase).unwrap_or_default();
-    if matches!(word.as_str(), "true" | "false" | "yes" | "no") {
-        *value = Value::Bool(matches!(word.as_str(), "true" | "yes"));
+/// Without native Jinja, these words are booleans however they were written.
+fn read_words(value: &mut Value) {
+    let truth = value.as_str().and_then(|text| match text.to_lowercase().as_str() {
+        "true" | "yes" => Some(true),
+        "false" | "no" => Some(false),
+        _ => None,
+    });
+    if let Some(truth) = truth {
+        *value = Value::Bool(truth);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::args::RunArgs;
 use super::config::{Config, expanded};
-use super::{check, extra, password, secrets, terminal};
+use super::{check, extra, identity, password, secrets, terminal};
 use crate::connection::{self, HostKeys, Settings};
 use crate::diag::{Diagnostic, Severity, Sources, Span};
 use crate::engine::{FactCache, Gathering, Job, Options, Playbook, Rolling, Selection};
@@ -10,13 +10,16 @@ use crate::inventory::{self, Inventory};
 use crate::playbook::task::texts;
 use crate::playbook::{Context, Reader, Render};
 use crate::template::{self, Scope, World};
-use crate::value::{Map, Template, Text, Value};
+use crate::value::{self, Map, Template, Value};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// As Ansible has them.
 const FORKS: usize = 5;
 const FACTS_LAST_SECONDS: u64 = 86_400;
+const SILENCE_SECONDS: u64 = 30;
+/// Subcommands that take the arguments of a run.
+const ROLLOUT_VERBS: &[&str] = &["status", "history", "plan", "resume", "rollback", "pause", "continue"];
 const INVENTORY: &str = "/etc/ansible/hosts";
 
 /// Everything that was read, and what is to be said about it.
@@ -27,19 +30,36 @@ pub(super) struct Draft {
 
 /// Reads and checks everything; asks for nothing but the passwords of vaults, without which there is nothing to read.
 pub(super) fn draft(args: &RunArgs, config: &Config, sources: &Sources) -> Draft {
+    draft_of(args, None, config, sources)
+}
+
+/// A playbook that stands in no file.
+pub(super) struct Text {
+    pub(super) name: String,
+    pub(super) text: String,
+}
+
+/// The same, of a text or of the playbooks that were named.
+pub(super) fn draft_of(args: &RunArgs, text: Option<&Text>, config: &Config, sources: &Sources) -> Draft {
     let mut found = config.diagnostics.clone();
     found.extend(secrets::open_vaults(&args.vault, config, sources));
     let extra = kept(extra::variables(sources, &args.extra_vars), &mut found);
     let inventory = read_inventory(sources, &args.inventory, config, &mut found);
     let options = options(args, config, extra.clone(), &mut found);
     let mut reader = Reader::new(sources.clone(), roles_path(config), render(extra));
+    reader.collections_path = collections_path(config);
     reader.duplicate_keys = duplicate_keys(config);
     let mut playbooks = Vec::new();
-    for path in &args.playbooks {
-        let plays = reader.playbook(path);
+    let texts = text.into_iter().map(|text| (PathBuf::from(&text.name), Some(text.text.as_str())));
+    for (path, text) in texts.chain(args.playbooks.iter().map(|path| (path.clone(), None))) {
+        let path = if text.is_some() { path } else { reader.playbook_file(&path) };
+        let plays = match text {
+            Some(text) => reader.text(&path, text),
+            None => reader.playbook(&path),
+        };
         found.extend(reader.take_diagnostics());
         check::plays(&plays, &options.selection, sources, &mut found);
-        playbooks.push(Playbook { path: path.clone(), plays });
+        playbooks.push(Playbook { path, plays });
     }
     let inventory = with_playbook(inventory, sources, args, &mut found);
     check::inventory(&inventory, sources, &mut found);
@@ -51,7 +71,10 @@ pub(super) fn draft(args: &RunArgs, config: &Config, sources: &Sources) -> Draft
                 .help("run it in a terminal, or leave `--step` out"),
         );
     }
-    let job = Job { sources: sources.clone(), inventory, reader, playbooks, options, settings: Settings::from_environment() };
+    // Three chances to be heard.
+    let heartbeat = Settings::default().heartbeat.min(options.rolling.silence / 3);
+    let settings = Settings { heartbeat, ..Settings::from_environment() };
+    let job = Job { sources: sources.clone(), inventory, reader, playbooks, options, settings };
     Draft { job, diagnostics: once(found) }
 }
 
@@ -64,7 +87,8 @@ pub(super) fn read_inventory(sources: &Sources, given: &[String], config: &Confi
                 .help("name an inventory with `-i`"),
         );
     }
-    match inventory::load(sources, &specs) {
+    let load = if merges(config) { inventory::load_merging } else { inventory::load };
+    match load(sources, &specs) {
         Ok(mut inventory) => {
             found.append(&mut inventory.warnings);
             inventory
@@ -102,7 +126,7 @@ pub(super) fn ask_passwords(args: &RunArgs, config: &Config, options: &mut Optio
 }
 
 /// An empty answer stands for the login password.
-fn asked_again(login: Option<Text>) -> Result<Text, Diagnostic> {
+fn asked_again(login: Option<value::Text>) -> Result<value::Text, Diagnostic> {
     let Some(login) = login else { return password::ask("BECOME password: ") };
     let answer = password::ask("BECOME password [as for SSH]: ")?;
     Ok(if answer.is_empty() { login } else { answer })
@@ -127,6 +151,7 @@ fn options(args: &RunArgs, config: &Config, extra: Map, found: &mut Vec<Diagnost
         forks: args.forks.map(usize::from).or_else(|| number("forks")?.try_into().ok()).unwrap_or(FORKS).max(1),
         verbosity,
         extra,
+        settings: super::constants::settings(config),
         remote_user: connection.user.clone().or_else(|| config.text("remote_user").map(str::to_owned)),
         key_file: connection.private_key.as_deref().map(home_expanded).or_else(|| config.path("private_key_file")),
         become_it: args.escalation.become_it || config.is("become"),
@@ -149,19 +174,61 @@ fn options(args: &RunArgs, config: &Config, extra: Map, found: &mut Vec<Diagnost
         show_custom_stats: config.is("show_custom_stats"),
         forgives_missing_handlers: config.bool("error_on_missing_handler") == Some(false),
         task_timeout: config.number("task_timeout").filter(|seconds| *seconds > 0),
-        reads_texts_as_booleans: config.bool("jinja2_native") == Some(false),
         fact_cache: fact_cache(args, config),
-        merge_hashes: config.text("hash_behaviour") == Some("merge"),
+        is_native: config.bool("jinja2_native").unwrap_or(true),
+        merge_hashes: merges(config),
         force_handlers: args.force_handlers || config.is("force_handlers"),
         is_interactive: terminal::is_interactive(),
         skip_dead: args.skip_dead,
-        rolling: Rolling { arguments: arguments(std::env::args().skip(1)), ..Rolling::default() },
+        rolling: Rolling {
+            direction: args.direction,
+            hotfix: args.hotfix.clone(),
+            accept_downtime: args.accept_downtime,
+            arguments: arguments(args.words.clone().unwrap_or_else(typed).into_iter()),
+            who: identity::who(),
+            from: identity::machine(),
+            silence: silence(),
+        },
         ..Options::default()
     }
 }
 
+/// Everything behind `roll`, or behind `roll resume` and its like, without what only such a command takes.
+pub(super) fn typed() -> Vec<String> {
+    plain(std::env::args().skip(1).collect())
+}
+
+fn plain(mut words: Vec<String>) -> Vec<String> {
+    if !words.first().is_some_and(|word| ROLLOUT_VERBS.contains(&word.as_str())) {
+        return words;
+    }
+    words.remove(0);
+    let mut rest = Vec::new();
+    let mut words = words.into_iter();
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            "--out" | "--to" => drop(words.next()),
+            "--exit-code" | "-w" | "--watch" => {}
+            other if other.starts_with("--out=") || other.starts_with("--to=") => {}
+            _ => rest.push(word),
+        }
+    }
+    rest
+}
+
+/// The same, for the words "run this next".
+pub(super) fn retyped() -> String {
+    arguments(typed().into_iter())
+}
+
+/// Hosts let their locks go after so long without a word; `ROLL_SILENCE` is in seconds.
+fn silence() -> Duration {
+    let given = std::env::var("ROLL_SILENCE").ok().and_then(|text| text.parse::<u32>().ok());
+    Duration::from_secs(given.map_or(SILENCE_SECONDS, |seconds| u64::from(seconds.clamp(3, 3600))))
+}
+
 /// As it was typed, for "run this next"; a variable that is named like a secret keeps its value for itself.
-fn arguments(words: impl Iterator<Item = String>) -> String {
+pub(super) fn arguments(words: impl Iterator<Item = String>) -> String {
     words.map(|word| quoted(&hidden(word))).collect::<Vec<_>>().join(" ")
 }
 
@@ -213,6 +280,10 @@ fn ssh_args(args: &RunArgs, config: &Config, found: &mut Vec<Diagnostic>) -> Vec
     words
 }
 
+fn merges(config: &Config) -> bool {
+    config.text("hash_behaviour") == Some("merge")
+}
+
 fn duplicate_keys(config: &Config) -> Option<Severity> {
     match config.text("duplicate_dict_key") {
         Some("error") => Some(Severity::Error),
@@ -235,10 +306,17 @@ fn home_expanded(path: &Path) -> PathBuf {
     path.to_str().map_or_else(|| path.to_owned(), |text| expanded(text, std::env::home_dir().as_deref()))
 }
 
-fn roles_path(config: &Config) -> Vec<PathBuf> {
+pub(super) fn roles_path(config: &Config) -> Vec<PathBuf> {
     config.paths("roles_path").unwrap_or_else(|| {
         let home = std::env::home_dir().map(|home| home.join(".ansible/roles"));
         home.into_iter().chain(["/usr/share/ansible/roles".into(), "/etc/ansible/roles".into()]).collect()
+    })
+}
+
+pub(super) fn collections_path(config: &Config) -> Vec<PathBuf> {
+    config.paths("collections_path").unwrap_or_else(|| {
+        let home = std::env::home_dir().map(|home| home.join(".ansible/collections"));
+        home.into_iter().chain(["/usr/share/ansible/collections".into()]).collect()
     })
 }
 
@@ -316,6 +394,12 @@ fn render(extra: Map) -> Render {
         let scope = Static::new(&extra, context);
         template::evaluate(template, &scope, &Nowhere).ok()
     })
+}
+
+/// A value through a filter, outside of any run.
+pub(super) fn filtered(filter: &str, value: &Value) -> Option<Value> {
+    let scope = Static { layers: vec![Map::from_iter([("value".into(), value.clone())])] };
+    template::expression(&format!("value | {filter}"), Span::NOWHERE, &scope, &Nowhere).ok()
 }
 
 /// Variables that stand in the playbook, strongest first.

@@ -242,12 +242,12 @@ impl Hands for TaskHands<'_> {
         self.is_check
     }
 
-    fn is_diff(&self) -> bool {
-        self.is_diff
+    fn is_native(&self) -> bool {
+        self.work.run.options.is_native
     }
 
-    fn reads_texts_as_booleans(&self) -> bool {
-        self.work.run.options.reads_texts_as_booleans
+    fn is_diff(&self) -> bool {
+        self.is_diff
     }
 
     async fn module(&self, name: &str, args: Map, bodies: Bodies) -> Result<Map, Problem> {
@@ -312,6 +312,10 @@ impl Hands for TaskHands<'_> {
 
     fn host(&self) -> &str {
         &self.work.host
+    }
+
+    fn is_local(&self) -> bool {
+        self.target.kind == connection::Kind::Local
     }
 }
 

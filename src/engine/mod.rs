@@ -27,6 +27,9 @@ mod vars_files;
 mod work;
 
 pub use cache::FactCache;
+pub use magic::LANGUAGE;
+pub(crate) use rollout::RECORD_HELP;
+pub use rollout::{HostSurvey, Survey, Surveyor, TargetSurvey, Unanswered, WishFor};
 pub use tags::Selection;
 
 use crate::connection::{Connections, HostKeys, Settings};
@@ -73,6 +76,8 @@ pub struct Options {
     pub forks: usize,
     pub verbosity: u8,
     pub extra: Map,
+    /// Ansible's settings by their names there, for `lookup('config', …)`.
+    pub settings: Map,
     /// Answers to `vars_prompt`.
     pub prompted: Map,
     pub remote_user: Option<String>,
@@ -102,13 +107,13 @@ pub struct Options {
     pub forgives_missing_handlers: bool,
     /// Seconds for a task that says nothing itself.
     pub task_timeout: Option<u64>,
-    /// `set_fact` reads `yes` and `no` as booleans (`jinja2_native` is off).
-    pub reads_texts_as_booleans: bool,
     /// Facts are kept in files here.
     pub fact_cache: Option<FactCache>,
     pub force_handlers: bool,
     /// `hash_behaviour = merge`.
     pub merge_hashes: bool,
+    /// `jinja2_native = yes`.
+    pub is_native: bool,
     /// Whether somebody can answer questions.
     pub is_interactive: bool,
     /// Rollouts: hosts that are dead may be left out.
@@ -126,6 +131,11 @@ pub struct Rolling {
     pub accept_downtime: bool,
     /// What `roll` was called with, for the words "run this next".
     pub arguments: String,
+    /// Who asks, and from which machine: told to everybody who finds the lock taken.
+    pub who: String,
+    pub from: String,
+    /// After so long without a word from here, hosts let their locks go.
+    pub silence: Duration,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -173,6 +183,10 @@ pub enum Ending {
     Reverted,
     RevertFailed,
     Interrupted,
+    /// Another run has the lock.
+    Locked,
+    /// A newer rollout has taken over, or this one was silent for too long.
+    Fenced,
 }
 
 /// What the jobs of one run share.

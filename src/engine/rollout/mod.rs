@@ -6,8 +6,10 @@
 
 mod ending;
 mod front;
+mod hold;
 mod members;
 mod steps;
+mod survey;
 mod tools;
 mod words;
 
@@ -20,7 +22,12 @@ use crate::event::{Event, Rollout as RolloutEvent};
 use crate::playbook::{self, Program, RolloutSpec};
 use crate::rollout::{Answer, Ask, Effect, Floor, Input, OnFailure, Outcome, Rollout, Rules, Step};
 use ending::{Cause, End};
+pub use survey::{HostSurvey, Survey, Surveyor, TargetSurvey, Unanswered, WishFor};
+
+pub(crate) use words::RECORD_HELP;
+
 use front::Front;
+use hold::{Denied, Hold, Wish};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -29,6 +36,8 @@ use tokio::sync::mpsc;
 
 /// Between two tries of something that was not possible yet.
 const AGAIN: Duration = Duration::from_secs(1);
+/// How often wishes from other terminals are looked for.
+const LISTEN_EVERY: Duration = Duration::from_secs(2);
 /// How often "the balancer cannot be read" is met before it is a failure, at least.
 const PATIENCE_MIN: u16 = 30;
 
@@ -41,13 +50,53 @@ pub(super) async fn play(run: &Arc<Run>, play: &Arc<PlayRun>, signals: &mut mpsc
             return PlayEnd { ending: Ending::Refused, go_on: false };
         }
     };
-    match Driver::new(run, play, spec) {
-        Ok(driver) => driver.drive(signals).await,
+    let hold = match Hold::take(run, play, &spec.app).await {
+        Ok(hold) => Arc::new(hold),
+        Err(denied) => return refused(run, &spec.app, &denied),
+    };
+    match Driver::new(run, play, spec, &hold) {
+        Ok(driver) => {
+            let listening = tokio::spawn(listen(hold.clone(), driver.steps.clone(), driver.inputs.clone()));
+            let end = driver.drive(signals).await;
+            listening.abort();
+            hold.give_back().await;
+            end
+        }
         Err(diagnostic) => {
             run.warn(*diagnostic);
             PlayEnd { ending: Ending::Refused, go_on: false }
         }
     }
+}
+
+/// Hears what is asked for from other terminals.
+async fn listen(hold: Arc<Hold>, steps: Arc<Steps>, inputs: mpsc::UnboundedSender<Input>) {
+    loop {
+        tokio::time::sleep(LISTEN_EVERY).await;
+        match hold.wish().await {
+            Ok(Some(Wish::Pause { by })) => steps.pause(Some(by)),
+            Ok(None) => steps.pause(None),
+            Ok(Some(Wish::Stop { by, why })) => {
+                steps.say_all(&format!("asked to stop by {by}: {why}"));
+                steps.pause(None);
+                drop(inputs.send(Input::Interrupt));
+                return;
+            }
+            // A host that cannot be asked now is asked again.
+            Err(_) => {}
+        }
+    }
+}
+
+/// Without a hold on every host nothing begins.
+fn refused(run: &Run, app: &str, denied: &Denied) -> PlayEnd {
+    run.warn(words::denied(app, denied, &run.options.rolling.arguments));
+    let ending = match denied {
+        Denied::Locked { .. } => Ending::Locked,
+        Denied::Fenced { .. } => Ending::Fenced,
+        Denied::Dead { .. } | Denied::Failed { .. } => Ending::Refused,
+    };
+    PlayEnd { ending, go_on: false }
 }
 
 fn settings(run: &Run, play: &PlayRun) -> Result<RolloutSpec, Box<Diagnostic>> {
@@ -82,7 +131,7 @@ struct Driver {
 }
 
 impl Driver {
-    fn new(run: &Arc<Run>, play: &Arc<PlayRun>, spec: Arc<RolloutSpec>) -> Result<Driver, Box<Diagnostic>> {
+    fn new(run: &Arc<Run>, play: &Arc<PlayRun>, spec: Arc<RolloutSpec>, hold: &Arc<Hold>) -> Result<Driver, Box<Diagnostic>> {
         let span = play.play.context.keywords.get("rollout").map(|written| written.span).unwrap_or_default();
         let front = Front::new(run, play, &spec, span)?;
         let batches = plays::batches(play, run);
@@ -121,7 +170,7 @@ impl Driver {
             run: run.clone(),
             play: play.clone(),
             core: Rollout::new(play.hosts.len(), rules),
-            steps: Arc::new(Steps::new(run, play, &spec, front)),
+            steps: Arc::new(Steps::new(run, play, &spec, front, hold)),
             spec,
             inputs,
             inbox,
@@ -142,9 +191,13 @@ impl Driver {
                 Some(Signal::Interrupt) = signals.recv() => {
                     self.run.emitter.emit(&Event::Interrupted { again: self.interrupted });
                     self.interrupted = true;
+                    self.steps.stop_waiting();
                     Input::Interrupt
                 }
             };
+            if self.steps.is_fenced() {
+                return self.fenced();
+            }
             let failed = failure(&input);
             let effects = self.core.on(input);
             self.note_cause(failed);
@@ -209,6 +262,12 @@ impl Driver {
         tokio::spawn(async move {
             // Interrupts are the core's business: a stage that was begun is finished.
             let (_keep, mut never) = mpsc::channel(1);
+            if step != Step::Prepare {
+                for ask in &asks {
+                    // A host that does not even take this down fails in the first task.
+                    drop(steps.begin(*ask).await);
+                }
+            }
             let end = stage.drive(&mut never).await;
             let answer = |host: &String| match (end.failed.contains(host), end.unreachable.contains(host)) {
                 (true, _) => Answer::Failed,
@@ -217,6 +276,7 @@ impl Driver {
             };
             let answers: Vec<(Ask, Answer)> = asks.into_iter().zip(hosts.iter().map(answer)).collect();
             for (ask, _) in answers.iter().filter(|(_, answer)| *answer != Answer::Ok) {
+                steps.ask_hold(*ask).await;
                 steps.explain_tasks(*ask).await;
             }
             answers.into_iter().for_each(|(ask, answer)| drop(inputs.send(Input::Answered(ask, answer))));
@@ -262,6 +322,12 @@ impl Driver {
         }
     }
 
+    /// Nothing more can be done from here, and nothing more is tried.
+    fn fenced(self) -> PlayEnd {
+        self.run.warn(words::fenced(&self.spec.app, self.steps.generation(), &self.run.options.rolling.arguments));
+        PlayEnd { ending: Ending::Fenced, go_on: false }
+    }
+
     /// A failure that the core did not ask again about.
     fn note_cause(&mut self, failed: Option<(Ask, Answer)>) {
         let Some((ask, answer)) = failed.filter(|(ask, _)| !self.core.awaits(*ask)) else { return };
@@ -276,6 +342,15 @@ impl Driver {
         });
     }
 
+    /// What is true of each host now, for everybody who comes after.
+    async fn write_end(&self, outcome: Outcome) {
+        let (updated, out) = (self.core.updated(), self.core.out());
+        for host in 0..self.play.hosts.len() {
+            let is_new = updated.contains(&host);
+            self.steps.write_end(host, words::ending(outcome), is_new, out.contains(&host)).await;
+        }
+    }
+
     /// In the recap a lost host is unreachable once, however often it was asked.
     fn count_lost(&self) {
         for host in self.core.lost() {
@@ -287,6 +362,7 @@ impl Driver {
 
     async fn end(self) -> PlayEnd {
         let outcome = self.outcome.unwrap_or(Outcome::Interrupted);
+        self.write_end(outcome).await;
         self.count_lost();
         let healthy = self.steps.count_healthy(self.core.floor()).await;
         let names = |hosts: Vec<usize>| hosts.into_iter().map(|host| self.play.hosts[host].clone()).collect::<Vec<_>>();

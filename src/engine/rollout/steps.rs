@@ -1,6 +1,7 @@
 //! One function a step: what is done, and which answer it comes to.
 
 use super::front::{Asked, Front, Seen};
+use super::hold::{self, Denied, Hold};
 use super::{Notes, tools, words};
 use crate::actions::Problem;
 use crate::engine::plays::PlayRun;
@@ -9,8 +10,9 @@ use crate::event::{Event, Rollout as RolloutEvent};
 use crate::playbook::{ProbeSpec, RolloutSpec};
 use crate::rollout::{ATTEMPTS_MAX, Answer, Ask, Reading, Step};
 use crate::value::{Map, Value};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 /// No wait is silent for longer.
 const VOICE: Duration = Duration::from_secs(4);
@@ -30,8 +32,13 @@ pub(super) struct Steps {
     play: Arc<PlayRun>,
     spec: Arc<RolloutSpec>,
     front: Front,
-    /// Names what this rollout parks.
-    generation: i64,
+    hold: Arc<Hold>,
+    /// A host has refused this rollout for good.
+    is_fenced: AtomicBool,
+    /// Who wants it to pause.
+    pause: Mutex<Option<String>>,
+    /// Whoever pressed Ctrl-C does not wait for the pause to end.
+    is_stopping: AtomicBool,
     notes: Notes,
     /// The last bad news of each host, in its own words.
     said: Notes,
@@ -40,15 +47,16 @@ pub(super) struct Steps {
 }
 
 impl Steps {
-    pub(super) fn new(run: &Arc<Run>, play: &Arc<PlayRun>, spec: &Arc<RolloutSpec>, front: Front) -> Steps {
-        let generation =
-            SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |time| i64::try_from(time.as_secs()).unwrap_or(1));
+    pub(super) fn new(run: &Arc<Run>, play: &Arc<PlayRun>, spec: &Arc<RolloutSpec>, front: Front, hold: &Arc<Hold>) -> Steps {
         Steps {
             run: run.clone(),
             play: play.clone(),
             spec: spec.clone(),
             front,
-            generation,
+            hold: hold.clone(),
+            is_fenced: AtomicBool::new(false),
+            pause: Mutex::default(),
+            is_stopping: AtomicBool::new(false),
             notes: Notes::default(),
             said: Notes::default(),
             read_at: Mutex::default(),
@@ -64,44 +72,163 @@ impl Steps {
     }
 
     async fn module(&self, host: usize, name: &str, args: &[(&str, Value)]) -> Result<Map, Problem> {
-        tools::module(&self.run, &self.play, self.name(host), name, args).await
+        let answer = tools::module(&self.run, &self.play, self.name(host), name, args).await;
+        let Err(problem) = answer else { return answer };
+        if hold::says(&problem, "unlocked") && self.renew(host).await {
+            return tools::module(&self.run, &self.play, self.name(host), name, args).await;
+        }
+        if hold::says(&problem, "fenced") {
+            self.is_fenced.store(true, Ordering::SeqCst);
+        }
+        Err(problem)
+    }
+
+    /// The connection was lost, and the lock with it.
+    async fn renew(&self, host: usize) -> bool {
+        match self.hold.renew(self.name(host)).await {
+            Ok(()) => true,
+            Err(Denied::Locked { .. } | Denied::Fenced { .. }) => {
+                self.is_fenced.store(true, Ordering::SeqCst);
+                false
+            }
+            Err(Denied::Dead { .. } | Denied::Failed { .. }) => false,
+        }
+    }
+
+    pub(super) fn is_fenced(&self) -> bool {
+        self.is_fenced.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn pause(&self, by: Option<String>) {
+        *locked(&self.pause) = by;
+    }
+
+    pub(super) fn stop_waiting(&self) {
+        self.is_stopping.store(true, Ordering::SeqCst);
+    }
+
+    pub(super) fn say_all(&self, line: &str) {
+        self.run.emitter.emit(&Event::Says { host: "rollout".to_owned(), line: line.to_owned() });
+    }
+
+    fn paused_by(&self) -> Option<String> {
+        locked(&self.pause).clone().filter(|_| !self.is_stopping.load(Ordering::SeqCst))
+    }
+
+    /// Between two hosts, as long as somebody wants it.
+    async fn wait_out_pause(&self, host: usize) {
+        let mut spoke: Option<Instant> = None;
+        while let Some(by) = self.paused_by() {
+            if spoke.is_none_or(|spoke| spoke.elapsed() >= VOICE) {
+                self.say(host, format!("paused by {by}; `roll continue {}` goes on", self.run.options.rolling.arguments));
+                spoke = Some(Instant::now());
+            }
+            tokio::time::sleep(READ_EVERY).await;
+        }
+    }
+
+    pub(super) fn generation(&self) -> i64 {
+        self.hold.generation
+    }
+
+    /// Written down before it is done: whoever comes after a crash knows what may have happened.
+    pub(super) async fn begin(&self, ask: Ask) -> Result<(), Problem> {
+        let (host, step) = (self.name(ask.host), words::step(ask.step));
+        let said = [("phase", Value::from(step)), ("step", format!("{host} {step}").into())];
+        match self.hold.record(host, &said).await {
+            Err(problem) if hold::says(&problem, "unlocked") && self.renew(ask.host).await => self.hold.record(host, &said).await,
+            Err(problem) => {
+                self.is_fenced.fetch_or(hold::says(&problem, "fenced"), Ordering::SeqCst);
+                Err(problem)
+            }
+            Ok(()) => Ok(()),
+        }
+    }
+
+    /// How it ended, as far as this host is concerned. One that is gone keeps what was written down before.
+    pub(super) async fn write_end(&self, host: usize, ending: &str, is_new: bool, is_out: bool) {
+        let name = self.name(host);
+        let inspected = self.module(host, "_app_inspect", &[("container", self.spec.app.as_str().into())]).await;
+        let current = inspected.ok().and_then(|values| values.get("current").cloned()).unwrap_or_default();
+        let phase = self.hold.phase_at_end(name, is_new, is_out);
+        let rollout: Value = [("release", Value::from(&self.spec.release)), ("ending", ending.into())].into_iter().collect();
+        let mut said = vec![
+            ("phase", Value::from(phase)),
+            ("step", "".into()),
+            ("current", current),
+            ("rollout", rollout),
+            ("event", ending.into()),
+        ];
+        if is_new {
+            said.push(("release", Value::from(&self.spec.release)));
+            said.push(("former", self.hold.release_before(name)));
+        }
+        // Nobody is left to be told.
+        drop(self.hold.record(name, &said).await);
+    }
+
+    /// A task that failed may have been refused: then nothing else matters any more.
+    pub(super) async fn ask_hold(&self, ask: Ask) {
+        drop(self.sure(ask.host).await);
+    }
+
+    /// What the balancer is told no host can refuse: it is only told while this rollout is certainly the newest.
+    async fn sure(&self, host: usize) -> Result<&str, Problem> {
+        let args = self.hold.own();
+        self.module(host, "_app_beat", &args).await.map(|_| self.name(host))
     }
 
     pub(super) async fn answer(&self, ask: Ask) -> Answer {
-        let done = match ask.step {
+        let done = match self.prelude(ask).await {
+            Ok(()) => self.carry_out(ask).await,
+            Err(problem) => Err(problem),
+        };
+        match done {
+            Ok(answer) => answer,
+            Err(problem) => self.bad_news(ask, &problem).await,
+        }
+    }
+
+    async fn prelude(&self, ask: Ask) -> Result<(), Problem> {
+        match ask.step {
+            Step::Inspect | Step::Prepare | Step::Check | Step::AwaitQuiet | Step::AwaitHealthy => Ok(()),
+            _ => self.begin(ask).await,
+        }
+    }
+
+    async fn carry_out(&self, ask: Ask) -> Result<Answer, Problem> {
+        match ask.step {
             Step::Inspect => self.inspect(ask.host).await,
             Step::Check => self.check(ask.host).await,
             Step::Drain => self.drain(ask.host).await,
             Step::AwaitQuiet => self.await_quiet(ask.host).await,
             Step::Park => self.park(ask.host).await,
             Step::Verify => self.verify(ask).await,
-            Step::Enable => self.front.enable(self.name(ask.host)).await.map(|()| Answer::Ok),
+            Step::Enable => self.front.enable(self.sure(ask.host).await?).await.map(|()| Answer::Ok),
             Step::AwaitHealthy => self.await_healthy(ask.host).await,
             Step::Unpark => self.unpark(ask.host).await,
             Step::Retire => self.on_container(ask.host, "_retire").await.map(|_| Answer::Ok),
             // These are tasks of the play, or watched for a batch together.
             Step::Prepare | Step::Switch | Step::Confirm | Step::Bake => Ok(Answer::Ok),
-        };
-        match done {
-            Ok(answer) => answer,
-            Err(problem) => {
-                locked(&self.said).insert(ask.host, problem.failure.msg.clone());
-                if !problem.is_unreachable {
-                    self.fail(ask, &problem).await;
-                    return Answer::Failed;
-                }
-                if ask.attempt + 1 < ATTEMPTS_MAX {
-                    self.say(ask.host, format!("no answer, asked again: {}", problem.failure.msg));
-                } else {
-                    self.fail(ask, &problem).await;
-                }
-                Answer::Lost
-            }
         }
     }
 
+    async fn bad_news(&self, ask: Ask, problem: &Problem) -> Answer {
+        locked(&self.said).insert(ask.host, problem.failure.msg.clone());
+        if !problem.is_unreachable {
+            self.fail(ask, problem).await;
+            return Answer::Failed;
+        }
+        if ask.attempt + 1 < ATTEMPTS_MAX {
+            self.say(ask.host, format!("no answer, asked again: {}", problem.failure.msg));
+        } else {
+            self.fail(ask, problem).await;
+        }
+        Answer::Lost
+    }
+
     async fn drain(&self, host: usize) -> Result<Answer, Problem> {
-        match self.front.drain(self.name(host)).await? {
+        match self.front.drain(self.sure(host).await?).await? {
             Asked::Done => Ok(Answer::Ok),
             Asked::NotNow(problem) => {
                 self.say(host, format!("not taken out of the balancer: {}", problem.failure.msg));
@@ -113,7 +240,7 @@ impl Steps {
     async fn on_container(&self, host: usize, module: &str) -> Result<Map, Problem> {
         let grace = i64::try_from(self.spec.stop_grace.as_secs()).unwrap_or(i64::MAX);
         let args =
-            [("container", self.spec.app.as_str().into()), ("generation", self.generation.into()), ("grace", grace.into())];
+            [("container", self.spec.app.as_str().into()), ("generation", self.generation().into()), ("grace", grace.into())];
         self.module(host, module, &args).await
     }
 
@@ -131,6 +258,7 @@ impl Steps {
     }
 
     async fn check(&self, host: usize) -> Result<Answer, Problem> {
+        self.wait_out_pause(host).await;
         let Some(ready) = &self.spec.ready else { return Ok(Answer::Ok) };
         let inspected = self.module(host, "_app_inspect", &[("container", self.spec.app.as_str().into())]).await?;
         if !is_running(&inspected) {

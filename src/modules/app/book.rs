@@ -112,11 +112,7 @@ impl Book {
         let text = look.text(&path).map_err(|error| Failure::io(format_args!("cannot read {path}"), &error))?;
         let Some(text) = text else { return Ok(State { app: self.app.clone(), ..State::default() }) };
         serde_json::from_str(&text).map_err(|error| {
-            let msg = format!(
-                "{path} cannot be read: {error}; what runs is known to Docker and what was done to the history beside it: \
-                 move the file away (`mv {path} {path}.broken`) and run the same command again"
-            );
-            Failure::new(msg).with("corrupt", true).with("path", path.as_str())
+            Failure::new(format!("{path} cannot be read: {error}")).with("corrupt", true).with("path", path.as_str())
         })
     }
 
