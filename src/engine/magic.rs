@@ -66,7 +66,8 @@ fn role_names(play: &PlayRun) -> (Vec<&str>, Vec<&str>) {
         }
     }
     // Where the names are templates, all count as the play's own.
-    let is_own = |name: &&str| named.is_empty() || named.iter().any(|known| known == name || known.ends_with(&format!("/{name}")));
+    let is_own =
+        |name: &&str| named.is_empty() || named.iter().any(|known| known == name || known.ends_with(&format!("/{name}")));
     names.into_iter().partition(|name| is_own(name))
 }
 
