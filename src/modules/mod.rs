@@ -30,6 +30,7 @@ mod apt_key;
 mod apt_repository;
 mod archive;
 pub mod assemble;
+pub mod async_status;
 mod authorized_key;
 mod blockinfile;
 mod capabilities;
@@ -292,6 +293,7 @@ pub static MODULES: &[&Module] = &[
     &apt_repository::MODULE,
     &archive::MODULE,
     &assemble::MODULE,
+    &async_status::MODULE,
     &authorized_key::MODULE,
     &blockinfile::MODULE,
     &capabilities::MODULE,
