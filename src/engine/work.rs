@@ -541,7 +541,7 @@ impl Work {
             }
             Effect::Meta(meta) => return self.meta(*meta),
             Effect::Stats { data, per_host, aggregate } => {
-                self.run.count_custom(per_host.then_some(&self.host), data, *aggregate)
+                self.run.count_custom(per_host.then_some(&self.host), data, *aggregate);
             }
             // What changes the inventory is carried out before it is known whether it was a change.
             Effect::AddHost { .. } | Effect::GroupBy { .. } | Effect::IncludeTasks { .. } | Effect::IncludeRole { .. } => {}
