@@ -50,6 +50,8 @@ fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
             && found.get("filed").is_some_and(|value| !value.is_null()) => {
                 todo.push(format!("ALTER SYSTEM RESET {name}"));
             }
+        _ if args.bool("reset") && found.get("filed").is_none_or(Value::is_null) => {}
+        _ if args.bool("reset") => todo.push(format!("ALTER SYSTEM RESET {name}")),
         Some(value) if !is_same(value, &filed) && !is_same(value, &before) => {
             todo.push(format!("ALTER SYSTEM SET {name} = {}", literal_of(name, value)));
         }
