@@ -11,6 +11,7 @@ pub(super) enum Xml {
 
 const NAMESPACE: &str = "http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/";
 
+#[expect(clippy::needless_pass_by_value, reason = "numbers and texts alike, owned or not")]
 pub(super) fn text(value: impl ToString) -> Xml {
     Xml::Text(value.to_string())
 }
