@@ -8,10 +8,12 @@
 //! | 4 | a host could not be reached; also: errors were found before anything was sent (as Ansible) |
 //! | 8 | stopped by Ctrl-C or SIGTERM |
 //! | 10 | a rollout was refused before it began |
-//! | 12 | a rollout was halted |
+//! | 11 | another rollout has the lock |
+//! | 12 | a rollout was halted: some hosts run the new release, some the old |
 //! | 13 | a rollout was reverted |
 //! | 14 | a rollout could not be reverted |
 //! | 15 | a rollout was interrupted; what had begun was finished |
+//! | 16 | a newer rollout has taken over |
 //! | 255 | a bug of `roll` |
 
 use crate::engine::Ending;
@@ -48,10 +50,12 @@ fn of_ending(ending: Ending) -> u8 {
         Ending::Unreachable => 4,
         Ending::Stopped => 8,
         Ending::Refused => 10,
+        Ending::Locked => 11,
         Ending::Halted => 12,
         Ending::Reverted => 13,
         Ending::RevertFailed => 14,
         Ending::Interrupted => 15,
+        Ending::Fenced => 16,
     }
 }
 

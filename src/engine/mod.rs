@@ -127,10 +127,14 @@ pub enum Ending {
     Stopped,
     /// A rollout's own endings.
     Refused,
+    /// Another rollout has the lock.
+    Locked,
     Halted,
     Reverted,
     RevertFailed,
     Interrupted,
+    /// A newer rollout has taken over.
+    Fenced,
 }
 
 /// What the jobs of one run share.

@@ -74,6 +74,8 @@ impl End<'_> {
                 Some(format!("{what}, then `{resume}` to go on, or `{rollback}` to go back"))
             }
             Outcome::Reverted => Some(format!("mend the release, then `{again}`")),
+            Outcome::Locked => Some(format!("`roll status {}` shows how far it is", self.arguments)),
+            Outcome::Fenced => Some(format!("`roll status {}` shows who has taken over", self.arguments)),
             Outcome::Interrupted => Some(format!("`{resume}` to go on, or `{rollback}` to go back")),
         }
     }

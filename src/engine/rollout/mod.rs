@@ -102,6 +102,8 @@ impl Driver {
             bake: !spec.bake.is_zero(),
             may_cut: false,
             patience: u16::try_from(seconds).unwrap_or(u16::MAX).max(PATIENCE_MIN),
+            accept_downtime: true,
+            ..Rules::careful(play.hosts.len())
         };
         if largest >= play.hosts.len() && spec.balancer.kind != "none" {
             run.warn(words::no_floor(&spec.app, play.hosts.len()).at(span, "in this rollout"));
@@ -320,6 +322,8 @@ impl Driver {
             Outcome::Reverted => Ending::Reverted,
             Outcome::RevertFailed => Ending::RevertFailed,
             Outcome::Interrupted => Ending::Interrupted,
+            Outcome::Locked => Ending::Locked,
+            Outcome::Fenced => Ending::Fenced,
         };
         PlayEnd { ending, go_on: ending == Ending::Done }
     }

@@ -7,8 +7,9 @@ use crate::engine::plays::PlayRun;
 use crate::engine::{Run, locked};
 use crate::event::{Event, Rollout as RolloutEvent};
 use crate::playbook::{ProbeSpec, RolloutSpec};
-use crate::rollout::{ATTEMPTS_MAX, Answer, Ask, Reading, Step};
+use crate::rollout::{ATTEMPTS_MAX, Answer, Ask, Found, Reached, Reading, Step};
 use crate::value::{Map, Value};
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -69,6 +70,7 @@ impl Steps {
 
     pub(super) async fn answer(&self, ask: Ask) -> Answer {
         let done = match ask.step {
+            Step::Lock | Step::Number | Step::Aside | Step::Revive => Ok(Answer::Ok),
             Step::Inspect => self.inspect(ask.host).await,
             Step::Check => self.check(ask.host).await,
             Step::Drain => self.front.drain(self.name(ask.host)).await.map(|()| Answer::Ok),
@@ -114,9 +116,9 @@ impl Steps {
                 let msg = words::removes_itself(self.name(host), &self.spec.app);
                 Err(Problem::new(msg))
             }
-            Ok(values) => Ok(if is_running(&values) { Answer::Ok } else { Answer::Empty }),
+            Ok(values) => Ok(found(is_running(&values))),
             Err(problem) if problem.is_unreachable => Err(problem),
-            Err(_) => Ok(Answer::Empty),
+            Err(_) => Ok(found(false)),
         }
     }
 
@@ -322,6 +324,9 @@ impl Steps {
         let position = |name: &str| self.play.hosts.iter().position(|host| host == name);
         let serving = targets.iter().filter(|target| target.is_serving);
         let reading = Reading {
+            wavering: BTreeSet::new(),
+            by_old: BTreeSet::new(),
+            by_new: BTreeSet::new(),
             serving: serving.clone().filter_map(|target| position(&target.host)).collect(),
             others: serving.filter(|target| position(&target.host).is_none()).count(),
         };
@@ -364,6 +369,10 @@ impl Steps {
         let Ok(values) = self.module(host, "_logs", &args).await else { return Vec::new() };
         values.get("lines").and_then(Value::as_list).unwrap_or_default().iter().map(|line| line.to_text().to_string()).collect()
     }
+}
+
+fn found(has_old: bool) -> Answer {
+    Answer::Found(Found { reached: Reached::Nothing, has_old, served: false })
 }
 
 fn is_running(values: &Map) -> bool {

@@ -20,6 +20,7 @@ pub(super) fn phase(phase: Phase) -> &'static str {
         Phase::Reverting => "Reverting",
         Phase::Reverted => "Reverted",
         Phase::Failed => "Failed",
+        Phase::Skipped => "Skipped",
     }
 }
 
@@ -35,12 +36,16 @@ pub(super) fn why(phase: Phase, spec: &RolloutSpec) -> String {
         Phase::Enabling => format!("back into the {} balancer", spec.balancer.kind),
         Phase::Baking => format!("watched for {} s", spec.bake.as_secs()),
         Phase::Reverting => "the parked container comes back".to_owned(),
+        Phase::Skipped => "dead; left out".to_owned(),
         Phase::Waiting | Phase::Done | Phase::Reverted | Phase::Failed => String::new(),
     }
 }
 
 pub(super) fn step(step: Step) -> &'static str {
     match step {
+        Step::Lock | Step::Number => "Locking",
+        Step::Aside => "Renaming",
+        Step::Revive => "Reviving",
         Step::Inspect => "Inspecting",
         Step::Prepare => "Preparing",
         Step::Check => "Checking",
@@ -66,6 +71,8 @@ pub(super) fn ending(outcome: Outcome) -> &'static str {
         Outcome::Reverted => "reverted",
         Outcome::RevertFailed => "revert failed",
         Outcome::Interrupted => "interrupted",
+        Outcome::Locked => "locked",
+        Outcome::Fenced => "fenced",
     }
 }
 
@@ -104,6 +111,9 @@ pub(super) fn not_serving(host: &str, state: &str, waited: Duration) -> String {
 /// A failed step as a diagnostic: what, where, and what is true now.
 pub(super) fn failed(step: Step, host: &str, problem: &Problem) -> Diagnostic {
     let (code, now) = match step {
+        Step::Lock | Step::Number => ("lock-failed", "nothing left the load balancer".to_owned()),
+        Step::Aside => ("aside-failed", format!("`{host}` is still in rotation with the old release")),
+        Step::Revive => ("revert-failed", format!("`{host}` is in rotation with the new release")),
         Step::Inspect | Step::Prepare => {
             ("prepare-failed", format!("`{host}` is still in rotation: nothing left the load balancer"))
         }
