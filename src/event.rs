@@ -3,7 +3,7 @@
 //! Main type: [`Event`]. The engine emits through an [`Emitter`], which masks every secret the run knows before anybody sees the
 //! event. Fields are added, never renamed or removed, while [`VERSION`] stays. Start reading at [`Event`].
 
-use crate::diag::{Diagnostic, Place};
+use crate::diag::{Diagnostic, Place, Sources};
 use crate::value::{Map, Value};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -79,6 +79,18 @@ pub enum Event {
         host: String,
         line: String,
     },
+    /// A line for the operator, from a task that is there to tell something.
+    Told {
+        line: String,
+    },
+    /// What only who wants to know more is told.
+    Noted {
+        line: String,
+    },
+    /// The operator is asked something; what they type comes next.
+    Asked {
+        question: String,
+    },
     /// What a host-side change would look like; shown with `--diff`.
     Diff {
         host: String,
@@ -100,6 +112,10 @@ pub enum Event {
     },
     Interrupted {
         again: bool,
+    },
+    /// What `set_stats` has collected: for the run (no host), and for hosts.
+    CustomStats {
+        stats: Vec<(Option<String>, Map)>,
     },
     Recap {
         hosts: Vec<(String, Stats)>,
@@ -209,6 +225,8 @@ pub struct Emitter {
 
 struct Inner {
     secrets: BTreeSet<String>,
+    /// Where further secrets turn up.
+    sources: Option<Sources>,
     reporters: Vec<Box<dyn Reporter>>,
 }
 
@@ -218,11 +236,13 @@ const MASK: &str = "********";
 
 impl Emitter {
     pub fn new(reporters: Vec<Box<dyn Reporter>>) -> Emitter {
-        Emitter { inner: Arc::new(Mutex::new(Inner { secrets: BTreeSet::new(), reporters })) }
+        Emitter { inner: Arc::new(Mutex::new(Inner { secrets: BTreeSet::new(), sources: None, reporters })) }
     }
 
     pub fn emit(&self, event: &Event) {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = inner.sources.as_ref().map(Sources::take_secrets).unwrap_or_default();
+        found.iter().for_each(|value| inner.hide(value));
         let masked = masked(event, &inner.secrets);
         let event = masked.as_ref().unwrap_or(event);
         inner.reporters.iter_mut().for_each(|reporter| reporter.see(event));
@@ -230,10 +250,21 @@ impl Emitter {
 
     /// From now on every secret in `value` is masked wherever it turns up.
     pub fn hide(&self, value: &Value) {
-        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner).hide(value);
+    }
+
+    /// The same for what comes out of vaults, as soon as it does.
+    pub fn hide_secrets_of(&self, sources: &Sources) {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner).sources = Some(sources.clone());
+    }
+}
+
+impl Inner {
+    fn hide(&mut self, value: &Value) {
         value.each_secret(&mut |secret| {
+            let secret = secret.trim_matches('\n');
             if secret.len() >= SECRET_LEN_MIN {
-                inner.secrets.insert(secret.to_owned());
+                self.secrets.insert(secret.to_owned());
             }
         });
     }

@@ -16,6 +16,8 @@ pub mod event;
 
 // Floor 3: the model.
 #[cfg(feature = "control")]
+pub mod vault;
+#[cfg(feature = "control")]
 pub mod yaml;
 #[cfg(feature = "control")]
 pub mod template;

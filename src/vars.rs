@@ -13,6 +13,8 @@ use std::sync::Arc;
 #[derive(Clone, Debug, Default)]
 pub struct View {
     layers: Vec<Arc<Map>>,
+    /// `hash_behaviour = merge`: of mappings in several layers all entries count.
+    merges: bool,
 }
 
 /// What the run has learnt about its hosts so far, by host name.
@@ -44,6 +46,8 @@ pub struct Ground {
     pub role_defaults: Vec<Arc<Map>>,
     /// Likewise their `vars`.
     pub role_vars: Vec<Arc<Map>>,
+    /// `hash_behaviour = merge`.
+    pub merges: bool,
 }
 
 impl Store {
@@ -104,15 +108,16 @@ impl View {
         layers.push(store.included.clone());
         layers.extend(written.vars);
         layers.extend(written.role_vars);
+        layers.extend(ground.role_vars.iter().cloned());
         layers.extend(ground.play_files.iter().cloned());
         layers.extend(written.play_vars);
-        layers.extend(ground.role_vars.iter().cloned());
         layers.push(Arc::new(Map::from_iter([("ansible_facts".into(), Value::Map(store.facts.clone()))])));
         layers.push(store.prefixed.clone());
         layers.extend(inventory.iter().cloned());
         layers.extend(written.role_defaults);
         layers.extend(ground.role_defaults.iter().cloned());
-        View { layers }
+        layers.retain(|layer| !layer.is_empty());
+        View { layers, merges: ground.merges }
     }
 
     /// The same with a stronger layer on top (loop variables).
@@ -121,12 +126,20 @@ impl View {
         let mut layers = Vec::with_capacity(self.layers.len() + 1);
         layers.push(Arc::new(top));
         layers.extend(self.layers.iter().cloned());
-        View { layers }
+        View { layers, merges: self.merges }
     }
 
     /// The raw value of a name; it may hold templates.
-    pub fn get(&self, name: &str) -> Option<&Value> {
-        self.layers.iter().find_map(|layer| layer.get(name))
+    pub fn get(&self, name: &str) -> Option<Value> {
+        let mut found = self.layers.iter().filter_map(|layer| layer.get(name));
+        let mut value = found.next()?.clone();
+        if self.merges {
+            for weaker in found {
+                let (Value::Map(below), Value::Map(above)) = (weaker, &value) else { break };
+                value = Value::map(merged(below, above));
+            }
+        }
+        Some(value)
     }
 
     /// Every name, once.
@@ -141,10 +154,30 @@ impl View {
     pub fn flat(&self) -> Map {
         let mut all = Map::new();
         for layer in self.layers.iter().rev() {
-            all.extend(layer.iter().map(|(key, value)| (key.clone(), value.clone())));
+            for (key, value) in layer.iter() {
+                let both = (all.get(key), value);
+                let value = match both {
+                    (Some(Value::Map(below)), Value::Map(above)) if self.merges => Value::map(merged(below, above)),
+                    _ => value.clone(),
+                };
+                all.insert(key.clone(), value);
+            }
         }
         all
     }
+}
+
+/// Both mappings, the inner ones too; what `above` says counts more.
+pub fn merged(below: &Map, above: &Map) -> Map {
+    let mut all = below.clone();
+    for (key, value) in above {
+        let value = match (below.get(key), value) {
+            (Some(Value::Map(below)), Value::Map(above)) => Value::map(merged(below, above)),
+            _ => value.clone(),
+        };
+        all.insert(key.clone(), value);
+    }
+    all
 }
 
 /// What a task's surroundings say, sorted by strength.
@@ -154,12 +187,14 @@ struct Written {
     vars: Vec<Arc<Map>>,
     role_vars: Vec<Arc<Map>>,
     play_vars: Vec<Arc<Map>>,
+    /// Those of a role, of the roles around it, and of those it depends on.
     role_defaults: Vec<Arc<Map>>,
 }
 
 impl Written {
     fn of(context: &Context) -> Written {
         let mut written = Written::default();
+        let mut inner_defaults = Vec::new();
         for one in context.chain() {
             if !one.params.is_empty() {
                 written.params.push(Arc::new(one.params.clone()));
@@ -169,10 +204,16 @@ impl Written {
                 tier.push(vars.clone());
             }
             if let Some(role) = &one.role {
-                written.role_vars.push(Arc::new(role.vars.clone()));
-                written.role_defaults.push(Arc::new(role.defaults.clone()));
+                let is_first = written.role_defaults.is_empty();
+                written.role_vars.push(role.vars.clone());
+                written.role_defaults.push(role.defaults.clone());
+                for inner in role.all_dependencies().into_iter().filter(|_| is_first) {
+                    written.role_vars.push(inner.vars.clone());
+                    inner_defaults.push(inner.defaults.clone());
+                }
             }
         }
+        written.role_defaults.append(&mut inner_defaults);
         written
     }
 }
@@ -190,7 +231,7 @@ mod tests {
     fn context(vars: &[(&str, &str)], role: Option<Role>, parent: Option<Arc<Context>>) -> Arc<Context> {
         let mut keywords = Keywords::new();
         keywords.insert("vars", Value::map(map(vars)).into());
-        Arc::new(Context { keywords, role: role.map(Arc::new), params: Map::new(), parent })
+        Arc::new(Context { keywords, role: role.map(Arc::new), params: Map::new(), is_role_use: false, parent })
     }
 
     #[test]
@@ -198,7 +239,13 @@ mod tests {
         let order = ["extra", "set", "task", "role", "play", "fact", "inventory", "default"];
         // Each layer sets its own name and those of all weaker ones.
         let layer = |from: usize| order[from..].iter().map(|name| (*name, order[from])).collect::<Vec<_>>();
-        let role = Role { name: "r".into(), path: "r".into(), defaults: map(&layer(7)), vars: map(&layer(3)) };
+        let role = Role {
+            name: "r".into(),
+            path: "r".into(),
+            defaults: Arc::new(map(&layer(7))),
+            vars: Arc::new(map(&layer(3))),
+            dependencies: Vec::new(),
+        };
         let play = context(&layer(4), None, None);
         let around = context(&[], None, Some(play));
         let in_role = Arc::new(Context { role: Some(Arc::new(role)), parent: Some(around), ..Context::default() });
@@ -210,7 +257,7 @@ mod tests {
         let inventory = [Arc::new(map(&layer(6)))];
         let view = View::new(&ground, &task, &store.host("web1"), Arc::default(), &inventory);
         for name in order {
-            assert_eq!(view.get(name), Some(&Value::from("extra")));
+            assert_eq!(view.get(name), Some(Value::from("extra")));
         }
         let weaker = View::new(
             &Ground::default(),
@@ -220,7 +267,7 @@ mod tests {
             &inventory,
         );
         for (index, name) in order.iter().enumerate().skip(2) {
-            assert_eq!(weaker.get(name), Some(&Value::from(order[2])), "{index}");
+            assert_eq!(weaker.get(name), Some(Value::from(order[2])), "{index}");
         }
     }
 
@@ -229,7 +276,16 @@ mod tests {
         let mut store = Store::default();
         store.add_facts("web1", &map(&[("ansible_os_family", "Debian")]));
         let view = View::new(&Ground::default(), &Context::default(), &store.host("web1"), Arc::default(), &[]);
-        assert_eq!(view.get("ansible_os_family"), Some(&Value::from("Debian")));
-        assert_eq!(view.get("ansible_facts").and_then(|facts| facts.get("os_family")), Some(&Value::from("Debian")));
+        assert_eq!(view.get("ansible_os_family"), Some(Value::from("Debian")));
+        assert_eq!(view.get("ansible_facts").and_then(|facts| facts.get("os_family").cloned()), Some(Value::from("Debian")));
+    }
+
+    #[test]
+    fn mappings_merge_only_where_that_is_wanted() {
+        let of = |text: &str| Arc::new(Value::from_json(text).unwrap().as_map().cloned().unwrap());
+        let layers = vec![of(r#"{"a": {"x": 1, "in": {"p": 1}}}"#), of(r#"{"a": {"y": 2, "in": {"q": 2}}}"#)];
+        let json = |merges| View { layers: layers.clone(), merges }.get("a").unwrap().to_json();
+        assert_eq!(json(false), r#"{"x":1,"in":{"p":1}}"#);
+        assert_eq!(json(true), r#"{"y":2,"in":{"q":2,"p":1},"x":1}"#);
     }
 }

@@ -48,6 +48,19 @@ pub struct Request {
     /// Skip it (answer `Reply::Skipped`) unless the request before it was carried out and did not fail.
     #[serde(default)]
     pub after_ok: bool,
+    /// The rollout that it is part of; changes nothing once that rollout is not the newest on the host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease: Option<Lease>,
+}
+
+/// The right of a rollout to change a host, as `_app_lock` gave it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lease {
+    pub app: String,
+    pub generation: i64,
+    /// Where host programs of other users on the same host ask whether it still holds.
+    #[serde(default)]
+    pub door: String,
 }
 
 /// From the host.
@@ -81,6 +94,8 @@ pub enum FromHost {
         id: u64,
         reply: Reply,
     },
+    /// The answer to a heartbeat.
+    Beat,
 }
 
 /// How one request ended.

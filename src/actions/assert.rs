@@ -6,10 +6,20 @@ use crate::value::{Map, Value};
 
 pub(super) fn assert(args: &Args, hands: &impl Hands) -> Result<Answer, Problem> {
     let message = |name: &str, default: &str| args.get(name).cloned().unwrap_or_else(|| Value::from(default));
-    for condition in args.items("that") {
+    // A condition that cannot be evaluated is told in one line all the same.
+    let is_loud = !args.bool("quiet");
+    let conditions = match args.get("that") {
+        Some(Value::List(items)) => items.to_vec(),
+        Some(one) => vec![one.clone()],
+        None => Vec::new(),
+    };
+    for condition in &conditions {
         if !hands.condition(condition)? {
-            let mut failure =
-                Failure::new("").with("assertion", condition.to_text()).with("evaluated_to", false).with("changed", false);
+            let mut failure = Failure::new("")
+                .with("assertion", condition.clone())
+                .with("evaluated_to", false)
+                .with("changed", false)
+                .with("_ansible_verbose_always", is_loud);
             let msg = message("fail_msg", "Assertion failed");
             failure.msg = msg.to_text().to_string();
             failure.values.insert("msg".into(), msg);
@@ -18,8 +28,6 @@ pub(super) fn assert(args: &Args, hands: &impl Hands) -> Result<Answer, Problem>
     }
     let mut values =
         Map::from_iter([("changed".into(), Value::Bool(false)), ("msg".into(), message("success_msg", "All assertions passed"))]);
-    if args.bool("quiet") {
-        values.insert("_ansible_verbose_always".into(), Value::Bool(false));
-    }
+    values.insert("_ansible_verbose_always".into(), is_loud.into());
     Ok(Answer::of(values))
 }

@@ -1,5 +1,7 @@
 //! File bodies on their way to a host: named by hash, read when the host asks for them.
 
+use super::{Hands, Problem};
+use crate::value::VAULT_HEADER;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -44,6 +46,15 @@ impl Bodies {
         Ok(name)
     }
 
+    /// Adds a file, or what is in it where it is a vault.
+    pub(super) fn add_opened(&mut self, path: &Path, hands: &impl Hands) -> Result<String, Problem> {
+        let unreadable = |error: std::io::Error| Problem::new(format!("cannot read `{}`: {error}", path.display()));
+        if starts_as_vault(path).map_err(unreadable)? {
+            return hands.read(path).map(|bytes| self.add_bytes(bytes));
+        }
+        self.add_file(path).map_err(unreadable)
+    }
+
     pub fn get(&self, name: &str) -> Option<&Body> {
         self.bodies.get(name)
     }
@@ -51,6 +62,12 @@ impl Bodies {
     pub fn is_empty(&self) -> bool {
         self.bodies.is_empty()
     }
+}
+
+fn starts_as_vault(path: &Path) -> std::io::Result<bool> {
+    let mut start = Vec::new();
+    std::fs::File::open(path)?.take(VAULT_HEADER.len() as u64).read_to_end(&mut start)?;
+    Ok(start == VAULT_HEADER.as_bytes())
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -33,9 +33,10 @@ fn text_of(content: &Value) -> String {
 }
 
 fn from_local(src: &str, host: &mut Map, bodies: &mut Bodies, hands: &impl Hands) -> Result<(), Problem> {
+    let must_open = host.get("decrypt").is_none_or(|decrypt| decrypt.to_bool() != Some(false));
     let path = hands.find("files", src)?;
     if !path.is_dir() {
-        host.insert("_blob".into(), body_of(&path, bodies)?.into());
+        host.insert("_blob".into(), body_of(&path, bodies, hands, must_open)?.into());
         let mode = std::fs::metadata(&path).map(|found| found.permissions().mode() & 0o7777).unwrap_or(0o644);
         host.insert("_blob_mode".into(), octal(mode).into());
         host.insert("_name".into(), path.file_name().map(|name| name.to_string_lossy().into_owned()).into());
@@ -44,12 +45,18 @@ fn from_local(src: &str, host: &mut Map, bodies: &mut Bodies, hands: &impl Hands
     let mut files = Vec::new();
     // Without a slash at the end the directory itself is made at the destination.
     let base = if src.ends_with('/') { "" } else { path.file_name().and_then(|name| name.to_str()).unwrap_or("") };
-    add_tree(&path, base, &mut files, bodies)?;
+    let mut body = |path: &Path| body_of(path, bodies, hands, must_open);
+    add_tree(&path, base, &mut files, &mut body)?;
     host.insert("_files".into(), Value::list(files));
     Ok(())
 }
 
-fn add_tree(dir: &Path, inside: &str, files: &mut Vec<Value>, bodies: &mut Bodies) -> Result<(), Problem> {
+fn add_tree(
+    dir: &Path,
+    inside: &str,
+    files: &mut Vec<Value>,
+    body_of: &mut dyn FnMut(&Path) -> Result<String, Problem>,
+) -> Result<(), Problem> {
     let unreadable = |path: &Path, error: &std::io::Error| Problem::new(format!("cannot read `{}`: {error}", path.display()));
     let mode = std::fs::metadata(dir).map_err(|error| unreadable(dir, &error))?.permissions().mode() & 0o7777;
     files.push(entry(inside, "directory", mode, None));
@@ -60,10 +67,10 @@ fn add_tree(dir: &Path, inside: &str, files: &mut Vec<Value>, bodies: &mut Bodie
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let inner = if inside.is_empty() { name } else { format!("{inside}/{name}") };
         if path.is_dir() {
-            add_tree(&path, &inner, files, bodies)?;
+            add_tree(&path, &inner, files, body_of)?;
         } else {
             let mode = std::fs::metadata(&path).map_err(|error| unreadable(&path, &error))?.permissions().mode() & 0o7777;
-            files.push(entry(&inner, "file", mode, Some(body_of(&path, bodies)?)));
+            files.push(entry(&inner, "file", mode, Some(body_of(&path)?)));
         }
     }
     Ok(())
@@ -80,6 +87,9 @@ fn entry(path: &str, kind: &str, mode: u32, blob: Option<String>) -> Value {
     entry.into()
 }
 
-fn body_of(path: &Path, bodies: &mut Bodies) -> Result<String, Problem> {
+fn body_of(path: &Path, bodies: &mut Bodies, hands: &impl Hands, must_open: bool) -> Result<String, Problem> {
+    if must_open {
+        return bodies.add_opened(path, hands);
+    }
     bodies.add_file(path).map_err(|error| Problem::new(format!("cannot read `{}`: {error}", path.display())))
 }

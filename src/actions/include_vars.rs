@@ -3,6 +3,7 @@
 use super::{Answer, Effect, Hands, Problem};
 use crate::modules::Args;
 use crate::value::{Map, Value};
+use fancy_regex::Regex;
 use std::path::{Path, PathBuf};
 
 pub(super) fn include_vars(args: &Args, hands: &impl Hands) -> Result<Answer, Problem> {
@@ -30,37 +31,59 @@ pub(super) fn include_vars(args: &Args, hands: &impl Hands) -> Result<Answer, Pr
     Ok(Answer { values, effect: Some(Effect::IncludeVars(found)) })
 }
 
-/// The files of a directory, in order, as deep as asked for.
+/// The files of a directory and of those in it, as deep as asked for: directory by directory, by name.
 fn in_dir(dir: &Path, args: &Args) -> Result<Vec<PathBuf>, Problem> {
     let depth = args.int("depth").unwrap_or(0);
-    let ignored = args.list("ignore_files");
-    let extensions = args.list("extensions");
-    let mut files = Vec::new();
+    let mut dirs = Vec::new();
     let mut open = vec![(dir.to_owned(), 1)];
     while let Some((dir, level)) = open.pop() {
-        let entries =
-            std::fs::read_dir(&dir).map_err(|error| Problem::new(format!("cannot read `{}`: {error}", dir.display())))?;
-        let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
-        paths.sort();
-        for path in paths {
-            let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-            if path.is_dir() {
-                if depth == 0 || level < depth {
-                    open.push((path, level + 1));
-                }
-                continue;
-            }
-            let ending = path.extension().map(|ending| ending.to_string_lossy().into_owned()).unwrap_or_default();
-            if ignored.contains(&name) || name.starts_with('.') {
-                continue;
-            }
-            if extensions.contains(&ending) {
+        if depth == 0 || level < depth {
+            let inner = entries(&dir)?.into_iter().filter(|path| path.is_dir());
+            open.extend(inner.map(|path| (path, level + 1)));
+        }
+        dirs.push(dir);
+    }
+    dirs.sort();
+    let mut files = Vec::new();
+    for dir in dirs {
+        for path in entries(&dir)?.into_iter().filter(|path| path.is_file()) {
+            if is_wanted(&path, args)? {
                 files.push(path);
-            } else if !args.bool("ignore_unknown_extensions") {
-                let msg = format!("{} does not have a valid extension: {}", path.display(), extensions.join(", "));
-                return Err(Problem::new(msg));
             }
         }
     }
     Ok(files)
+}
+
+fn entries(dir: &Path) -> Result<Vec<PathBuf>, Problem> {
+    let found = std::fs::read_dir(dir).map_err(|error| Problem::new(format!("cannot read `{}`: {error}", dir.display())))?;
+    let mut paths: Vec<PathBuf> = found.flatten().map(|entry| entry.path()).collect();
+    paths.sort();
+    Ok(paths)
+}
+
+fn is_wanted(path: &Path, args: &Args) -> Result<bool, Problem> {
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let matches = |pattern: &str| {
+        let regex = Regex::new(pattern).map_err(|error| Problem::new(format!("`{pattern}` is not a pattern: {error}")))?;
+        Ok::<bool, Problem>(regex.is_match(&name).unwrap_or(false))
+    };
+    for ignored in args.list("ignore_files") {
+        if matches(&format!(r"\b{ignored}$"))? {
+            return Ok(false);
+        }
+    }
+    if let Some(pattern) = args.str("files_matching")
+        && !matches(pattern)?
+    {
+        return Ok(false);
+    }
+    let ending = path.extension().map(|ending| ending.to_string_lossy().into_owned()).unwrap_or_default();
+    let extensions = args.list("extensions");
+    let is_known = extensions.contains(&ending);
+    if !is_known && !args.bool("ignore_unknown_extensions") {
+        let msg = format!("{} does not have a valid extension: {}", path.display(), extensions.join(", "));
+        return Err(Problem::new(msg));
+    }
+    Ok(is_known)
 }

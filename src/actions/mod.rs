@@ -6,6 +6,7 @@
 //! state. Start reading at [`Hands`], then `debug.rs`.
 
 mod add_host;
+mod assemble;
 mod assert;
 mod body;
 mod copy;
@@ -20,6 +21,7 @@ mod script;
 mod set_fact;
 mod template;
 mod unarchive;
+mod validate;
 mod wait_for_connection;
 
 pub use body::{Bodies, Body};
@@ -44,6 +46,8 @@ pub trait Hands: Sync {
     fn render(&self, value: &Value) -> Result<Value, Problem>;
     /// A file in the role's `folder` (`files`, `templates`, `vars`, `tasks`), beside the task's file, or beside the playbook.
     fn find(&self, folder: &str, name: &str) -> Result<PathBuf, Problem>;
+    /// The bytes of a local file; a vault is opened.
+    fn read(&self, path: &Path) -> Result<Vec<u8>, Problem>;
     fn variables(&self, path: &Path) -> Result<Map, Problem>;
     fn verbosity(&self) -> u8;
     fn is_check(&self) -> bool;
@@ -57,9 +61,12 @@ pub trait Hands: Sync {
     /// Whether the host answers within this time.
     fn knock(&self, timeout: Duration) -> impl Future<Output = Result<(), Problem>> + Send;
     fn sleep(&self, time: Duration) -> impl Future<Output = ()> + Send;
-    /// A line typed by the operator; an error where there is no terminal.
-    fn ask(&self, prompt: &str, echo: bool) -> impl Future<Output = Result<String, Problem>> + Send;
+    /// A line typed by the operator; none where nobody can answer.
+    fn ask(&self, prompt: &str, echo: bool) -> impl Future<Output = Result<Option<String>, Problem>> + Send;
+    /// What is being waited for.
     fn say(&self, line: &str);
+    /// A line that the operator is to see in any case.
+    fn tell(&self, line: &str);
     fn host(&self) -> &str;
 }
 
@@ -106,6 +113,7 @@ pub enum Meta {
     EndPlay,
     EndBatch,
     EndHost,
+    EndRole,
     ClearHostErrors,
     ClearFacts,
     ResetConnection,
@@ -121,6 +129,7 @@ pub fn is_action(name: &str) -> bool {
 /// The actions, by module name. [`run`] is the switch that the compiler checks against it.
 pub static ACTIONS: &[&str] = &[
     "add_host",
+    "assemble",
     "assert",
     "copy",
     "debug",
@@ -138,6 +147,7 @@ pub static ACTIONS: &[&str] = &[
     "set_stats",
     "template",
     "unarchive",
+    "validate_argument_spec",
     "wait_for_connection",
 ];
 
@@ -146,6 +156,7 @@ pub async fn run<H: Hands>(module: &'static Module, args: &Args, hands: &H) -> R
     match module.name {
         "add_host" => add_host::add_host(args),
         "group_by" => add_host::group_by(args),
+        "assemble" => assemble::assemble(args, hands).await,
         "assert" => assert::assert(args, hands),
         "fail" => Err(Failure::new(args.text("msg").unwrap_or_default().to_string()).into()),
         "debug" => debug::debug(args, hands),
@@ -162,6 +173,7 @@ pub async fn run<H: Hands>(module: &'static Module, args: &Args, hands: &H) -> R
         "set_stats" => set_fact::set_stats(args),
         "template" => template::template(args, hands).await,
         "unarchive" => unarchive::unarchive(args, hands).await,
+        "validate_argument_spec" => validate::validate(args, hands),
         "wait_for_connection" => wait_for_connection::wait_for_connection(args, hands).await,
         other => Err(Failure::new(format!("`{other}` has no control side")).into()),
     }
@@ -186,6 +198,19 @@ impl Answer {
 
     pub fn effect(effect: Effect) -> Answer {
         Answer { values: Map::from_iter([("changed".into(), Value::Bool(false))]), effect: Some(effect) }
+    }
+}
+
+/// `stdout_lines` beside `stdout`, for what a host has printed.
+pub fn add_lines(values: &mut Map) {
+    for name in ["stdout", "stderr"] {
+        let lines = format!("{name}_lines");
+        if let Some(text) = values.get(name).and_then(Value::as_str)
+            && !values.contains_key(lines.as_str())
+        {
+            let split: Value = text.lines().map(Value::from).collect();
+            values.insert(lines.into(), split);
+        }
     }
 }
 

@@ -24,6 +24,7 @@ pub(super) fn outcome(shell: Shell) -> Result<Answer, Problem> {
     values.insert("rc".into(), shell.code.into());
     values.insert("stdout".into(), shell.stdout.into());
     values.insert("stderr".into(), shell.stderr.into());
+    super::add_lines(&mut values);
     if shell.code == 0 {
         return Ok(Answer::of(values));
     }

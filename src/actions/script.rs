@@ -10,7 +10,7 @@ pub(super) async fn script(args: &Args, hands: &impl Hands) -> Result<Answer, Pr
     let Some((name, rest)) = words.split_first() else { return Err(Problem::new("script needs the path of a script")) };
     let path = hands.find("files", name)?;
     let mut bodies = Bodies::default();
-    let body = bodies.add_file(&path).map_err(|error| Problem::new(format!("cannot read `{}`: {error}", path.display())))?;
+    let body = bodies.add_opened(&path, hands)?;
     let mut host = Map::new();
     host.insert("_blob".into(), body.into());
     host.insert("argv".into(), rest.iter().map(Value::from).collect());

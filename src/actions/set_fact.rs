@@ -21,8 +21,25 @@ pub(super) fn set_fact(args: &Args) -> Result<Answer, Problem> {
 }
 
 pub(super) fn set_stats(args: &Args) -> Result<Answer, Problem> {
-    let data = args.dict("data").cloned().unwrap_or_default();
-    Ok(Answer::effect(Effect::Stats { data, per_host: args.bool("per_host"), aggregate: args.bool("aggregate") }))
+    let data = match args.get("data") {
+        Some(Value::Map(data)) => Map::clone(data),
+        None => Map::new(),
+        Some(_) => return Err(Problem::new("The 'data' option needs to be a dictionary/hash")),
+    };
+    if let Some(name) = data.keys().find(|name| !is_name(name)) {
+        return Err(Problem::new(format!(
+            "The variable name '{name}' is not valid. Variables must start with a letter or underscore character, and contain only \
+             letters, numbers and underscores."
+        )));
+    }
+    let says = |name: &str, default: bool| {
+        let given = args.get(name).map_or(Some(default), Value::to_bool);
+        given.ok_or_else(|| Problem::new(format!("The '{name}' option needs to be a boolean")))
+    };
+    let (per_host, aggregate) = (says("per_host", false)?, says("aggregate", true)?);
+    let shown = [("data", Value::map(data.clone())), ("per_host", per_host.into()), ("aggregate", aggregate.into())];
+    let values = Map::from_iter([("changed".into(), Value::Bool(false)), ("ansible_stats".into(), shown.into_iter().collect())]);
+    Ok(Answer { values, effect: Some(Effect::Stats { data, per_host, aggregate }) })
 }
 
 fn is_name(name: &Key) -> bool {

@@ -24,8 +24,8 @@ const PASSED_ON: &[&str] = &[
 
 pub(super) async fn template(args: &Args, hands: &impl Hands) -> Result<Answer, Problem> {
     let path = hands.find("templates", args.required("src")?)?;
-    let text =
-        std::fs::read_to_string(&path).map_err(|error| Problem::new(format!("cannot read `{}`: {error}", path.display())))?;
+    let text = String::from_utf8(hands.read(&path)?)
+        .map_err(|_| Problem::new(format!("cannot read `{}`: it is not UTF-8", path.display())))?;
     let rendered = hands.template(&text, &path, args)?;
     let mut bodies = Bodies::default();
     let mut host = Map::new();

@@ -7,7 +7,9 @@ pub(super) async fn unarchive(args: &Args, hands: &impl Hands) -> Result<Answer,
     let mut host = args.all().clone();
     let mut bodies = Bodies::default();
     let src = args.required("src")?;
-    if !args.bool("remote_src") && !src.contains("://") {
+    // `copy: false` is the older way to say `remote_src: true`.
+    let is_remote = args.bool("remote_src") || !args.bool("copy");
+    if !is_remote && !src.contains("://") {
         let path = hands.find("files", src)?;
         let body = bodies.add_file(&path).map_err(|error| Problem::new(format!("cannot read `{}`: {error}", path.display())))?;
         host.insert("_blob".into(), body.into());

@@ -3,7 +3,9 @@
 //! `drain` takes a server out of balancing; it is still checked, and persistent sessions may still come. `maint` stops both.
 //! A host of the inventory is the server of the same name. What is changed so lasts until HAProxy is reloaded, unless it loads the state of its servers from a file.
 
-use super::{Answer, Balancer, BalancerError, Driver, Setting, Socket, State, Target, Tools};
+mod config;
+
+use super::{Answer, Balancer, BalancerError, Driver, Setting, Setup, Socket, State, Target, Tools, word};
 use crate::value::Map;
 use std::sync::Arc;
 
@@ -14,14 +16,16 @@ pub(super) static DRIVER: Driver = Driver {
         Setting::new("backend", "name of the backend").required(),
         Setting::new("host", "the inventory host that runs HAProxy"),
         Setting::new("socket", "its admin socket").default("/run/haproxy/admin.sock"),
+        Setting::new("config", "its configuration there, which `roll doctor` reads").default("/etc/haproxy/haproxy.cfg"),
     ],
     open,
 };
 
 fn open(options: &Map, tools: Tools) -> Result<Box<dyn Balancer>, BalancerError> {
-    let backend = options.get("backend").map(|name| name.to_text().as_str().to_owned()).unwrap_or_default();
     match tools.socket {
-        Some(socket) => Ok(Box::new(HaProxy::new(backend, socket))),
+        Some(socket) => {
+            Ok(Box::new(HaProxy { config: word(options, "config"), ..HaProxy::new(word(options, "backend"), socket) }))
+        }
         None => Err(BalancerError::Unreachable { why: "nobody has connected to its socket".to_owned() }),
     }
 }
@@ -29,6 +33,8 @@ fn open(options: &Map, tools: Tools) -> Result<Box<dyn Balancer>, BalancerError>
 /// One backend of an HAProxy.
 pub struct HaProxy {
     backend: String,
+    /// Path of its configuration file.
+    config: String,
     socket: Arc<dyn Socket>,
 }
 
@@ -40,7 +46,7 @@ impl std::fmt::Debug for HaProxy {
 
 impl HaProxy {
     pub fn new(backend: String, socket: Arc<dyn Socket>) -> HaProxy {
-        HaProxy { backend, socket }
+        HaProxy { backend, config: "/etc/haproxy/haproxy.cfg".to_owned(), socket }
     }
 
     /// Success is silence. A name that is not known is told apart, since a typo is the usual cause.
@@ -80,6 +86,16 @@ impl Balancer for HaProxy {
 
     fn enable<'a>(&'a self, target: &'a str) -> Answer<'a, ()> {
         Box::pin(self.set(target, "ready"))
+    }
+
+    fn setup(&self) -> Answer<'_, Vec<Setup>> {
+        Box::pin(async move {
+            let text = self.socket.file(&self.config).await?;
+            let unknown = || BalancerError::UnknownBackend { name: self.backend.clone(), known: Vec::new() };
+            let mut setup = config::setup(&text, &self.backend).ok_or_else(unknown)?;
+            setup.targets = self.read().await?.len();
+            Ok(vec![setup])
+        })
     }
 }
 
@@ -154,6 +170,7 @@ fn target(table: &Table<'_>, line: &[&str]) -> Target {
         state: state_of(status, table.number(line, "weight")),
         reason,
         sessions: Some(table.number(line, "scur") + table.number(line, "qcur")),
+        zone: None,
     }
 }
 

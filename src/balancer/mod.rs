@@ -1,29 +1,42 @@
 //! Load balancers: one file a driver, one row in [`DRIVERS`], one contract suite for all (`tests/it/balancer.rs`).
 //!
-//! Main type: the trait [`Balancer`]: read every target's state, take a target out of rotation, put it back. All of it is idempotent, and a
-//! read is always made anew: nothing is remembered here, the truth is in the balancer. A driver never decides whether a target may
-//! leave (that is `rollout`) and opens no connection by itself: the engine gives it what it needs ([`Tools`]).
+//! Main type: the trait [`Balancer`]: read every target's state, take a target out of rotation, put it back, say how it is set up. All
+//! of it is idempotent, and a read is always made anew: the truth is in the balancer. A driver never decides whether a target may
+//! leave (that is `rollout`); the one thing it refuses is what only it can see, the last serving target of an availability zone or of
+//! one of several target groups. It opens no connection to a host by itself: the engine gives it what it needs ([`Tools`]).
 //!
 //! Out is two steps: `drain`, until the target's sessions are 0 (or the patience ends), then `maint`. Only the second closes idle
 //! keep-alive connections to the target and ends the health checks, both of which its host cannot tell from requests (`_quiet`).
-//! Start reading at [`Balancer`], then `haproxy.rs`.
+//!
+//! What goes wrong is one of three kinds ([`BalancerError::kind`]): *weather* (throttled, failing, silent: hold and ask again, never go
+//! on without a fresh reading), *not yet* (a rule of the balancer that passes by itself), and *wrong* (asking again changes nothing).
+//! Start reading at [`Balancer`], then `haproxy.rs`; `alb.rs` is the one with weather. `advice.rs` is what `roll doctor` knows.
 
+pub mod advice;
+mod alb;
+mod failure;
 mod haproxy;
 mod none;
+mod setup;
 
+pub use alb::{Access, Alb, Place};
+pub use failure::{BalancerError, Trouble};
 pub use haproxy::HaProxy;
 pub use none::NoBalancer;
+pub use setup::{Check, Setup};
 
-use crate::diag::{Diagnostic, Explain, closest};
 use crate::value::Map;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What a driver answers with, in its own time.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, BalancerError>> + Send + 'a>>;
 
-/// One set of targets: an HAProxy backend, a target group.
+/// One set of targets: an HAProxy backend, a target group (or several that hold the same hosts).
+///
+/// A target is named as the inventory names its host. `host:port` is the same host on another port, where the balancer knows such.
 pub trait Balancer: Send + Sync {
     /// Every target as it is now.
     fn read(&self) -> Answer<'_, Vec<Target>>;
@@ -33,6 +46,12 @@ pub trait Balancer: Send + Sync {
     fn maint<'a>(&'a self, target: &'a str) -> Answer<'a, ()>;
     /// Back into rotation, as soon as it is healthy.
     fn enable<'a>(&'a self, target: &'a str) -> Answer<'a, ()>;
+    /// How it is set up, each pool of targets by itself.
+    fn setup(&self) -> Answer<'_, Vec<Setup>>;
+    /// How much longer than usual a healthy target may take until it carries its full share.
+    fn ramp(&self) -> Answer<'_, Duration> {
+        Box::pin(async { Ok(Duration::ZERO) })
+    }
 }
 
 /// A target as the balancer sees it.
@@ -46,6 +65,8 @@ pub struct Target {
     pub reason: String,
     /// Sessions and queued requests now; `None` where the balancer does not count them.
     pub sessions: Option<u64>,
+    /// Its availability zone, where the balancer has such.
+    pub zone: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -89,24 +110,54 @@ impl State {
     }
 }
 
-/// A way to give commands to a balancer that listens on a socket of its host.
+/// A way to a balancer that listens on a socket of its host.
 pub trait Socket: Send + Sync {
     /// One command, its whole answer.
     fn ask<'a>(&'a self, command: &'a str) -> Answer<'a, String>;
+    /// A file of that host, such as the balancer's configuration.
+    fn file<'a>(&'a self, path: &'a str) -> Answer<'a, String> {
+        Box::pin(async move { Err(BalancerError::Unreachable { why: format!("nobody can read `{path}` there") }) })
+    }
+}
+
+/// A host of the play, and what is known about it by which a balancer may call it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Member {
+    pub host: String,
+    /// What `rollout.balancer.target` says, rendered for this host.
+    pub target: Option<String>,
+    /// The variable `instance_id`.
+    pub instance: Option<String>,
+    /// Addresses by which it may be registered, the likeliest first.
+    pub addresses: Vec<String>,
+    /// Its availability zone.
+    pub zone: Option<String>,
+}
+
+impl Member {
+    pub fn named(host: impl Into<String>) -> Member {
+        Member { host: host.into(), ..Member::default() }
+    }
 }
 
 /// What the engine gives a driver.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Tools {
     /// To the admin socket on the host that the options name.
     pub socket: Option<Arc<dyn Socket>>,
-    /// The targets of the play's hosts, as the balancer calls them.
-    pub targets: Vec<String>,
+    /// The play's hosts.
+    pub members: Vec<Member>,
+}
+
+impl Tools {
+    fn names(&self) -> Vec<String> {
+        self.members.iter().map(|member| member.host.clone()).collect()
+    }
 }
 
 impl std::fmt::Debug for Tools {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.debug_struct("Tools").field("targets", &self.targets).finish_non_exhaustive()
+        out.debug_struct("Tools").field("members", &self.members).finish_non_exhaustive()
     }
 }
 
@@ -146,7 +197,7 @@ impl Setting {
 }
 
 /// Every driver, by kind.
-pub static DRIVERS: &[&Driver] = &[&haproxy::DRIVER, &none::DRIVER];
+pub static DRIVERS: &[&Driver] = &[&alb::DRIVER, &haproxy::DRIVER, &none::DRIVER];
 
 pub fn find(kind: &str) -> Option<&'static Driver> {
     DRIVERS.iter().copied().find(|driver| driver.kind == kind)
@@ -172,97 +223,19 @@ pub fn open(options: &Map, tools: Tools) -> Result<Box<dyn Balancer>, BalancerEr
     (driver.open)(&full, tools)
 }
 
-/// What can go wrong with a balancer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum BalancerError {
-    UnknownKind {
-        kind: String,
-    },
-    UnknownOption {
-        kind: &'static str,
-        name: String,
-    },
-    MissingOption {
-        kind: &'static str,
-        name: &'static str,
-    },
-    /// No answer: the host, the socket, the API.
-    Unreachable {
-        why: String,
-    },
-    UnknownTarget {
-        name: String,
-        known: Vec<String>,
-    },
-    UnknownBackend {
-        name: String,
-        known: Vec<String>,
-    },
-    /// It answered, and the answer is no.
-    Refused {
-        command: String,
-        answer: String,
-    },
-    /// It answered something that is not understood.
-    Unreadable {
-        what: &'static str,
-        answer: String,
-    },
-}
-
-impl Explain for BalancerError {
-    fn explain(&self) -> Diagnostic {
-        match self {
-            BalancerError::UnknownKind { kind } => {
-                let kinds: Vec<&str> = DRIVERS.iter().map(|driver| driver.kind).collect();
-                let diagnostic = Diagnostic::error("unknown-balancer", format!("there is no balancer of kind `{kind}`"));
-                diagnostic.note(format!("known kinds: {}", kinds.join(", ")))
-            }
-            BalancerError::UnknownOption { kind, name } => {
-                let known = find(kind).map(|driver| driver.options.iter().map(|setting| setting.name).collect::<Vec<_>>());
-                let diagnostic =
-                    Diagnostic::error("unknown-balancer-option", format!("balancer `{kind}` has no option `{name}`"));
-                match closest(name, known.unwrap_or_default()) {
-                    Some(near) => diagnostic.help(format!("an option with a similar name exists: `{near}`")),
-                    None => diagnostic,
-                }
-            }
-            BalancerError::MissingOption { kind, name } => {
-                Diagnostic::error("missing-balancer-option", format!("balancer `{kind}` needs the option `{name}`"))
-            }
-            BalancerError::Unreachable { why } => {
-                Diagnostic::error("balancer-unreachable", format!("the balancer gives no answer: {why}"))
-            }
-            BalancerError::UnknownTarget { name, known } => {
-                Diagnostic::error("unknown-target", format!("the balancer has no target `{name}`"))
-                    .note(format!("its targets: {}", known.join(", ")))
-            }
-            BalancerError::UnknownBackend { name, known } => {
-                Diagnostic::error("unknown-backend", format!("haproxy has no backend `{name}`"))
-                    .note(format!("its backends: {}", known.join(", ")))
-            }
-            BalancerError::Refused { command, answer } => {
-                let diagnostic = Diagnostic::error("balancer-refused", format!("the balancer refused `{command}`: {answer}"));
-                let is_level = answer.to_ascii_lowercase().contains("permission denied");
-                let help = "give its socket the level it needs: `stats socket /run/haproxy/admin.sock level admin`";
-                if is_level { diagnostic.help(help) } else { diagnostic }
-            }
-            BalancerError::Unreadable { what, answer } => {
-                let start: String = answer.chars().take(200).collect();
-                Diagnostic::error("balancer-unreadable", format!("the balancer's {what} cannot be read"))
-                    .note(format!("it begins: {start}"))
-            }
-        }
-    }
+/// An option as text; empty where it is not there.
+fn word(options: &Map, name: &str) -> String {
+    options.get(name).map(|value| value.to_text().as_str().trim().to_owned()).unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::diag::Explain as _;
     use crate::value::Value;
 
     fn tools() -> Tools {
-        Tools { socket: None, targets: vec!["web1".to_owned()] }
+        Tools { socket: None, members: vec![Member::named("web1")] }
     }
 
     fn options(pairs: &[(&str, &str)]) -> Map {
@@ -278,6 +251,7 @@ mod tests {
         assert!(open(&options(&[("kind", "none")]), tools()).is_ok());
         assert_eq!(refused(&[("kind", "elb")]), BalancerError::UnknownKind { kind: "elb".to_owned() });
         assert_eq!(refused(&[("kind", "haproxy")]), BalancerError::MissingOption { kind: "haproxy", name: "backend" });
+        assert_eq!(refused(&[("kind", "alb")]), BalancerError::MissingOption { kind: "alb", name: "target_group" });
         let typo = refused(&[("kind", "haproxy"), ("backnd", "app")]);
         assert!(typo.explain().help[0].contains("`backend`"), "{typo:?}");
     }

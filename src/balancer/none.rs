@@ -1,6 +1,6 @@
 //! `none`: no balancer. Every host of the play counts as serving; health is judged by URL alone.
 
-use super::{Answer, Balancer, BalancerError, Driver, State, Target, Tools};
+use super::{Answer, Balancer, BalancerError, Driver, Setup, State, Target, Tools};
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
@@ -8,7 +8,7 @@ pub(super) static DRIVER: Driver = Driver {
     kind: "none",
     summary: "no balancer: hosts are worked on in order, health by URL only",
     options: &[],
-    open: |_, tools| Ok(Box::new(NoBalancer::new(tools))),
+    open: |_, tools| Ok(Box::new(NoBalancer::new(&tools))),
 };
 
 /// Remembers who was asked to leave, so that the floor holds within one run.
@@ -19,8 +19,8 @@ pub struct NoBalancer {
 }
 
 impl NoBalancer {
-    pub fn new(tools: Tools) -> NoBalancer {
-        NoBalancer { targets: tools.targets, out: Mutex::default() }
+    pub fn new(tools: &Tools) -> NoBalancer {
+        NoBalancer { targets: tools.names(), out: Mutex::default() }
     }
 
     fn set(&self, target: &str, is_out: bool) -> Result<(), BalancerError> {
@@ -46,6 +46,7 @@ impl Balancer for NoBalancer {
             state: if out.contains(name) { State::Out } else { State::Serving },
             reason: String::new(),
             sessions: None,
+            zone: None,
         };
         let targets = self.targets.iter().map(target).collect();
         Box::pin(async move { Ok(targets) })
@@ -61,5 +62,10 @@ impl Balancer for NoBalancer {
 
     fn enable<'a>(&'a self, target: &'a str) -> Answer<'a, ()> {
         Box::pin(async move { self.set(target, false) })
+    }
+
+    /// Nothing stands in front of the hosts that could be set up.
+    fn setup(&self) -> Answer<'_, Vec<Setup>> {
+        Box::pin(async { Ok(Vec::new()) })
     }
 }

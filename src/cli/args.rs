@@ -1,5 +1,7 @@
 //! What can be typed.
 
+use super::vault::VaultCommand;
+use crate::engine::Direction;
 use crate::report;
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{ArgAction, Args, Parser, Subcommand};
@@ -29,10 +31,29 @@ pub(super) enum Command {
     Rehearse(RehearseArgs),
     /// Keep disposable machines for trying things by hand
     Lab(LabArgs),
+    /// Show what runs where, and who is rolling it out
+    Status(StatusArgs),
+    /// Show what was rolled out, by whom and when
+    History(RunArgs),
+    /// Say what a rollout would do
+    Plan(PlanArgs),
+    /// Do what a plan says, if nothing has changed since
+    Apply(ApplyArgs),
+    /// Go on with a rollout that was left unfinished
+    Resume(RunArgs),
+    /// Go back from a rollout that was left unfinished, or to a release
+    Rollback(RollbackArgs),
+    /// Let the rollout that runs wait before its next host
+    Pause(RunArgs),
+    /// Let a rollout that waits go on
+    Continue(RunArgs),
     /// Show the inventory as it is read
     Inventory(InventoryArgs),
     /// Say what a module does and takes
     Doc(DocArgs),
+    /// Encrypt and decrypt files and values
+    #[command(subcommand)]
+    Vault(VaultCommand),
 }
 
 /// The flags of `ansible-playbook`, and some more.
@@ -106,6 +127,57 @@ pub(super) struct RunArgs {
     /// Rollouts: leave out hosts that are dead already
     #[arg(long)]
     pub(super) skip_dead: bool,
+    /// Rollouts: drop the waits that are not for safety, and take over from one that runs; the reason goes into the history
+    #[arg(long, value_name = "WHY")]
+    pub(super) hotfix: Option<String>,
+    /// Rollouts: nothing may serve for a while
+    #[arg(long)]
+    pub(super) accept_downtime: bool,
+    #[arg(skip)]
+    pub(super) direction: Direction,
+    /// What is to be typed for the same again, where that is not what was typed.
+    #[arg(skip)]
+    pub(super) words: Option<Vec<String>>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct StatusArgs {
+    #[command(flatten)]
+    pub(super) run: RunArgs,
+    /// Look again and again, until Ctrl-C
+    #[arg(short, long)]
+    pub(super) watch: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PlanArgs {
+    #[command(flatten)]
+    pub(super) run: RunArgs,
+    /// Write the plan to a file for `roll apply`
+    #[arg(long, value_name = "FILE")]
+    pub(super) out: Option<PathBuf>,
+    /// Exit with 3 where there is something to do
+    #[arg(long)]
+    pub(super) exit_code: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ApplyArgs {
+    /// A file that `roll plan --out` wrote
+    #[arg(value_name = "PLAN")]
+    pub(super) plan: PathBuf,
+    /// No colours
+    #[arg(long)]
+    pub(super) no_color: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RollbackArgs {
+    #[command(flatten)]
+    pub(super) run: RunArgs,
+    /// The release to put in place instead
+    #[arg(long, value_name = "RELEASE")]
+    pub(super) to: Option<String>,
 }
 
 #[derive(Debug, Clone, Default, Args)]
@@ -166,17 +238,17 @@ pub(super) struct BecomeArgs {
     pub(super) become_password_file: Option<PathBuf>,
 }
 
-/// Accepted; what is encrypted cannot be opened yet, and says so.
+/// What vaults are opened with.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Vault")]
 pub(super) struct VaultArgs {
-    /// Accepted; vaults are not opened yet
+    /// A vault id, LABEL@SOURCE or SOURCE: a file, a program, or the word prompt; may be repeated
     #[arg(long, value_name = "ID")]
     pub(super) vault_id: Vec<String>,
-    /// Accepted; vaults are not opened yet
+    /// Ask for the vault password
     #[arg(short = 'J', long, visible_alias = "ask-vault-pass")]
     pub(super) ask_vault_password: bool,
-    /// Accepted; vaults are not opened yet
+    /// Read the vault password from a file, or from a program's output; may be repeated
     #[arg(long, visible_alias = "vault-pass-file", value_name = "FILE")]
     pub(super) vault_password_file: Vec<PathBuf>,
 }
@@ -239,6 +311,12 @@ pub(super) enum LabCommand {
         #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=9))]
         hosts: u8,
     },
+    /// Stand for an Application Load Balancer, as this file says
+    #[command(hide = true)]
+    Double {
+        #[arg(value_name = "FILE")]
+        config: PathBuf,
+    },
     /// List the labs that are there
     Status,
     /// Take a lab away with everything it made
@@ -253,6 +331,8 @@ pub(super) enum LabCommand {
 
 #[derive(Debug, Args)]
 pub(super) struct InventoryArgs {
+    #[command(flatten)]
+    pub(super) vault: VaultArgs,
     /// Inventory: as for a run; may be repeated
     #[arg(short, long, visible_alias = "inventory-file", value_name = "INVENTORY")]
     pub(super) inventory: Vec<String>,

@@ -1,25 +1,24 @@
 //! What can be known to be wrong before anything is sent: templates, conditions, handlers that nobody defines.
 
 use crate::diag::{Diagnostic, Severity, Sources, Span, closest};
+use crate::engine::Selection;
 use crate::inventory::Inventory;
 use crate::playbook::keyword::Written;
 use crate::playbook::{ActionKind, Context, Item, Play, Role, Task};
 use crate::template;
 use crate::value::{Map, Value};
-use crate::yaml::VAULT_HEADER;
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Keywords whose text is an expression without braces.
 const CONDITIONS: [&str; 5] = ["when", "until", "changed_when", "failed_when", "break_when"];
-const VAULTED: &str = "vaulted-value";
 /// Modules whose arguments are expressions, and which ones.
 const EXPRESSIONS: [(&str, &str); 2] = [("assert", "that"), ("debug", "var")];
 
 /// Checks every play, and adds what is wrong.
-pub(super) fn plays(plays: &[Play], sources: &Sources, found: &mut Vec<Diagnostic>) {
-    let mut checker = Checker::new(sources, found);
+pub(super) fn plays(plays: &[Play], selection: &Selection, sources: &Sources, found: &mut Vec<Diagnostic>) {
+    let mut checker = Checker { selection: Some(selection), ..Checker::new(sources, found) };
     plays.iter().for_each(|play| checker.play(play));
 }
 
@@ -40,18 +39,30 @@ struct Checker<'a> {
     /// What was checked already.
     roles: HashSet<PathBuf>,
     contexts: HashSet<*const Context>,
+    /// What a task that is not among these has wrong does not matter in this run.
+    selection: Option<&'a Selection>,
+}
+
+/// A task of a play, and whether the playbook is prepared for its failure.
+struct Placed {
+    task: Arc<Task>,
+    is_caught: bool,
 }
 
 impl<'a> Checker<'a> {
     fn new(sources: &'a Sources, found: &'a mut Vec<Diagnostic>) -> Checker<'a> {
-        Checker { sources, found, roles: HashSet::new(), contexts: HashSet::new() }
+        Checker { sources, found, roles: HashSet::new(), contexts: HashSet::new(), selection: None }
     }
 
     fn play(&mut self, play: &Play) {
         self.context(&play.context);
         let tasks = tasks_of(play);
-        for task in &tasks {
-            self.task(task);
+        for placed in &tasks {
+            let before = self.found.len();
+            self.task(&placed.task);
+            if placed.is_caught || may_pass(&placed.task) || !self.is_selected(&placed.task) {
+                soften(self.found, before);
+            }
         }
         for used in &play.roles {
             self.role(&used.role);
@@ -59,7 +70,12 @@ impl<'a> Checker<'a> {
         self.handlers(play, &tasks);
     }
 
+    fn is_selected(&self, task: &Task) -> bool {
+        self.selection.is_none_or(|selection| selection.wants(&task.context.tags()))
+    }
+
     fn task(&mut self, task: &Task) {
+        self.found.extend(task.problems.iter().cloned());
         for context in task.context.chain() {
             self.context(context);
         }
@@ -113,29 +129,11 @@ impl<'a> Checker<'a> {
     fn variables(&mut self, map: &Map) {
         let before = self.found.len();
         self.map(map);
-        for diagnostic in self.found.iter_mut().skip(before).filter(|found| found.code != VAULTED) {
-            diagnostic.severity = Severity::Warning;
-        }
+        soften(self.found, before);
     }
 
     fn map(&mut self, map: &Map) {
-        for (name, value) in map {
-            if is_vaulted(value) {
-                self.vaulted(&name.to_string());
-            }
-            self.value(value);
-        }
-    }
-
-    /// Its ciphertext must never be taken for what it stands for.
-    fn vaulted(&mut self, name: &str) {
-        self.found.push(
-            Diagnostic::error(VAULTED, format!("`{name}` is encrypted with a vault, and vaults are not opened yet"))
-                .help(format!(
-                    "decrypt it with `ansible-vault`, or give it with `-e {name}=…` from a file that only you can read"
-                ))
-                .note("`--vault-password-file` and its like are accepted, and have no effect so far"),
-        );
+        map.values().for_each(|value| self.value(value));
     }
 
     fn value(&mut self, value: &Value) {
@@ -169,19 +167,23 @@ impl<'a> Checker<'a> {
     }
 
     /// Every literal `notify` must find a handler, unless handlers may come later.
-    fn handlers(&mut self, play: &Play, tasks: &[Arc<Task>]) {
+    fn handlers(&mut self, play: &Play, tasks: &[Placed]) {
         let is_open = play.handlers.iter().any(|handler| {
             handler.name().is_some_and(Value::has_template)
                 || handler.own("listen").is_some_and(|written| written.value.has_template())
-        }) || tasks.iter().any(|task| matches!(task.module(), "include_role" | "include_tasks"))
+        }) || tasks.iter().any(|placed| matches!(placed.task.module(), "include_role" | "include_tasks"))
             || play.handlers.iter().any(|handler| matches!(handler.module(), "include_tasks" | "include_role"));
         if is_open {
             return;
         }
         let known = names(&play.handlers);
-        for task in tasks.iter().chain(&play.handlers) {
-            for written in task.context.gathered("notify") {
+        for placed in tasks {
+            let before = self.found.len();
+            for written in placed.task.context.gathered("notify") {
                 self.notified(written, &known);
+            }
+            if placed.is_caught || may_pass(&placed.task) || !self.is_selected(&placed.task) {
+                soften(self.found, before);
             }
         }
     }
@@ -200,10 +202,6 @@ impl<'a> Checker<'a> {
     }
 }
 
-fn is_vaulted(value: &Value) -> bool {
-    value.as_str().is_some_and(|text| text.starts_with(VAULT_HEADER))
-}
-
 /// What handlers can be notified as: names, names with their role, topics.
 fn names(handlers: &[Arc<Task>]) -> Vec<String> {
     let mut names = Vec::new();
@@ -219,19 +217,43 @@ fn names(handlers: &[Arc<Task>]) -> Vec<String> {
     names
 }
 
-fn tasks_of(play: &Play) -> Vec<Arc<Task>> {
+fn tasks_of(play: &Play) -> Vec<Placed> {
     let roles = play.roles.iter().flat_map(|used| &used.items);
     let mut tasks = Vec::new();
     for item in play.pre_tasks.iter().chain(roles).chain(&play.tasks).chain(&play.post_tasks) {
-        collect(item, &mut tasks);
+        collect(item, false, &mut tasks);
     }
-    tasks.extend(play.handlers.iter().cloned());
+    tasks.extend(play.handlers.iter().map(|task| Placed { task: task.clone(), is_caught: false }));
     tasks
 }
 
-fn collect(item: &Item, tasks: &mut Vec<Arc<Task>>) {
+fn collect(item: &Item, is_caught: bool, tasks: &mut Vec<Placed>) {
     match item {
-        Item::Task(task) => tasks.push(task.clone()),
-        Item::Block(block) => block.body.iter().chain(&block.rescue).chain(&block.always).for_each(|item| collect(item, tasks)),
+        Item::Task(task) => tasks.push(Placed { task: task.clone(), is_caught }),
+        Item::Block(block) => {
+            let has_rescue = !block.rescue.is_empty();
+            block.body.iter().for_each(|item| collect(item, is_caught || has_rescue, tasks));
+            // What rescues may never be needed.
+            block.rescue.iter().for_each(|item| collect(item, true, tasks));
+            block.always.iter().for_each(|item| collect(item, is_caught, tasks));
+        }
+    }
+}
+
+/// Whether a run may go well though the task is wrong: it is passed over, or its failure is expected.
+fn may_pass(task: &Task) -> bool {
+    let says_no = |written: &Written| written.value.to_bool() == Some(false);
+    let is_list_known = |value: &Value| value.as_list().is_some_and(|items| !items.is_empty());
+    !task.context.gathered("when").is_empty()
+        || task.keyword("ignore_errors").is_some_and(|written| !says_no(written))
+        || task.own("failed_when").is_some()
+        || task.own("loop").is_some_and(|written| !is_list_known(&written.value))
+        || task.with.as_ref().is_some_and(|(_, written)| !is_list_known(&written.value))
+}
+
+/// Ansible would find it only if it came to it, so it is no reason to refuse the run.
+fn soften(found: &mut [Diagnostic], from: usize) {
+    for diagnostic in found.iter_mut().skip(from) {
+        diagnostic.severity = Severity::Warning;
     }
 }

@@ -35,7 +35,9 @@ const fn row(name: &'static str, section: &'static str, key: &'static str, env: 
 
 /// Several rows may have one name: the first that says something counts.
 static SETTINGS: &[Setting] = &[
+    row("any_errors_fatal", "defaults", "any_errors_fatal", "ANSIBLE_ANY_ERRORS_FATAL", Kind::Bool),
     row("ask_pass", "defaults", "ask_pass", "ANSIBLE_ASK_PASS", Kind::Bool),
+    row("ask_vault_pass", "defaults", "ask_vault_pass", "ANSIBLE_ASK_VAULT_PASS", Kind::Bool),
     row("become", "privilege_escalation", "become", "ANSIBLE_BECOME", Kind::Bool),
     row("become_ask_pass", "privilege_escalation", "become_ask_pass", "ANSIBLE_BECOME_ASK_PASS", Kind::Bool),
     row("become_method", "privilege_escalation", "become_method", "ANSIBLE_BECOME_METHOD", Kind::Text),
@@ -44,10 +46,17 @@ static SETTINGS: &[Setting] = &[
     row("connection", "defaults", "transport", "ANSIBLE_TRANSPORT", Kind::Text),
     row("connection_password_file", "defaults", "connection_password_file", "ANSIBLE_CONNECTION_PASSWORD_FILE", Kind::Path),
     row("diff", "diff", "always", "ANSIBLE_DIFF_ALWAYS", Kind::Bool),
+    row("duplicate_dict_key", "defaults", "duplicate_dict_key", "ANSIBLE_DUPLICATE_YAML_DICT_KEY", Kind::Text),
+    row("error_on_missing_handler", "defaults", "error_on_missing_handler", "ANSIBLE_ERROR_ON_MISSING_HANDLER", Kind::Bool),
+    row("fact_caching", "defaults", "fact_caching", "ANSIBLE_CACHE_PLUGIN", Kind::Text),
+    row("fact_caching_connection", "defaults", "fact_caching_connection", "ANSIBLE_CACHE_PLUGIN_CONNECTION", Kind::Path),
+    row("fact_caching_prefix", "defaults", "fact_caching_prefix", "ANSIBLE_CACHE_PLUGIN_PREFIX", Kind::Text),
+    row("fact_caching_timeout", "defaults", "fact_caching_timeout", "ANSIBLE_CACHE_PLUGIN_TIMEOUT", Kind::Number),
     row("force_color", "defaults", "force_color", "ANSIBLE_FORCE_COLOR", Kind::Bool),
     row("force_handlers", "defaults", "force_handlers", "ANSIBLE_FORCE_HANDLERS", Kind::Bool),
     row("forks", "defaults", "forks", "ANSIBLE_FORKS", Kind::Number),
     row("gathering", "defaults", "gathering", "ANSIBLE_GATHERING", Kind::Text),
+    row("hash_behaviour", "defaults", "hash_behaviour", "ANSIBLE_HASH_BEHAVIOUR", Kind::Text),
     row("host_key_checking", "ssh_connection", "host_key_checking", "ANSIBLE_SSH_HOST_KEY_CHECKING", Kind::Bool),
     row("host_key_checking", "defaults", "host_key_checking", "ANSIBLE_HOST_KEY_CHECKING", Kind::Bool),
     row("inventory", "defaults", "inventory", "ANSIBLE_INVENTORY", Kind::Texts),
@@ -57,13 +66,20 @@ static SETTINGS: &[Setting] = &[
     row("retries", "ssh_connection", "retries", "ANSIBLE_SSH_RETRIES", Kind::Number),
     row("retries", "connection", "retries", "ANSIBLE_SSH_RETRIES", Kind::Number),
     row("roles_path", "defaults", "roles_path", "ANSIBLE_ROLES_PATH", Kind::Paths),
+    row("show_custom_stats", "defaults", "show_custom_stats", "ANSIBLE_SHOW_CUSTOM_STATS", Kind::Bool),
     row("skip_tags", "tags", "skip", "ANSIBLE_SKIP_TAGS", Kind::Texts),
     row("ssh_args", "ssh_connection", "ssh_args", "ANSIBLE_SSH_ARGS", Kind::Text),
     row("ssh_common_args", "ssh_connection", "ssh_common_args", "ANSIBLE_SSH_COMMON_ARGS", Kind::Text),
     row("ssh_extra_args", "ssh_connection", "ssh_extra_args", "ANSIBLE_SSH_EXTRA_ARGS", Kind::Text),
+    row("strategy", "defaults", "strategy", "ANSIBLE_STRATEGY", Kind::Text),
     row("tags", "tags", "run", "ANSIBLE_RUN_TAGS", Kind::Texts),
     row("timeout", "ssh_connection", "timeout", "ANSIBLE_SSH_TIMEOUT", Kind::Number),
     row("timeout", "defaults", "timeout", "ANSIBLE_TIMEOUT", Kind::Number),
+    row("vault_encrypt_identity", "defaults", "vault_encrypt_identity", "ANSIBLE_VAULT_ENCRYPT_IDENTITY", Kind::Text),
+    row("vault_encrypt_salt", "defaults", "vault_encrypt_salt", "ANSIBLE_VAULT_ENCRYPT_SALT", Kind::Text),
+    row("vault_id_match", "defaults", "vault_id_match", "ANSIBLE_VAULT_ID_MATCH", Kind::Bool),
+    row("vault_identity", "defaults", "vault_identity", "ANSIBLE_VAULT_IDENTITY", Kind::Text),
+    row("vault_identity_list", "defaults", "vault_identity_list", "ANSIBLE_VAULT_IDENTITY_LIST", Kind::Texts),
     row("vault_password_file", "defaults", "vault_password_file", "ANSIBLE_VAULT_PASSWORD_FILE", Kind::Path),
     row("verbosity", "defaults", "verbosity", "ANSIBLE_VERBOSITY", Kind::Number),
 ];
@@ -71,12 +87,10 @@ static SETTINGS: &[Setting] = &[
 /// Settings that would change what a run does, and have no effect here: silence about them would be a lie.
 static WITHOUT_EFFECT: &[(&str, &str, &str)] = &[
     ("defaults", "action_plugins", "ANSIBLE_ACTION_PLUGINS"),
-    ("defaults", "any_errors_fatal", "ANSIBLE_ANY_ERRORS_FATAL"),
     ("defaults", "connection_plugins", "ANSIBLE_CONNECTION_PLUGINS"),
     ("defaults", "error_on_undefined_vars", "ANSIBLE_ERROR_ON_UNDEFINED_VARS"),
     ("defaults", "executable", "ANSIBLE_EXECUTABLE"),
     ("defaults", "filter_plugins", "ANSIBLE_FILTER_PLUGINS"),
-    ("defaults", "hash_behaviour", "ANSIBLE_HASH_BEHAVIOUR"),
     ("defaults", "inventory_plugins", "ANSIBLE_INVENTORY_PLUGINS"),
     ("defaults", "jinja2_extensions", "ANSIBLE_JINJA2_EXTENSIONS"),
     ("defaults", "library", "ANSIBLE_LIBRARY"),
@@ -84,7 +98,6 @@ static WITHOUT_EFFECT: &[(&str, &str, &str)] = &[
     ("defaults", "no_log", "ANSIBLE_NO_LOG"),
     ("defaults", "private_role_vars", "ANSIBLE_PRIVATE_ROLE_VARS"),
     ("defaults", "remote_port", "ANSIBLE_REMOTE_PORT"),
-    ("defaults", "strategy", "ANSIBLE_STRATEGY"),
     ("defaults", "task_timeout", "ANSIBLE_TASK_TIMEOUT"),
     ("defaults", "test_plugins", "ANSIBLE_TEST_PLUGINS"),
     ("defaults", "vars_plugins", "ANSIBLE_VARS_PLUGINS"),
@@ -351,7 +364,7 @@ mod tests {
 
     #[test]
     fn wrong_settings_are_errors_and_those_without_effect_warnings() {
-        let config = config("[defaults]\nforks = many\nhash_behaviour = merge\nnothing\n", &[("ANSIBLE_STRATEGY", "free")]);
+        let config = config("[defaults]\nforks = many\nhash_behaviour = merge\nnothing\n", &[("ANSIBLE_TASK_TIMEOUT", "5")]);
         let codes: Vec<&str> = config.diagnostics.iter().map(|found| found.code.as_str()).collect();
         assert_eq!(codes, ["bad-config", "bad-setting", "setting-without-effect", "setting-without-effect"]);
         assert_eq!(config.number("forks"), None);

@@ -4,6 +4,7 @@ use crate::diag::{Diagnostic, Sources};
 use crate::playbook;
 use crate::value::{Map, Span, Value};
 use crate::yaml::{self, Trust};
+use std::path::Path;
 use std::sync::Arc;
 
 /// All of them in order, later ones over earlier ones.
@@ -28,16 +29,18 @@ fn one(sources: &Sources, word: &str) -> Result<Map, Vec<Diagnostic>> {
                 Diagnostic::error("unreadable-file", format!("cannot read `{path}`: {why}")).note("it was given with `-e @FILE`"),
             ]
         })?;
-        return structured(sources, path, &text);
+        let (text, is_secret) = sources.open_text(Path::new(path), text).map_err(|diagnostic| vec![diagnostic])?;
+        let map = structured(sources, path, &text, is_secret)?;
+        return Ok(if is_secret { sources.keep_secret(map.into()).as_map().cloned().unwrap_or_default() } else { map });
     }
     if word.trim_start().starts_with(['{', '[', '/', '.']) {
-        return structured(sources, "-e", word);
+        return structured(sources, "-e", word, false);
     }
     pairs(sources, word).map_err(|diagnostic| vec![diagnostic])
 }
 
-fn structured(sources: &Sources, name: &str, text: &str) -> Result<Map, Vec<Diagnostic>> {
-    let reading = yaml::read(sources, name, text, Trust::User);
+fn structured(sources: &Sources, name: &str, text: &str, is_secret: bool) -> Result<Map, Vec<Diagnostic>> {
+    let reading = yaml::read_as(sources, name, text, Trust::User, is_secret);
     if reading.has_errors() {
         return Err(reading.diagnostics);
     }

@@ -3,7 +3,7 @@
 use super::args::InventoryArgs;
 use super::config::Config;
 use super::exit::Exit;
-use super::{job, terminal};
+use super::{job, secrets, terminal};
 use crate::diag::{Diagnostic, Sources, Span};
 use crate::inventory::{Inventory, Level};
 use crate::value::{Map, Value};
@@ -17,6 +17,7 @@ pub(super) fn run(args: &InventoryArgs) -> Exit {
     let config = Config::of_process(&sources);
     let (_, paint) = terminal::paints(false, &config);
     let mut found = config.diagnostics.clone();
+    found.extend(secrets::open_vaults(&args.vault, &config, &sources));
     let inventory = job::read_inventory(&sources, &args.inventory, &config, &mut found);
     let answer = match &args.host {
         Some(host) => one(&inventory, host, &mut found),
@@ -135,6 +136,9 @@ fn vars_of(inventory: &Inventory, host: &str) -> Value {
 fn masked(value: &Value) -> Value {
     match value {
         Value::String(text) if text.is_secret() => MASK.into(),
+        Value::Template(template) if template.is_vault() => {
+            Map::from_iter([("__ansible_vault".into(), template.text.as_str().into())]).into()
+        }
         Value::List(items) => items.iter().map(masked).collect(),
         Value::Map(map) => map.iter().map(|(key, value)| (key.clone(), masked(value))).collect::<Map>().into(),
         other => other.clone(),

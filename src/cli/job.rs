@@ -2,10 +2,10 @@
 
 use super::args::RunArgs;
 use super::config::{Config, expanded};
-use super::{check, extra, password, terminal};
+use super::{check, extra, identity, password, secrets, terminal};
 use crate::connection::{self, HostKeys, Settings};
 use crate::diag::{Diagnostic, Severity, Sources, Span};
-use crate::engine::{Job, Options, Playbook, Rolling, Selection};
+use crate::engine::{FactCache, Gathering, Job, Options, Playbook, Rolling, Selection};
 use crate::inventory::{self, Inventory};
 use crate::playbook::task::texts;
 use crate::playbook::{Context, Reader, Render};
@@ -16,6 +16,10 @@ use std::time::Duration;
 
 /// As Ansible has them.
 const FORKS: usize = 5;
+const FACTS_LAST_SECONDS: u64 = 86_400;
+const SILENCE_SECONDS: u64 = 30;
+/// Subcommands that take the arguments of a run.
+const ROLLOUT_VERBS: &[&str] = &["status", "history", "plan", "resume", "rollback", "pause", "continue"];
 const INVENTORY: &str = "/etc/ansible/hosts";
 
 /// Everything that was read, and what is to be said about it.
@@ -24,34 +28,42 @@ pub(super) struct Draft {
     pub(super) diagnostics: Vec<Diagnostic>,
 }
 
-/// Reads and checks everything; asks for nothing.
+/// Reads and checks everything; asks for nothing but the passwords of vaults, without which there is nothing to read.
 pub(super) fn draft(args: &RunArgs, config: &Config, sources: &Sources) -> Draft {
     let mut found = config.diagnostics.clone();
+    found.extend(secrets::open_vaults(&args.vault, config, sources));
     let extra = kept(extra::variables(sources, &args.extra_vars), &mut found);
     let inventory = read_inventory(sources, &args.inventory, config, &mut found);
     let options = options(args, config, extra.clone(), &mut found);
     let mut reader = Reader::new(sources.clone(), roles_path(config), render(extra));
+    reader.duplicate_keys = duplicate_keys(config);
     let mut playbooks = Vec::new();
     for path in &args.playbooks {
         let plays = reader.playbook(path);
         found.extend(reader.take_diagnostics());
-        check::plays(&plays, sources, &mut found);
+        check::plays(&plays, &options.selection, sources, &mut found);
         playbooks.push(Playbook { path: path.clone(), plays });
     }
     let inventory = with_playbook(inventory, sources, args, &mut found);
     check::inventory(&inventory, sources, &mut found);
     check_patterns(&inventory, &playbooks, &mut found);
     check_limit(&inventory, args, &mut found);
-    let job = Job { sources: sources.clone(), inventory, reader, playbooks, options, settings: Settings::from_environment() };
+    if args.step && !terminal::is_interactive() {
+        found.push(
+            Diagnostic::error("step-needs-terminal", "`--step` asks before each task, and nobody can answer")
+                .help("run it in a terminal, or leave `--step` out"),
+        );
+    }
+    // Three chances to be heard.
+    let heartbeat = Settings::default().heartbeat.min(options.rolling.silence / 3);
+    let settings = Settings { heartbeat, ..Settings::from_environment() };
+    let job = Job { sources: sources.clone(), inventory, reader, playbooks, options, settings };
     Draft { job, diagnostics: once(found) }
 }
 
 /// The sources as given, else those of the configuration, else Ansible's place.
 pub(super) fn read_inventory(sources: &Sources, given: &[String], config: &Config, found: &mut Vec<Diagnostic>) -> Inventory {
-    let mut specs = if given.is_empty() { config.inventories() } else { given.to_vec() };
-    if specs.is_empty() && Path::new(INVENTORY).is_file() {
-        specs.push(INVENTORY.to_owned());
-    }
+    let specs = inventory_specs(given, config);
     if specs.is_empty() {
         found.push(
             Diagnostic::warning("no-inventory", "no inventory was given: only `localhost` is known, and it is not in `all`")
@@ -68,6 +80,14 @@ pub(super) fn read_inventory(sources: &Sources, given: &[String], config: &Confi
             Inventory::default()
         }
     }
+}
+
+fn inventory_specs(given: &[String], config: &Config) -> Vec<String> {
+    let mut specs = if given.is_empty() { config.inventories() } else { given.to_vec() };
+    if specs.is_empty() && Path::new(INVENTORY).is_file() {
+        specs.push(INVENTORY.to_owned());
+    }
+    specs
 }
 
 /// The passwords that flags and configuration ask for. Asked only when everything else is right.
@@ -123,17 +143,71 @@ fn options(args: &RunArgs, config: &Config, extra: Map, found: &mut Vec<Diagnost
         retries: number("retries").and_then(|count| count.try_into().ok()).unwrap_or(0),
         host_keys,
         ssh_args: ssh_args(args, config, found),
-        explicit_gathering: config.text("gathering") == Some("explicit"),
+        gathering: match config.text("gathering") {
+            Some("explicit") => Gathering::Explicit,
+            Some("smart") => Gathering::Smart,
+            _ => Gathering::Implicit,
+        },
+        strategy: config.text("strategy").map(str::to_owned),
+        any_errors_fatal: config.is("any_errors_fatal"),
+        inventory_specs: inventory_specs(&args.inventory, config),
+        playbook_dir: playbook_dir(args).to_owned(),
+        show_custom_stats: config.is("show_custom_stats"),
+        forgives_missing_handlers: config.bool("error_on_missing_handler") == Some(false),
+        fact_cache: fact_cache(args, config),
+        merge_hashes: config.text("hash_behaviour") == Some("merge"),
         force_handlers: args.force_handlers || config.is("force_handlers"),
         is_interactive: terminal::is_interactive(),
         skip_dead: args.skip_dead,
-        rolling: Rolling { arguments: arguments(std::env::args().skip(1)), ..Rolling::default() },
+        rolling: Rolling {
+            direction: args.direction,
+            hotfix: args.hotfix.clone(),
+            accept_downtime: args.accept_downtime,
+            arguments: arguments(args.words.clone().unwrap_or_else(typed).into_iter()),
+            who: identity::who(),
+            from: identity::machine(),
+            silence: silence(),
+        },
         ..Options::default()
     }
 }
 
+/// Everything behind `roll`, or behind `roll resume` and its like, without what only such a command takes.
+pub(super) fn typed() -> Vec<String> {
+    plain(std::env::args().skip(1).collect())
+}
+
+fn plain(mut words: Vec<String>) -> Vec<String> {
+    if !words.first().is_some_and(|word| ROLLOUT_VERBS.contains(&word.as_str())) {
+        return words;
+    }
+    words.remove(0);
+    let mut rest = Vec::new();
+    let mut words = words.into_iter();
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            "--out" | "--to" => drop(words.next()),
+            "--exit-code" | "-w" | "--watch" => {}
+            other if other.starts_with("--out=") || other.starts_with("--to=") => {}
+            _ => rest.push(word),
+        }
+    }
+    rest
+}
+
+/// The same, for the words "run this next".
+pub(super) fn retyped() -> String {
+    arguments(typed().into_iter())
+}
+
+/// Hosts let their locks go after so long without a word; `ROLL_SILENCE` is in seconds.
+fn silence() -> Duration {
+    let given = std::env::var("ROLL_SILENCE").ok().and_then(|text| text.parse::<u32>().ok());
+    Duration::from_secs(given.map_or(SILENCE_SECONDS, |seconds| u64::from(seconds.clamp(3, 3600))))
+}
+
 /// As it was typed, for "run this next"; a variable that is named like a secret keeps its value for itself.
-fn arguments(words: impl Iterator<Item = String>) -> String {
+pub(super) fn arguments(words: impl Iterator<Item = String>) -> String {
     words.map(|word| quoted(&hidden(word))).collect::<Vec<_>>().join(" ")
 }
 
@@ -185,6 +259,14 @@ fn ssh_args(args: &RunArgs, config: &Config, found: &mut Vec<Diagnostic>) -> Vec
     words
 }
 
+fn duplicate_keys(config: &Config) -> Option<Severity> {
+    match config.text("duplicate_dict_key") {
+        Some("error") => Some(Severity::Error),
+        Some("ignore") => None,
+        _ => Some(Severity::Warning),
+    }
+}
+
 fn limit(given: &[String]) -> Option<String> {
     (!given.is_empty()).then(|| given.join(","))
 }
@@ -209,13 +291,29 @@ fn roles_path(config: &Config) -> Vec<PathBuf> {
 /// `group_vars` and `host_vars` beside the first playbook.
 fn with_playbook(inventory: Inventory, sources: &Sources, args: &RunArgs, found: &mut Vec<Diagnostic>) -> Inventory {
     let mut inventory = inventory;
-    let folder = args.playbooks.first().and_then(|path| path.parent()).unwrap_or(Path::new("."));
-    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-    if let Err(diagnostics) = inventory.read_beside_playbook(sources, folder) {
+    if let Err(diagnostics) = inventory.read_beside_playbook(sources, playbook_dir(args)) {
         found.extend(diagnostics);
     }
     found.append(&mut inventory.warnings);
     inventory
+}
+
+fn playbook_dir(args: &RunArgs) -> &Path {
+    let folder = args.playbooks.first().and_then(|path| path.parent()).unwrap_or(Path::new("."));
+    if folder.as_os_str().is_empty() { Path::new(".") } else { folder }
+}
+
+/// The one kind of fact cache that outlives a run.
+fn fact_cache(args: &RunArgs, config: &Config) -> Option<FactCache> {
+    let kind = config.text("fact_caching").filter(|kind| kind.rsplit('.').next() == Some("jsonfile"));
+    let folder = kind.and_then(|_| config.path("fact_caching_connection"))?;
+    let seconds = config.number("fact_caching_timeout").unwrap_or(FACTS_LAST_SECONDS);
+    Some(FactCache {
+        folder,
+        prefix: config.text("fact_caching_prefix").unwrap_or_default().to_owned(),
+        lifetime: (seconds > 0).then(|| Duration::from_secs(seconds)),
+        is_flushed: args.flush_cache,
+    })
 }
 
 /// Patterns that cannot be read. Those that match nothing may be meant so, and say so when their play's turn comes.
@@ -280,7 +378,7 @@ impl Static {
             if let Some(role) = &inner.role {
                 let path = role.path.to_string_lossy().into_owned();
                 layers.push(Map::from_iter([("role_path".into(), path.into()), ("role_name".into(), role.name.as_str().into())]));
-                layers.extend([role.vars.clone(), role.defaults.clone()]);
+                layers.extend([Map::clone(&role.vars), Map::clone(&role.defaults)]);
             }
         }
         Static { layers }

@@ -5,15 +5,17 @@ use super::config::Config;
 use super::exit::Exit;
 use super::{signals, terminal};
 use crate::diag::{Explain as _, Sources};
-use crate::lab::{Engine, Lab, LabError, LabId, Machine, Progress, Spec, Voice};
+use crate::lab::{Double, Engine, Lab, LabError, LabId, Machine, Progress, Spec, Voice};
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::future::Future;
+use std::path::Path;
 
 pub(super) fn run(args: &LabArgs) -> Exit {
     attempt(async {
         match &args.command {
             LabCommand::Up { hosts } => up(usize::from(*hosts)).await,
+            LabCommand::Double { config } => double(config).await,
             LabCommand::Status => status().await,
             LabCommand::Down { all: true, .. } => down_all().await,
             LabCommand::Down { id, all: false } => down(id.as_deref()).await,
@@ -106,6 +108,17 @@ async fn up(hosts: usize) -> Result<Exit, LabError> {
             Err(error)
         }
     }
+}
+
+/// Says where it listens, and goes on until what it was made for is gone.
+async fn double(config: &Path) -> Result<Exit, LabError> {
+    let failed = |source: std::io::Error| LabError::File { path: config.to_owned(), source };
+    let text = std::fs::read_to_string(config).map_err(failed)?;
+    let config = serde_json::from_str(&text).map_err(|error| failed(error.into()))?;
+    let double = Double::start(config).await?;
+    terminal::print(&format!("{}\n", double.url()));
+    double.finish().await;
+    Ok(Exit::Done)
 }
 
 async fn status() -> Result<Exit, LabError> {

@@ -13,16 +13,25 @@ mod config;
 mod doc;
 mod exit;
 mod extra;
+mod history;
+mod identity;
 mod inventory;
 mod job;
 mod lab;
 mod list;
 mod password;
+mod plan;
 mod prompt;
 mod rehearse;
+mod resume;
 mod run;
+mod secrets;
 mod signals;
+mod status;
+mod surveyor;
 mod terminal;
+mod vault;
+mod wish;
 
 use args::{Command, Invocation};
 use clap::{CommandFactory as _, FromArgMatches as _};
@@ -60,8 +69,17 @@ fn dispatch(invocation: Invocation) -> Exit {
         None => run::run(&invocation.run),
         Some(Command::Rehearse(args)) => rehearse::run(&args),
         Some(Command::Lab(args)) => lab::run(&args),
+        Some(Command::Status(args)) => status::run(&args),
+        Some(Command::History(args)) => history::run(&args),
+        Some(Command::Plan(args)) => plan::run(&args),
+        Some(Command::Apply(args)) => plan::apply(&args),
+        Some(Command::Resume(args)) => resume::resume(&args),
+        Some(Command::Rollback(args)) => resume::rollback(&args),
+        Some(Command::Pause(args)) => wish::pause(&args),
+        Some(Command::Continue(args)) => wish::go_on(&args),
         Some(Command::Inventory(args)) => inventory::run(&args),
         Some(Command::Doc(args)) => doc::run(&args),
+        Some(Command::Vault(command)) => vault::run(&command),
     }
 }
 

@@ -26,8 +26,8 @@ pub(super) fn ask(prompt: &str) -> Result<Text, Diagnostic> {
 pub(super) fn of_file(path: &Path) -> Result<Text, Diagnostic> {
     let content = if path == Path::new("-") {
         line_of(&mut io::stdin().lock())
-    } else if std::fs::metadata(path).is_ok_and(|data| data.is_file() && data.permissions().mode() & 0o111 != 0) {
-        output_of(path)
+    } else if is_program(path) {
+        output_of(path, &[])
     } else {
         std::fs::read_to_string(path)
     };
@@ -42,15 +42,42 @@ pub(super) fn of_file(path: &Path) -> Result<Text, Diagnostic> {
     }
 }
 
+/// The password of a vault: what a file holds or a program prints. A program whose name ends with `-client` is told the id.
+pub(super) fn of_vault(path: &Path, id: &str) -> Result<Text, Diagnostic> {
+    let is_client = path.file_stem().is_some_and(|stem| stem.to_string_lossy().ends_with("-client"));
+    let words = ["--vault-id", id];
+    let content = if is_program(path) {
+        output_of(path, if is_client { &words } else { &[] })
+    } else {
+        std::fs::read_to_string(path)
+    };
+    content.map(|content| Text::secret(content.trim())).map_err(|error| {
+        let title = format!("vault password file `{}` cannot be read: {}", path.display(), plain(&error));
+        Diagnostic::error("no-password", title)
+    })
+}
+
+/// Asks for what is no secret.
+pub(super) fn ask_openly(prompt: &str) -> Result<String, Diagnostic> {
+    super::terminal::complain(prompt);
+    let answer = line_of(&mut io::stdin().lock());
+    answer.map_err(|error| Diagnostic::error("no-password", format!("no answer could be read: {error}")))
+}
+
+fn is_program(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|data| data.is_file() && data.permissions().mode() & 0o111 != 0)
+}
+
 /// Without the number behind it.
 fn plain(error: &io::Error) -> String {
     let text = error.to_string();
     text.split(" (os error").next().unwrap_or(&text).to_lowercase()
 }
 
-fn output_of(program: &Path) -> io::Result<String> {
+fn output_of(program: &Path, args: &[&str]) -> io::Result<String> {
     let program = std::path::absolute(program)?;
     let output = std::process::Command::new(program)
+        .args(args)
         .stdin(std::process::Stdio::inherit())
         .stderr(std::process::Stdio::inherit())
         .output()?;

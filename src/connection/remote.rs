@@ -8,11 +8,11 @@ use super::opening::first;
 use super::pipe::{Input, Piece, Pipe};
 use super::{ConnectError, Stage};
 use crate::wire::{self, Frame, FromHost, Reply, Request, ToHost};
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::io::{self, Read, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::io::AsyncWriteExt as _;
 use tokio::sync::{Notify, mpsc, watch};
 
@@ -85,6 +85,10 @@ struct Line {
 #[derive(Debug, Default)]
 struct State {
     waiting: HashMap<u64, mpsc::Sender<Event>>,
+    /// When the heartbeats were sent that are not answered yet.
+    beats: VecDeque<Instant>,
+    /// When the last one was sent that was answered.
+    alive: Option<Instant>,
     /// Why the channel is gone.
     lost: Option<String>,
 }
@@ -176,6 +180,12 @@ impl Remote {
 
     pub fn is_lost(&self) -> bool {
         self.line.state().lost.is_some()
+    }
+
+    /// A moment at which the host program certainly lived and heard from here: when its last answered heartbeat was sent. What it
+    /// holds for this side it holds for at least its own patience from then.
+    pub fn alive_at(&self) -> Option<Instant> {
+        self.line.state().alive
     }
 
     /// Lets the host program end; whatever is under way is lost, and the commands that it runs end with it.
@@ -319,6 +329,12 @@ async fn read(mut frames: Frames, line: &std::sync::Weak<Line>, stop: &Notify) -
         };
         match step {
             Ok(FromHost::Hello { .. }) => {}
+            Ok(FromHost::Beat) => {
+                if let Some(line) = line.upgrade() {
+                    let mut state = line.state();
+                    state.alive = state.beats.pop_front().or(state.alive);
+                }
+            }
             Ok(FromHost::Need { id, hashes }) => give(line, id, Event::Need(hashes)).await,
             Ok(FromHost::Say { id, line: said }) => give(line, id, Event::Say(said)).await,
             Ok(FromHost::Done { id, reply }) => give(line, id, Event::Done(reply)).await,
@@ -348,11 +364,19 @@ async fn write(
     heartbeat: Duration,
     line: std::sync::Weak<Line>,
 ) {
+    // Work that keeps the line busy must not keep heartbeats back.
+    let mut next = tokio::time::Instant::now() + heartbeat;
     loop {
-        let written = match tokio::time::timeout(heartbeat, outgoing.recv()).await {
+        let written = match tokio::time::timeout_at(next, outgoing.recv()).await {
             Ok(Some(Outgoing::Message(message))) => write_message(&mut input, &message).await,
             Ok(Some(Outgoing::Body { hash, body })) => write_body(&mut input, hash, body).await,
-            Err(_) => write_message(&mut input, &ToHost::Heartbeat).await,
+            Err(_) => {
+                next = tokio::time::Instant::now() + heartbeat;
+                if let Some(line) = line.upgrade() {
+                    line.state().beats.push_back(Instant::now());
+                }
+                write_message(&mut input, &ToHost::Heartbeat).await
+            }
             Ok(None | Some(Outgoing::End)) => {
                 _ = input.shutdown().await;
                 return;

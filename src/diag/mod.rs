@@ -8,7 +8,7 @@ mod sources;
 
 pub use crate::value::Span;
 pub use closest::closest;
-pub use sources::{Place, Sources};
+pub use sources::{Opened, Opener, Place, Sources};
 
 use serde::{Deserialize, Serialize};
 

@@ -1,12 +1,13 @@
 //! What templates see for one task on one host.
 
 use super::plays::PlayRun;
-use super::{Run, magic};
+use super::{Run, magic, said};
 use crate::actions::Problem;
-use crate::diag::{Diagnostic, Explain, Span};
-use crate::modules::{Args, Failure};
+use crate::diag::{Diagnostic, Span};
+use crate::inventory::Inventory;
+use crate::modules::Args;
 use crate::playbook::{Context, Task};
-use crate::template::{self, FileOptions, Scope, TemplateError, World};
+use crate::template::{self, FileOptions, Scope, World};
 use crate::value::{Map, Text, Value};
 use crate::vars::{Ground, HostStore, View};
 use std::path::{Path, PathBuf};
@@ -32,7 +33,8 @@ pub(crate) fn view(run: &Run, play: &PlayRun, host: &str, task: &Task) -> View {
 }
 
 fn view_in(run: &Run, play: &PlayRun, host: &str, context: &Context, task: Option<&Task>) -> View {
-    let ground = play.ground.read().unwrap_or_else(PoisonError::into_inner);
+    let ground = play.ground.read().unwrap_or_else(PoisonError::into_inner).clone();
+    let ground = play.files.of_host(run, play, host, &ground).unwrap_or(ground);
     let store = run.store.read().unwrap_or_else(PoisonError::into_inner).host(host);
     View::new(&ground, context, &store, Arc::new(magic::magic(run, play, host, task)), &run.inventory_layers(host))
 }
@@ -71,17 +73,24 @@ impl<'a> Frame<'a> {
         }
     }
 
+    /// What the variables of another host say about its address.
+    pub(crate) fn address_of(&self, host: &str) -> Option<String> {
+        let there = Scope::of_host(self, host)?;
+        let written = there.get("ansible_host")?;
+        self.render(&written).ok().map(|address| address.to_text().to_string())
+    }
+
     pub(crate) fn render(&self, value: &Value) -> Result<Value, Problem> {
-        template::finalize(value, self, self).map_err(|error| problem(&error))
+        template::finalize(value, self, self).map_err(|error| said::failed(&error))
     }
 
     /// `None` where the argument is to be left out (`omit`).
     pub(crate) fn argument(&self, value: &Value) -> Result<Option<Value>, Problem> {
-        template::finalize_argument(value, self, self).map_err(|error| problem(&error))
+        template::finalize_argument(value, self, self).map_err(|error| said::failed(&error))
     }
 
     pub(crate) fn expression(&self, text: &str) -> Result<Value, Problem> {
-        template::expression(text, Span::NOWHERE, self, self).map_err(|error| problem(&error))
+        template::expression(text, Span::NOWHERE, self, self).map_err(|error| said::failed(&error))
     }
 
     /// The first condition that does not hold, if any. A list must hold as a whole.
@@ -98,17 +107,24 @@ impl<'a> Frame<'a> {
                 }
                 return Ok(None);
             }
+            Value::Template(template) if is_mixed(&template.text) => {
+                // Templates inside of a condition are rendered first; what comes of them is the condition.
+                return match self.render(condition)? {
+                    Value::String(text) => self.conditions(&Value::from(text.as_str()), template.span),
+                    other => self.conditions(&other, template.span),
+                };
+            }
             Value::Template(template) => (template.text.clone(), template.span),
             other => (other.to_text().as_str().to_owned(), written),
         };
-        let holds = template::condition(&text, span, self, self).map_err(|error| condition_problem(&error, &text))?;
+        let holds = template::condition(&text, span, self, self).map_err(|error| said::undecided(&error))?;
         Ok((!holds).then(|| Value::from(text)))
     }
 
     /// A connection variable, rendered.
     pub(crate) fn text(&self, name: &str) -> Result<Option<Text>, Problem> {
         let Some(value) = self.view.get(name) else { return Ok(None) };
-        let rendered = self.render(value)?;
+        let rendered = self.render(&value)?;
         Ok((!rendered.is_null()).then(|| rendered.to_text()))
     }
 
@@ -143,7 +159,7 @@ impl<'a> Frame<'a> {
         let frame = self.over(top);
         template::render_file(text, &options, &frame, &frame)
             .map(|text| text.as_str().to_owned())
-            .map_err(|error| problem(&error))
+            .map_err(|error| said::failed(&error))
     }
 
     /// Whether no inventory names the host.
@@ -180,6 +196,13 @@ impl<'a> Frame<'a> {
     }
 }
 
+/// Whether there is more than one expression in braces.
+fn is_mixed(text: &str) -> bool {
+    let text = text.trim();
+    let is_one = text.starts_with("{{") && text.ends_with("}}") && text.matches("{{").count() == 1;
+    !is_one && (text.contains("{{") || text.contains("{%"))
+}
+
 fn file_options(source: u32, path: &Path, args: &Args) -> FileOptions {
     let mut options = FileOptions { source, directory: path.parent().map(Path::to_owned), ..FileOptions::default() };
     options.trim_blocks = args.get("trim_blocks").is_none() || args.bool("trim_blocks");
@@ -199,17 +222,6 @@ fn file_options(source: u32, path: &Path, args: &Args) -> FileOptions {
     options
 }
 
-fn problem(error: &TemplateError) -> Problem {
-    let diagnostic = error.explain();
-    Problem { failure: Failure::new(diagnostic.title.clone()), diagnostic: Some(Box::new(diagnostic)), is_unreachable: false }
-}
-
-fn condition_problem(error: &TemplateError, text: &str) -> Problem {
-    let diagnostic: Diagnostic = error.explain();
-    let msg = format!("The conditional check '{text}' failed. The error was: {}", diagnostic.title);
-    Problem { failure: Failure::new(msg), diagnostic: Some(Box::new(diagnostic)), is_unreachable: false }
-}
-
 impl Scope for Frame<'_> {
     fn get(&self, name: &str) -> Option<Value> {
         match name {
@@ -217,7 +229,7 @@ impl Scope for Frame<'_> {
             "ansible_search_path" => {
                 Some(self.places.iter().map(|place| Value::from(place.to_string_lossy().into_owned())).collect())
             }
-            _ => self.view.get(name).cloned(),
+            _ => self.view.get(name),
         }
     }
 
@@ -244,6 +256,22 @@ impl World for Frame<'_> {
         self.places.iter().flat_map(|place| [place.join(folder), place.clone()]).collect()
     }
 
+    fn read(&self, path: &Path) -> std::io::Result<Vec<u8>> {
+        let opened = self.run.sources.open(std::fs::read(path)?).map_err(std::io::Error::other)?;
+        if opened.is_secret {
+            self.run.sources.keep_secret(String::from_utf8_lossy(&opened.bytes).trim().into());
+        }
+        Ok(opened.bytes)
+    }
+
+    fn open_vault(&self, vault: &str) -> Result<Text, String> {
+        self.run.sources.open_value(vault)
+    }
+
+    fn was_vaulted(&self, text: &str) -> bool {
+        self.run.sources.has_opened(text)
+    }
+
     fn hosts(&self, pattern: &str) -> Result<Vec<String>, String> {
         let inventory = self.run.inventory.read().unwrap_or_else(PoisonError::into_inner);
         let selection = inventory.select(pattern, Span::NOWHERE);
@@ -268,8 +296,13 @@ impl Run {
         layers
     }
 
-    /// After the inventory changed.
-    pub(crate) fn forget_layers(&self) {
+    /// Changes the inventory; variables of who came new are read.
+    pub(crate) fn change_inventory(&self, change: impl FnOnce(&mut Inventory)) {
+        let mut inventory = self.inventory.write().unwrap_or_else(PoisonError::into_inner);
+        change(&mut inventory);
+        let found = inventory.read_beside_newcomers(&self.sources).err().unwrap_or_default();
+        drop(inventory);
+        found.into_iter().for_each(|diagnostic| self.warn(diagnostic));
         super::locked(&self.layers).clear();
         *super::locked(&self.groups) = None;
     }

@@ -1,11 +1,11 @@
 //! What actions may use, for one task on one host: rendering, files, and the host itself.
 
 use super::frame::Frame;
-use super::target;
 use super::work::Work;
-use crate::actions::{Bodies, Body, Hands, Problem, Shell};
-use crate::connection::{self, Become, Blobs, ConnectError, Remote, Stdin, Target};
-use crate::diag::Explain;
+use super::{operator, said, target};
+use crate::actions::{self, Bodies, Body, Hands, Problem, Shell};
+use crate::connection::{self, Become, Blobs, ConnectError, Denial, Remote, Stdin, Target};
+use crate::diag::{Diagnostic, Explain};
 use crate::event::Event;
 use crate::modules::{Args, Failure};
 use crate::value::{Map, Value};
@@ -70,6 +70,7 @@ impl<'a> TaskHands<'a> {
             environment: self.environment.clone(),
             timeout: self.seconds_max,
             after_ok: false,
+            lease: super::locked(&self.work.run.leases).get(&self.target.name).cloned(),
         }
     }
 
@@ -77,15 +78,26 @@ impl<'a> TaskHands<'a> {
         let remote = self.remote().await?;
         let say = |line: &str| self.say(line);
         match remote.run(self.request(name, args), blobs, say).await.map_err(|error| unreachable(&error))? {
-            Reply::Ok { values } => {
+            Reply::Ok { mut values } => {
+                actions::add_lines(&mut values);
                 self.show_diff(&values);
                 Ok(values)
             }
-            Reply::Failed { values } => {
+            Reply::Failed { mut values } => {
+                actions::add_lines(&mut values);
                 let msg = values.get("msg").map(|msg| msg.to_text().to_string()).unwrap_or_default();
                 Err(Failure { msg, values }.into())
             }
             Reply::Skipped => Err(Problem::new("the host program passed the task over")),
+        }
+    }
+
+    /// Facts about the environment are about the one that tasks get.
+    fn add_environment(&self, values: &mut Map) {
+        let Some(Value::Map(facts)) = values.get_mut("ansible_facts") else { return };
+        if let Some(Value::Map(env)) = Arc::make_mut(facts).get_mut("ansible_env") {
+            let own = self.environment.iter().map(|(name, value)| (name.as_str().into(), value.as_str().into()));
+            Arc::make_mut(env).extend(own);
         }
     }
 
@@ -94,6 +106,13 @@ impl<'a> TaskHands<'a> {
             self.work.run.emitter.emit(&Event::Diff { host: self.work.host.clone(), diff: diff.clone() });
         }
     }
+}
+
+/// Begins as Ansible's message does, which people search for.
+fn not_found(name: &str, places: &[PathBuf]) -> Problem {
+    let looked: Vec<String> = places.iter().map(|place| place.join(name).display().to_string()).collect();
+    let looked = if looked.is_empty() { String::new() } else { format!(": looked for {}", looked.join(", ")) };
+    Problem::new(format!("Could not find or access '{name}' on the Ansible Controller{looked}"))
 }
 
 /// Where it is delegated to, if anywhere.
@@ -107,7 +126,11 @@ pub(crate) fn delegate(work: &Work, frame: &Frame<'_>) -> Result<Option<String>,
 fn environment(work: &Work, frame: &Frame<'_>) -> Result<Vec<(String, String)>, Problem> {
     let mut all: indexmap::IndexMap<String, String> = indexmap::IndexMap::new();
     for written in work.task.context.gathered("environment") {
-        let rendered = frame.render(&written.value)?;
+        let rendered = match frame.render(&written.value) {
+            // It may need what facts will tell.
+            Err(_) if matches!(work.task.module(), "setup" | "gather_facts") => what_is_known(frame, &written.value),
+            rendered => rendered.map_err(|problem| said::in_keyword(problem, "environment"))?,
+        };
         let maps: Vec<Value> = rendered.as_list().map_or_else(|| vec![rendered.clone()], <[Value]>::to_vec);
         for map in maps {
             match map {
@@ -123,11 +146,36 @@ fn environment(work: &Work, frame: &Frame<'_>) -> Result<Vec<(String, String)>, 
     Ok(all.into_iter().collect())
 }
 
-/// A host that cannot be reached, in the words of its diagnostic.
+fn what_is_known(frame: &Frame<'_>, written: &Value) -> Value {
+    match written {
+        Value::Map(map) => {
+            let known = map.iter().filter_map(|(key, value)| Some((key.clone(), frame.render(value).ok()?)));
+            Value::map(known.collect())
+        }
+        Value::List(items) => items.iter().map(|item| what_is_known(frame, item)).collect(),
+        _ => Value::Null,
+    }
+}
+
+/// A host that cannot be reached, in the words of its diagnostic. A user that one may not become is a failure only.
 pub(crate) fn unreachable(error: &ConnectError) -> Problem {
     let diagnostic = error.explain();
-    let failure = Failure::new(diagnostic.title.clone());
-    Problem { failure, diagnostic: Some(Box::new(diagnostic)), is_unreachable: true }
+    let (msg, is_unreachable) = match error {
+        ConnectError::Become { method, denial, .. } => (format!("Task failed: {}", denied(method, denial, &diagnostic)), false),
+        ConnectError::Architecture { .. } | ConnectError::CannotRun { .. } | ConnectError::NoBody { .. } => {
+            (format!("Task failed: {}", diagnostic.title), true)
+        }
+        _ => (format!("Task failed: Failed to connect to the host via ssh: {}", diagnostic.title), true),
+    };
+    Problem { failure: Failure::new(msg), diagnostic: Some(Box::new(diagnostic)), is_unreachable }
+}
+
+fn denied(method: &str, denial: &Denial, diagnostic: &Diagnostic) -> String {
+    match denial {
+        Denial::WrongPassword => format!("Incorrect {method} password"),
+        Denial::NeedsPassword => format!("Missing {method} password"),
+        _ => diagnostic.title.clone(),
+    }
 }
 
 impl Hands for TaskHands<'_> {
@@ -151,14 +199,17 @@ impl Hands for TaskHands<'_> {
         let places = self.frame.search(folder, &self.work.task, &self.work.play);
         let path = Path::new(name);
         if path.is_absolute() {
-            return if path.exists() { Ok(path.to_owned()) } else { Err(Problem::new(format!("`{name}` does not exist"))) };
+            return if path.exists() { Ok(path.to_owned()) } else { Err(not_found(name, &[])) };
         }
         let expanded = target::expanded(name);
         let found = places.iter().map(|place| place.join(&expanded)).find(|path| path.exists());
-        found.ok_or_else(|| {
-            let looked: Vec<String> = places.iter().map(|place| place.join(name).display().to_string()).collect();
-            Problem::new(format!("could not find `{name}`; looked for {}", looked.join(", ")))
-        })
+        found.ok_or_else(|| not_found(name, &places))
+    }
+
+    fn read(&self, path: &Path) -> Result<Vec<u8>, Problem> {
+        let unreadable = |why: String| Problem::new(format!("cannot read `{}`: {why}", path.display()));
+        let bytes = std::fs::read(path).map_err(|error| unreadable(error.to_string()))?;
+        self.work.run.sources.open(bytes).map(|opened| opened.bytes).map_err(unreadable)
     }
 
     fn variables(&self, path: &Path) -> Result<Map, Problem> {
@@ -190,7 +241,11 @@ impl Hands for TaskHands<'_> {
     }
 
     async fn module(&self, name: &str, args: Map, bodies: Bodies) -> Result<Map, Problem> {
-        self.ask_host(name, args, &Sending { bodies }).await
+        let mut values = self.ask_host(name, args, &Sending { bodies }).await?;
+        if name == "setup" {
+            self.add_environment(&mut values);
+        }
+        Ok(values)
     }
 
     async fn shell(&self, line: &str, stdin: Option<Vec<u8>>) -> Result<Shell, Problem> {
@@ -228,24 +283,21 @@ impl Hands for TaskHands<'_> {
         tokio::time::sleep(time).await;
     }
 
-    async fn ask(&self, prompt: &str, _echo: bool) -> Result<String, Problem> {
-        self.say(prompt);
+    async fn ask(&self, prompt: &str, echo: bool) -> Result<Option<String>, Problem> {
         if !self.work.run.options.is_interactive {
-            // Ansible goes on where nobody can answer.
-            return Ok(String::new());
+            return Ok(None);
         }
-        tokio::task::spawn_blocking(|| {
-            let mut line = String::new();
-            io::stdin().read_line(&mut line).map(|_| line.trim_end().to_owned())
-        })
-        .await
-        .map_err(io::Error::other)
-        .and_then(|line| line)
-        .map_err(|error| Problem::new(format!("cannot read the answer: {error}")))
+        self.work.run.emitter.emit(&Event::Asked { question: prompt.to_owned() });
+        let answer = operator::line(echo).await;
+        answer.map(Some).map_err(|error| Problem::new(format!("cannot read the answer: {error}")))
     }
 
     fn say(&self, line: &str) {
         self.work.run.emitter.emit(&Event::Says { host: self.work.host.clone(), line: line.to_owned() });
+    }
+
+    fn tell(&self, line: &str) {
+        self.work.run.emitter.emit(&Event::Told { line: line.to_owned() });
     }
 
     fn host(&self) -> &str {

@@ -5,7 +5,7 @@ use super::{Run, locked};
 use crate::diag::Diagnostic;
 use crate::event::Event;
 use crate::playbook::keyword::{Keywords, find};
-use crate::playbook::{Context, Item, Parts, Program, Role, Task};
+use crate::playbook::{Context, Parts, Program, Role, Task};
 use crate::strategy::Host;
 use crate::value::{Map, Value};
 use std::path::PathBuf;
@@ -25,12 +25,7 @@ pub(crate) struct Include {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum What {
     Tasks(PathBuf),
-    /// `files`: tasks, vars, defaults, handlers.
-    Role {
-        name: String,
-        files: [String; 4],
-        public: bool,
-    },
+    Role { name: String, parts: Parts, public: bool },
 }
 
 impl Include {
@@ -60,16 +55,15 @@ pub(crate) fn grouped(includes: Vec<(Host, Include)>) -> Vec<(Include, Vec<Host>
 pub(crate) fn read(run: &Run, play: &PlayRun, task: &Task, include: &Include) -> Result<Program, Vec<Diagnostic>> {
     let context = Arc::new(context(task, include));
     let mut reader = locked(&run.reader);
-    let items = reader.within(&play.playbook, |reader| match &include.what {
-        What::Tasks(path) => reader.tasks_file(path, &context, task.span, task.is_handler).unwrap_or_default(),
-        What::Role { name, files: [tasks, vars, defaults, handlers], .. } => {
-            let Some(path) = reader.find_role(name, &task.file, task.span) else { return Vec::new() };
-            let parts =
-                Parts { tasks: tasks.clone(), vars: vars.clone(), defaults: defaults.clone(), handlers: handlers.clone() };
-            let role = reader.role(name, &path, &parts);
-            reader.role_tasks(&role, &parts, &context, task.span)
+    let mut used = locked(&play.used);
+    let (role, items) = reader.within(&play.playbook, &mut used, |reader| match &include.what {
+        What::Tasks(path) => (None, reader.tasks_file(path, &context, task.span, task.is_handler).unwrap_or_default()),
+        What::Role { name, parts, .. } => {
+            let found = reader.included_role(name, parts, &context, &task.file, task.span);
+            found.map_or_else(Default::default, |(role, items)| (Some(role), items))
         }
     });
+    drop(used);
     let found = reader.take_diagnostics();
     let handlers = reader.take_handlers();
     let imported = reader.take_imported();
@@ -83,9 +77,7 @@ pub(crate) fn read(run: &Run, play: &PlayRun, task: &Task, include: &Include) ->
     let mut program = Program::default();
     program.add(&selected(run, &items), None);
     imported.iter().for_each(|role| publish(play, role));
-    if matches!(include.what, What::Role { public: true, .. })
-        && let Some(role) = first_role(&items)
-    {
+    if let Some(role) = role.filter(|_| matches!(include.what, What::Role { public: true, .. })) {
         publish(play, &role);
     }
     Ok(program)
@@ -94,16 +86,9 @@ pub(crate) fn read(run: &Run, play: &PlayRun, task: &Task, include: &Include) ->
 /// The role's variables stay for the rest of the play.
 fn publish(play: &PlayRun, role: &Role) {
     if let Ok(mut ground) = play.ground.write() {
-        ground.role_defaults.insert(0, Arc::new(role.defaults.clone()));
-        ground.role_vars.insert(0, Arc::new(role.vars.clone()));
+        ground.role_defaults.insert(0, role.defaults.clone());
+        ground.role_vars.insert(0, role.vars.clone());
     }
-}
-
-fn first_role(items: &[Item]) -> Option<Arc<Role>> {
-    items.iter().find_map(|item| match item {
-        Item::Task(task) => task.context.role().cloned(),
-        Item::Block(block) => first_role(&block.body),
-    })
 }
 
 /// The tasks stand where the include stands. Of its own keywords they get the variables, and what `apply` says.
@@ -119,7 +104,7 @@ fn context(task: &Task, include: &Include) -> Context {
             keywords.insert(keyword.name, value.clone().into());
         }
     }
-    Context { keywords, role: None, params, parent: task.context.parent.clone() }
+    Context { keywords, params, parent: task.context.parent.clone(), ..Context::default() }
 }
 
 /// A broken include fails its hosts.

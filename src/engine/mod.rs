@@ -6,18 +6,27 @@
 //!
 //! Start reading at [`run`], then `stage.rs` (the loop of one batch), then `work.rs` (one task on one host).
 
+mod cache;
 mod frame;
 mod hands;
 mod include;
+mod loops;
 mod magic;
+mod operator;
 mod plays;
 mod results;
 mod rollout;
+mod said;
 mod stage;
+mod stats;
 mod tags;
 mod target;
+mod vars_files;
 mod work;
 
+pub use cache::FactCache;
+pub(crate) use rollout::RECORD_HELP;
+pub use rollout::{HostSurvey, Survey, Surveyor, TargetSurvey, Unanswered, WishFor};
 pub use tags::Selection;
 
 use crate::connection::{Connections, HostKeys, Settings};
@@ -27,9 +36,10 @@ use crate::inventory::Inventory;
 use crate::playbook::{Play, Reader};
 use crate::value::{Map, Text, Value};
 use crate::vars::Store;
+use crate::wire::Lease;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -78,9 +88,23 @@ pub struct Options {
     pub host_keys: HostKeys,
     pub known_hosts: Option<Vec<PathBuf>>,
     pub ssh_args: Vec<String>,
-    /// Facts are gathered only where a play asks for it.
-    pub explicit_gathering: bool,
+    pub gathering: Gathering,
+    /// Where a play names none.
+    pub strategy: Option<String>,
+    pub any_errors_fatal: bool,
+    /// The `-i` of the command line, to read them again.
+    pub inventory_specs: Vec<String>,
+    /// Where `group_vars` and `host_vars` of the playbook are.
+    pub playbook_dir: PathBuf,
+    /// `set_stats` is shown at the end.
+    pub show_custom_stats: bool,
+    /// A handler that does not exist is a warning only.
+    pub forgives_missing_handlers: bool,
+    /// Facts are kept in files here.
+    pub fact_cache: Option<FactCache>,
     pub force_handlers: bool,
+    /// `hash_behaviour = merge`.
+    pub merge_hashes: bool,
     /// Whether somebody can answer questions.
     pub is_interactive: bool,
     /// Rollouts: hosts that are dead may be left out.
@@ -98,6 +122,11 @@ pub struct Rolling {
     pub accept_downtime: bool,
     /// What `roll` was called with, for the words "run this next".
     pub arguments: String,
+    /// Who asks, and from which machine: told to everybody who finds the lock taken.
+    pub who: String,
+    pub from: String,
+    /// After so long without a word from here, hosts let their locks go.
+    pub silence: Duration,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -109,6 +138,18 @@ pub enum Direction {
     Resume,
     /// To what ran before the unfinished one.
     Rollback,
+}
+
+/// When facts are gathered.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Gathering {
+    /// Unless a play says no.
+    #[default]
+    Implicit,
+    /// Only where a play asks for it.
+    Explicit,
+    /// Only for hosts whose facts are not known yet.
+    Smart,
 }
 
 /// What the operator does while it runs.
@@ -125,6 +166,8 @@ pub enum Ending {
     Failed,
     Unreachable,
     Stopped,
+    /// The playbook itself is wrong, which was found while it ran.
+    Broken,
     /// A rollout's own endings.
     Refused,
     /// Another rollout has the lock.
@@ -133,7 +176,7 @@ pub enum Ending {
     Reverted,
     RevertFailed,
     Interrupted,
-    /// A newer rollout has taken over.
+    /// A newer rollout has taken over, or this one was silent for too long.
     Fenced,
 }
 
@@ -152,8 +195,18 @@ pub(crate) struct Run {
     /// Variables of the inventory by host, made once.
     pub(crate) layers: Mutex<HashMap<String, Vec<Arc<Map>>>>,
     pub(crate) groups: Mutex<Option<Value>>,
+    /// What a rollout may change, by host; goes with every request to that host.
+    pub(crate) leases: Mutex<HashMap<String, Lease>>,
     /// `--start-at-task`, until that task is met.
     pub(crate) start_at: Mutex<Option<String>>,
+    /// `--step`, until the operator has enough of it.
+    asks: AtomicBool,
+    /// Hosts whose cached facts were looked for.
+    recalled: Mutex<BTreeSet<String>>,
+    /// Hosts whose facts are known.
+    pub(crate) gathered: Mutex<BTreeSet<String>>,
+    /// `set_stats`: by host, or for all.
+    pub(crate) custom_stats: Mutex<BTreeMap<Option<String>, Map>>,
     task_ids: AtomicU64,
 }
 
@@ -169,6 +222,10 @@ impl Run {
         Run {
             connections: Connections::new(settings),
             start_at: Mutex::new(options.start_at_task.clone()),
+            asks: AtomicBool::new(options.step),
+            recalled: Mutex::default(),
+            gathered: Mutex::default(),
+            custom_stats: Mutex::default(),
             options,
             sources,
             emitter,
@@ -179,8 +236,17 @@ impl Run {
             dead: Mutex::default(),
             layers: Mutex::default(),
             groups: Mutex::default(),
+            leases: Mutex::default(),
             task_ids: AtomicU64::new(1),
         }
+    }
+
+    pub(crate) fn asks_each_step(&self) -> bool {
+        self.asks.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn ask_no_more(&self) {
+        self.asks.store(false, Ordering::Relaxed);
     }
 
     pub(crate) fn next_task_id(&self) -> u64 {
@@ -194,6 +260,53 @@ impl Run {
     /// A failure that is ignored may have changed something.
     pub(crate) fn count_changed(&self, host: &str) {
         locked(&self.stats).entry(host.to_owned()).or_default().changed += 1;
+    }
+
+    /// Facts of an earlier run, the first time that a host takes part.
+    pub(crate) fn recall_facts(&self, host: &str) {
+        let Some(cache) = &self.options.fact_cache else { return };
+        if !locked(&self.recalled).insert(host.to_owned()) {
+            return;
+        }
+        if let Some(facts) = cache.load(host) {
+            self.store.write().unwrap_or_else(PoisonError::into_inner).add_facts(host, &facts);
+            locked(&self.gathered).insert(host.to_owned());
+        }
+    }
+
+    /// After facts of a host have changed.
+    pub(crate) fn keep_facts(&self, host: &str) {
+        let Some(cache) = &self.options.fact_cache else { return };
+        let facts = self.store.read().unwrap_or_else(PoisonError::into_inner).host(host).prefixed;
+        if let Err(error) = cache.store(host, &facts) {
+            let title = format!("facts of `{host}` could not be kept: {error}");
+            self.warn(Diagnostic::warning("fact-cache", title));
+        }
+    }
+
+    pub(crate) fn clear_facts(&self, host: &str) {
+        self.store.write().unwrap_or_else(PoisonError::into_inner).clear_facts(host);
+        locked(&self.gathered).remove(host);
+        if let Some(cache) = &self.options.fact_cache {
+            cache.forget(host);
+        }
+    }
+
+    /// By their number in `hosts`.
+    pub(crate) fn without_facts(&self, hosts: &[String]) -> BTreeSet<usize> {
+        let gathered = locked(&self.gathered);
+        hosts.iter().enumerate().filter(|(_, host)| !gathered.contains(*host)).map(|(index, _)| index).collect()
+    }
+
+    /// `meta: refresh_inventory`: reads the sources again. What `add_host` and `group_by` have added is gone.
+    pub(crate) fn refresh_inventory(&self) {
+        let fresh = crate::inventory::load(&self.sources, &self.options.inventory_specs).and_then(|mut inventory| {
+            inventory.read_beside_playbook(&self.sources, &self.options.playbook_dir).map(|()| inventory)
+        });
+        match fresh {
+            Ok(inventory) => self.change_inventory(|known| *known = inventory),
+            Err(found) => found.into_iter().for_each(|diagnostic| self.warn(diagnostic)),
+        }
     }
 
     pub(crate) fn warn(&self, diagnostic: Diagnostic) {
@@ -212,6 +325,7 @@ pub async fn run(job: Job, emitter: Emitter, mut signals: mpsc::Receiver<Signal>
     let names = job.playbooks.iter().map(|playbook| playbook.path.display().to_string()).collect();
     let Options { check, diff, .. } = job.options;
     emitter.hide(&Value::map(job.options.extra.clone()));
+    emitter.hide_secrets_of(&job.sources);
     hide_secrets(&job.inventory, &emitter);
     emitter.emit(&Event::RunStarted { version: event::VERSION, playbooks: names, check, diff });
     let run = Arc::new(Run::new(job.options, job.sources, job.inventory, job.reader, job.settings, emitter));
@@ -228,6 +342,7 @@ pub async fn run(job: Job, emitter: Emitter, mut signals: mpsc::Receiver<Signal>
     }
     let hosts: Vec<(String, Stats)> = locked(&run.stats).iter().map(|(host, stats)| (host.clone(), *stats)).collect();
     run.emitter.emit(&Event::Recap { hosts, seconds: started.elapsed().as_secs_f64() });
+    run.tell_custom();
     run.connections.close().await;
     ending
 }

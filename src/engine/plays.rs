@@ -2,19 +2,20 @@
 
 use super::frame::Frame;
 use super::stage::{Stage, StageEnd};
-use super::{Ending, Run, Signal, locked, rollout};
+use super::vars_files::VarsFiles;
+use super::{Ending, Gathering, Run, Signal, locked, rollout};
 use crate::diag::{Diagnostic, Span};
 use crate::event::Event;
 use crate::modules;
 use crate::playbook::keyword::Keywords;
 use crate::playbook::task::texts;
-use crate::playbook::{Action, ActionKind, Context, Item, Play, Program, Task};
+use crate::playbook::{Action, ActionKind, Context, Item, Play, Program, Task, Used};
 use crate::strategy::Rules;
 use crate::value::{Map, Value};
 use crate::vars::Ground;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use tokio::sync::mpsc;
 
 /// A play while it runs.
@@ -25,6 +26,11 @@ pub(crate) struct PlayRun {
     /// All hosts of the play, in order.
     pub(crate) hosts: Vec<String>,
     pub(crate) ground: RwLock<Ground>,
+    /// Answers to `vars_prompt`.
+    pub(crate) answers: Vec<Arc<Map>>,
+    pub(crate) files: VarsFiles,
+    /// Roles that stand in the play, with those that were included.
+    pub(crate) used: Mutex<Used>,
     pub(crate) handlers: RwLock<Vec<Arc<Task>>>,
     batch: RwLock<Vec<String>>,
     dead: RwLock<BTreeSet<String>>,
@@ -63,18 +69,25 @@ impl PlayRun {
         self.play.context.nearest(name).map(|written| &written.value)
     }
 
-    fn says(&self, name: &str) -> bool {
-        self.keyword(name).and_then(Value::to_bool).unwrap_or(false)
+    /// What a keyword of the play comes to; nothing where it is not written or cannot be rendered.
+    fn rendered(&self, run: &Run, name: &str) -> Option<Value> {
+        let written = self.keyword(name)?;
+        Frame::of_play(run, self).render(written).ok().filter(|value| !value.is_null())
+    }
+
+    fn says(&self, run: &Run, name: &str) -> Option<bool> {
+        self.rendered(run, name)?.to_bool()
     }
 
     pub(crate) fn rules(&self, run: &Run) -> Rules {
-        let strategy = self.keyword("strategy").map(|value| value.to_text().to_string()).unwrap_or_default();
-        let percentage = self.keyword("max_fail_percentage").and_then(percent);
+        let strategy = self.rendered(run, "strategy").map(|value| value.to_text().to_string());
+        let strategy = strategy.or_else(|| run.options.strategy.clone()).unwrap_or_default();
+        let percentage = self.rendered(run, "max_fail_percentage").as_ref().and_then(percent);
         Rules {
             linear: !matches!(strategy.rsplit('.').next(), Some("free" | "host_pinned")),
             forks: run.options.forks.max(1),
             fail_percentage_max: percentage,
-            force_handlers: run.options.force_handlers || self.says("force_handlers"),
+            force_handlers: self.says(run, "force_handlers").unwrap_or(run.options.force_handlers),
         }
     }
 }
@@ -115,12 +128,16 @@ pub(crate) async fn play(run: &Arc<Run>, play: Arc<Play>, playbook: &Path, signa
         if end.interrupted {
             return PlayEnd { ending: Ending::Stopped, go_on: false };
         }
+        if end.is_broken {
+            return PlayEnd { ending: Ending::Broken, go_on: false };
+        }
         let is_lost = end.failed.len() + end.unreachable.len() == batch.len();
         let over_limit = prepared
             .rules(run)
             .fail_percentage_max
             .is_some_and(|limit| (end.failed.len() + end.unreachable.len()) * 100 > limit as usize * batch.len());
-        let is_fatal = prepared.says("any_errors_fatal") && !(end.failed.is_empty() && end.unreachable.is_empty());
+        let is_fatal = prepared.says(run, "any_errors_fatal").unwrap_or(run.options.any_errors_fatal)
+            && !(end.failed.is_empty() && end.unreachable.is_empty());
         if is_lost || over_limit || is_fatal {
             return PlayEnd { ending, go_on: false };
         }
@@ -144,12 +161,19 @@ pub(crate) fn settle(run: &Run, play: &PlayRun, end: &StageEnd) -> Ending {
     }
 }
 
-fn prepare(run: &Run, play: Arc<Play>, playbook: &Path) -> Result<PlayRun, Box<Diagnostic>> {
+pub(crate) fn prepare(run: &Run, play: Arc<Play>, playbook: &Path) -> Result<PlayRun, Box<Diagnostic>> {
+    let mut ground = ground(run, &play);
+    let answers = ground.play_files.clone();
+    let files = VarsFiles::new(&play);
+    files.of_play(run, &play, &mut ground);
     let mut prepared = PlayRun {
+        used: Mutex::new(play.used.clone()),
+        answers,
+        files,
         name: String::new(),
         playbook: playbook.to_owned(),
         hosts: Vec::new(),
-        ground: RwLock::new(ground(run, &play)),
+        ground: RwLock::new(ground),
         handlers: RwLock::new(play.handlers.clone()),
         batch: RwLock::default(),
         dead: RwLock::default(),
@@ -177,7 +201,9 @@ fn prepare(run: &Run, play: Arc<Play>, playbook: &Path) -> Result<PlayRun, Box<D
         hosts.retain(|host| !dead.contains(host));
     }
     prepared.dead = RwLock::new(dead);
-    ordered(&mut hosts, prepared.keyword("order").map(|order| order.to_text().to_string()).as_deref());
+    let order = prepared.keyword("order").map(|order| Frame::of_play(run, &prepared).render(order)).transpose();
+    let order = order.ok().flatten().map(|order| order.to_text().to_string());
+    ordered(&mut hosts, order.as_deref());
     prepared.name = match prepared.keyword("name") {
         Some(name) => Frame::of_play(run, &prepared)
             .render(name)
@@ -203,39 +229,19 @@ fn ordered(hosts: &mut [String], order: Option<&str>) {
     }
 }
 
-/// Variables of the play as a whole. A `vars_files` entry may be a list: the first file that exists counts.
+/// Variables of the play as a whole, before its files.
 fn ground(run: &Run, play: &Play) -> Ground {
     let roles = || play.roles.iter().map(|used| &used.role).chain(&play.imported).rev();
     let mut ground = Ground {
         extra: Arc::new(run.options.extra.clone()),
         play_files: Vec::new(),
-        role_defaults: roles().map(|role| Arc::new(role.defaults.clone())).collect(),
-        role_vars: roles().map(|role| Arc::new(role.vars.clone())).collect(),
+        role_defaults: roles().map(|role| role.defaults.clone()).collect(),
+        role_vars: roles().map(|role| role.vars.clone()).collect(),
+        merges: run.options.merge_hashes,
     };
     let answers = prompted(run, play, &ground);
     if !answers.is_empty() {
         ground.play_files.push(Arc::new(answers));
-    }
-    let Some(files) = play.context.keywords.get("vars_files") else { return ground };
-    let entries: Vec<Value> = files.value.as_list().map_or_else(|| vec![files.value.clone()], <[Value]>::to_vec);
-    for entry in entries {
-        let scope = Frame::of_ground(run, &ground, &play.context);
-        let names = scope.render(&entry).map(|entry| texts(&entry)).unwrap_or_default();
-        let found = names.iter().map(|name| play.dir.join(name)).find(|path| path.is_file());
-        let Some(path) = found else {
-            run.warn(
-                Diagnostic::warning("unreadable-file", format!("`vars_files`: none of {} exists", names.join(", ")))
-                    .at(files.span, "named here"),
-            );
-            continue;
-        };
-        let mut reader = locked(&run.reader);
-        let map = reader.variables(&path, files.span).unwrap_or_default();
-        let found = reader.take_diagnostics();
-        drop(reader);
-        found.into_iter().for_each(|diagnostic| run.warn(diagnostic));
-        run.emitter.hide(&Value::map(map.clone()));
-        ground.play_files.insert(0, Arc::new(map));
     }
     ground
 }
@@ -328,7 +334,7 @@ pub(crate) fn selected(run: &Run, items: &[Item]) -> Vec<Item> {
 /// The play's own `setup`, unless it says no.
 pub(crate) fn add_facts(run: &Run, play: &PlayRun, program: &mut Program) {
     let wanted = match play.keyword("gather_facts") {
-        None | Some(Value::Null) => !run.options.explicit_gathering,
+        None | Some(Value::Null) => run.options.gathering != Gathering::Explicit,
         Some(value) => Frame::of_play(run, play).render(value).ok().and_then(|value| value.to_bool()).unwrap_or(true),
     };
     let Some(module) = modules::find("setup").filter(|_| wanted) else { return };
@@ -349,6 +355,7 @@ pub(crate) fn add_facts(run: &Run, play: &PlayRun, program: &mut Program) {
     let context = Context { keywords, parent: Some(play.play.context.clone()), ..Context::default() };
     let task = Task {
         span: Span::NOWHERE,
+        head: play.play.span,
         action: Action { name: "setup".into(), span: Span::NOWHERE, kind: ActionKind::Module(module) },
         args,
         arg_spans: Vec::new(),
@@ -356,6 +363,7 @@ pub(crate) fn add_facts(run: &Run, play: &PlayRun, program: &mut Program) {
         with: None,
         file: play.playbook.clone(),
         is_handler: false,
+        problems: Vec::new(),
     };
     program.add_task(&Arc::new(task), None);
 }

@@ -2,7 +2,7 @@
 
 use crate::event::Outcome;
 use crate::modules::Failure;
-use crate::value::{Map, Value};
+use crate::value::{Key, Map, Value};
 
 /// A task's result on one host, or of one item of its loop.
 #[derive(Debug, Clone, Default)]
@@ -10,14 +10,21 @@ pub(crate) struct Verdict {
     pub(crate) values: Map,
     pub(crate) is_unreachable: bool,
     /// The host that did it for this one.
-    pub(crate) delegate: Option<String>,
+    pub(crate) delegate: Option<Delegate>,
+}
+
+/// A host that a task was delegated to.
+#[derive(Debug, Clone)]
+pub(crate) struct Delegate {
+    pub(crate) name: String,
+    /// Its `ansible_host`.
+    pub(crate) address: Option<String>,
 }
 
 impl Verdict {
     pub(crate) fn ok(values: Map) -> Verdict {
         let mut values = values;
         values.entry("changed".into()).or_insert(Value::Bool(false));
-        add_lines(&mut values);
         if !values.contains_key("failed") {
             values.insert("failed".into(), Value::Bool(false));
         }
@@ -26,12 +33,11 @@ impl Verdict {
 
     pub(crate) fn failed(failure: Failure) -> Verdict {
         let mut values = failure.values;
-        if !values.contains_key("msg") {
+        if !values.contains_key("msg") && !values.contains_key("reason") {
             values.insert("msg".into(), failure.msg.into());
         }
         values.entry("changed".into()).or_insert(Value::Bool(false));
         values.insert("failed".into(), Value::Bool(true));
-        add_lines(&mut values);
         Verdict { values, ..Verdict::default() }
     }
 
@@ -78,6 +84,16 @@ impl Verdict {
         }
     }
 
+    /// A loop over nothing.
+    pub(crate) fn of_no_items() -> Verdict {
+        let mut verdict = Verdict::default();
+        verdict.set("changed", false);
+        verdict.set("skipped", true);
+        verdict.set("skipped_reason", "No items in the list");
+        verdict.set("results", Vec::<Value>::new());
+        verdict
+    }
+
     /// One result for a whole loop.
     pub(crate) fn of_loop(items: Vec<Verdict>) -> Verdict {
         let any = |name: &str| items.iter().any(|item| item.is(name));
@@ -92,10 +108,9 @@ impl Verdict {
         verdict.set("changed", changed);
         verdict.set("msg", msg);
         verdict.set("results", items.into_iter().map(|item| Value::map(item.values)).collect::<Value>());
-        if is_skipped {
-            verdict.set("skipped", true);
-        } else {
-            verdict.set("failed", failed);
+        verdict.set("skipped", is_skipped);
+        if failed {
+            verdict.set("failed", true);
         }
         if is_unreachable {
             verdict.set("unreachable", true);
@@ -103,11 +118,31 @@ impl Verdict {
         verdict
     }
 
+    /// What `register` keeps of it: nothing that is between the module and the output.
+    pub(crate) fn kept(&self) -> Map {
+        let is_kept = |key: &Key| key.as_str().is_none_or(|key| !key.starts_with("_ansible_"));
+        let mut kept: Map =
+            self.values.iter().filter(|(key, _)| is_kept(key)).map(|(key, value)| (key.clone(), value.clone())).collect();
+        if let Some(results) = kept.get("results").and_then(Value::as_list) {
+            let clean = |item: &Value| match item {
+                Value::Map(map) => {
+                    map.iter().filter(|(key, _)| is_kept(key)).map(|(key, value)| (key.clone(), value.clone())).collect()
+                }
+                other => other.clone(),
+            };
+            let results: Value = results.iter().map(clean).collect();
+            kept.insert("results".into(), results);
+        }
+        kept
+    }
+
     /// What people and logs see of it.
     pub(crate) fn shown(&self, no_log: bool) -> Map {
         let mut shown = if no_log { self.censored() } else { self.values.clone() };
         if let Some(delegate) = &self.delegate {
-            let names = Map::from_iter([("ansible_delegated_host".into(), Value::from(delegate))]);
+            let name = Map::from_iter([("ansible_delegated_host".into(), Value::from(&delegate.name))]);
+            let address = delegate.address.as_ref().map(|address| ("ansible_host".into(), Value::from(address)));
+            let names: Map = name.into_iter().chain(address).collect();
             shown.insert("_ansible_delegated_vars".into(), names.into());
         }
         shown
@@ -126,16 +161,3 @@ impl Verdict {
 }
 
 const CENSORED: &str = "the output has been hidden due to the fact that 'no_log: true' was specified for this result";
-
-/// `stdout_lines` beside `stdout`.
-fn add_lines(values: &mut Map) {
-    for name in ["stdout", "stderr"] {
-        let lines = format!("{name}_lines");
-        if let Some(text) = values.get(name).and_then(Value::as_str)
-            && !values.contains_key(lines.as_str())
-        {
-            let split: Value = text.lines().map(Value::from).collect();
-            values.insert(lines.into(), split);
-        }
-    }
-}

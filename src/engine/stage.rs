@@ -1,12 +1,15 @@
 //! The loop of one batch: the strategy's effects out, what came of them in.
 
+use super::frame::Frame;
 use super::include::{self, Include};
+use super::operator::{self, Step};
 use super::plays::PlayRun;
 use super::work::{Finished, MetaEnd, Work};
-use super::{Run, Signal, locked};
+use super::{Gathering, Run, Signal, locked};
 use crate::actions::Meta;
+use crate::diag::Diagnostic;
 use crate::event::{Event, Outcome};
-use crate::playbook::{Program, Task};
+use crate::playbook::{Program, StepKind, Task};
 use crate::strategy::{Effect, Ended, Host, Input, StepId, Strategy};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -19,14 +22,19 @@ pub(crate) struct Stage {
     hosts: Vec<String>,
     tasks: Vec<Arc<Task>>,
     strategy: Strategy,
+    is_linear: bool,
     /// Steps whose hosts have not all answered yet, by the number of their task in the output.
     open: BTreeMap<u64, Open>,
     /// Under which number each step was announced.
     announced: BTreeMap<StepId, u64>,
+    /// `--step`: what was answered for each step.
+    declined: BTreeMap<StepId, bool>,
     unreachable: BTreeSet<Host>,
     /// Failed, and then cleared of it for the plays to come.
     forgiven: BTreeSet<Host>,
     interrupted: bool,
+    /// Something is wrong with the playbook itself.
+    is_broken: bool,
     left_play: bool,
     results: mpsc::UnboundedSender<(Host, Finished)>,
     inbox: mpsc::UnboundedReceiver<(Host, Finished)>,
@@ -40,6 +48,7 @@ struct Open {
     more: bool,
     for_all: Vec<Host>,
     includes: Vec<(Host, Include)>,
+    metas: Vec<(Host, MetaEnd)>,
     ended: Vec<(Host, Ended)>,
 }
 
@@ -59,6 +68,7 @@ impl Open {
             more: false,
             for_all: Vec::new(),
             includes: Vec::new(),
+            metas: Vec::new(),
             ended: Vec::new(),
         }
     }
@@ -69,13 +79,23 @@ pub(crate) struct StageEnd {
     pub(crate) failed: Vec<String>,
     pub(crate) unreachable: Vec<String>,
     pub(crate) interrupted: bool,
+    pub(crate) is_broken: bool,
     pub(crate) left_play: bool,
 }
 
 impl Stage {
     pub(crate) fn new(run: &Arc<Run>, play: &Arc<PlayRun>, hosts: &[String], program: Program) -> Stage {
         play.set_batch(hosts);
-        let strategy = Strategy::new(&program, hosts.len(), play.rules(run));
+        let rules = play.rules(run);
+        let is_linear = rules.linear;
+        let mut program = program;
+        settle_switches(run, play, hosts, &mut program);
+        let mut strategy = Strategy::new(&program, hosts.len(), rules);
+        hosts.iter().for_each(|host| run.recall_facts(host));
+        if run.options.gathering == Gathering::Smart && program.tasks.first().is_some_and(|task| is_gathering(task)) {
+            strategy.restrict(0, &run.without_facts(hosts));
+        }
+        throttle(run, play, hosts, &program, 0, &mut strategy);
         let (results, inbox) = mpsc::unbounded_channel();
         Stage {
             run: run.clone(),
@@ -83,11 +103,14 @@ impl Stage {
             hosts: hosts.to_vec(),
             tasks: program.tasks,
             strategy,
+            is_linear,
             open: BTreeMap::new(),
             announced: BTreeMap::new(),
+            declined: BTreeMap::new(),
             unreachable: BTreeSet::new(),
             forgiven: BTreeSet::new(),
             interrupted: false,
+            is_broken: false,
             left_play: false,
             results,
             inbox,
@@ -98,7 +121,7 @@ impl Stage {
     pub(crate) async fn drive(mut self, signals: &mut mpsc::Receiver<Signal>) -> StageEnd {
         let mut effects = self.strategy.on(Input::Start);
         loop {
-            if self.carry_out(effects) {
+            if self.carry_out(effects, signals).await {
                 return self.end();
             }
             effects = tokio::select! {
@@ -123,12 +146,13 @@ impl Stage {
             failed: failed.iter().filter(|host| !self.unreachable.contains(host)).map(name).collect(),
             unreachable: failed.iter().filter(|host| self.unreachable.contains(host)).map(name).collect(),
             interrupted: self.interrupted,
+            is_broken: self.is_broken,
             left_play: self.left_play,
         }
     }
 
     /// True when nothing is left to do.
-    fn carry_out(&mut self, effects: Vec<Effect>) -> bool {
+    async fn carry_out(&mut self, effects: Vec<Effect>, signals: &mut mpsc::Receiver<Signal>) -> bool {
         for effect in effects {
             match effect {
                 Effect::Run { step, task, hosts, handler, for_all, more } => {
@@ -136,9 +160,10 @@ impl Stage {
                         Some(id) => self.play.handlers.read().ok().and_then(|handlers| handlers.get(id).cloned()),
                         None => self.tasks.get(task).cloned(),
                     };
-                    if let Some(found) = found {
-                        self.start(step, &found, &Starting { hosts, for_all, more, is_handler: handler.is_some() });
-                    }
+                    let Some(found) = found else { continue };
+                    let starting = Starting { hosts, for_all, more, is_handler: handler.is_some() };
+                    let is_declined = self.is_declined(step, &found, &starting, signals).await;
+                    self.start(step, &found, &starting, is_declined);
                 }
                 Effect::Rescued { host } => {
                     let mut stats = locked(&self.run.stats);
@@ -153,19 +178,56 @@ impl Stage {
         false
     }
 
-    fn start(&mut self, step: StepId, task: &Arc<Task>, starting: &Starting) {
-        let is_passed_over = self.is_before_start(task);
+    /// `--step`: whether the operator does not want the task. Each task is asked about once.
+    async fn is_declined(
+        &mut self,
+        step: StepId,
+        task: &Arc<Task>,
+        starting: &Starting,
+        signals: &mut mpsc::Receiver<Signal>,
+    ) -> bool {
+        if let Some(declined) = self.declined.get(&step) {
+            return *declined;
+        }
+        let Some(first) = starting.hosts.first().filter(|_| self.run.asks_each_step() && task.module() != "meta") else {
+            return false;
+        };
+        let name = super::work::shown_task(&self.run, &self.play, &self.hosts[*first], task, 0).name;
+        self.run.emitter.emit(&Event::Asked { question: format!("Perform task: TASK: {name} (N)o/(y)es/(c)ontinue: ") });
+        let answer = tokio::select! {
+            answer = operator::line(true) => Step::of(&answer.unwrap_or_default()),
+            _ = signals.recv() => {
+                self.interrupted = true;
+                // What it answers is nothing to start, which is not new.
+                self.strategy.on(Input::Stop);
+                Step::PassOver
+            }
+        };
+        if answer == Step::RunAll {
+            self.run.ask_no_more();
+        }
+        self.declined.insert(step, answer == Step::PassOver);
+        answer == Step::PassOver
+    }
+
+    fn start(&mut self, step: StepId, task: &Arc<Task>, starting: &Starting, is_declined: bool) {
+        let is_passed_over = self.is_before_start(task) || is_declined;
         let known = self.announced.get(&step).copied();
         let id = known.unwrap_or_else(|| self.run.next_task_id());
         if known.is_none() {
             self.announced.insert(step, id);
-            if !is_passed_over {
+            // Each host that carries out a `meta` has a heading of its own, at its end.
+            if !is_passed_over && task.module() != "meta" {
+                if starting.is_handler {
+                    self.say_notified(task, &starting.hosts);
+                }
                 self.announce(id, task, &starting.hosts, starting.is_handler);
             }
         }
         let open = self.open.entry(id).or_insert_with(|| Open::new(task));
         open.waiting.extend(&starting.hosts);
-        open.for_all.extend(&starting.for_all);
+        let for_all: &[Host] = if says(task, "run_once") { &starting.for_all } else { &[] };
+        open.for_all.extend(for_all);
         open.more = starting.more;
         for host in &starting.hosts {
             let work = Work {
@@ -174,7 +236,7 @@ impl Stage {
                 host: self.hosts[*host].clone(),
                 task: task.clone(),
                 id,
-                for_all: starting.for_all.iter().map(|host| self.hosts[*host].clone()).collect(),
+                for_all: for_all.iter().map(|host| self.hosts[*host].clone()).collect(),
                 is_passed_over,
             };
             let (results, host) = (self.results.clone(), *host);
@@ -209,6 +271,14 @@ impl Stage {
         });
     }
 
+    fn say_notified(&self, task: &Task, hosts: &[Host]) {
+        let name = task.name().map(|name| name.to_text().to_string()).unwrap_or_else(|| task.title());
+        for host in hosts {
+            let line = format!("NOTIFIED HANDLER {name} for {}", self.hosts[*host]);
+            self.run.emitter.emit(&Event::Noted { line });
+        }
+    }
+
     fn finished(&mut self, host: Host, finished: Finished) -> Vec<Effect> {
         let mut effects = Vec::new();
         for name in &finished.notify {
@@ -217,11 +287,11 @@ impl Stage {
         if finished.ended == Ended::Unreachable {
             self.unreachable.insert(host);
         }
-        if let Some(meta) = &finished.meta {
-            self.meta(host, &finished, meta);
-        }
+        self.run.connections.take_warnings().into_iter().for_each(|warning| self.run.warn(warning));
+        let finished = self.with_role(finished);
         let Some(open) = self.open.get_mut(&finished.id) else { return effects };
         open.waiting.remove(&host);
+        open.metas.extend(finished.meta.map(|meta| (host, meta)));
         // A host of an include has to wait: what is added goes in before anybody moves on.
         if matches!(open.task.module(), "include_tasks" | "include_role") {
             open.includes.extend(finished.includes.into_iter().map(|include| (host, include)));
@@ -237,27 +307,35 @@ impl Stage {
         effects
     }
 
-    /// Each host that carries out a `meta` has a heading of its own.
-    fn meta(&mut self, host: Host, finished: &Finished, meta: &MetaEnd) {
-        let Some(task) = self.open.get(&finished.id).map(|open| open.task.clone()) else { return };
-        let (id, name) = (self.run.next_task_id(), self.hosts[host].clone());
-        let shown = super::work::shown_task(&self.run, &self.play, &name, &task, id);
-        self.run.emitter.emit(&Event::TaskStarted { task: shown });
-        if matches!(meta.outcome, Outcome::Skipped | Outcome::Failed | Outcome::Ignored) {
-            self.run.emitter.emit(&Event::HostEnded { host: name, task: id, outcome: meta.outcome, result: meta.result.clone() });
-        }
-        match meta.word {
-            Some(Meta::EndPlay) => self.left_play = true,
-            Some(Meta::ClearHostErrors) => {
-                self.forgiven.extend(self.strategy.failed());
-                locked(&self.run.dead).clear();
+    /// Headings and results of a `meta`, in the order of the hosts.
+    fn metas(&mut self, open: &mut Open) {
+        open.metas.sort_by_key(|(host, _)| *host);
+        for (host, meta) in std::mem::take(&mut open.metas) {
+            let (id, name) = (self.run.next_task_id(), self.hosts[host].clone());
+            let is_told = matches!(meta.outcome, Outcome::Skipped | Outcome::Failed | Outcome::Ignored);
+            // Where hosts go their own ways, only what has something to tell gets a heading.
+            if is_told || self.is_linear {
+                let shown = super::work::shown_task(&self.run, &self.play, &name, &open.task, id);
+                self.run.emitter.emit(&Event::TaskStarted { task: shown });
             }
-            _ => {}
+            self.run.emitter.emit(&Event::MetaRan { what: meta.said, host: Some(name.clone()) });
+            if is_told {
+                self.run.emitter.emit(&Event::HostEnded { host: name, task: id, outcome: meta.outcome, result: meta.result });
+            }
+            match meta.word {
+                Some(Meta::EndPlay) => self.left_play = true,
+                Some(Meta::ClearHostErrors) => {
+                    self.forgiven.extend(self.strategy.failed());
+                    locked(&self.run.dead).clear();
+                }
+                _ => {}
+            }
         }
     }
 
     fn close(&mut self, id: u64) -> Vec<Effect> {
         let Some(mut open) = self.open.remove(&id) else { return Vec::new() };
+        self.metas(&mut open);
         let mut effects = Vec::new();
         open.includes.sort_by_key(|(host, _)| *host);
         let mut ended: Vec<(Host, Ended)> = std::mem::take(&mut open.ended);
@@ -266,7 +344,9 @@ impl Stage {
             hosts.extend(open.for_all.iter().copied());
             let names: Vec<String> = hosts.iter().map(|host| self.hosts[*host].clone()).collect();
             match include::read(&self.run, &self.play, &open.task, &group) {
-                Ok(program) => {
+                Ok(mut program) => {
+                    settle_switches(&self.run, &self.play, &names, &mut program);
+                    throttle(&self.run, &self.play, &names, &program, self.tasks.len(), &mut self.strategy);
                     names.iter().for_each(|name| self.run.count(name, Outcome::Ok));
                     self.run.emitter.emit(&Event::Included { what: group.shown(), hosts: names, label: group.label.clone() });
                     let program = program.behind(self.tasks.len(), self.strategy.block_count(), self.strategy.home(first));
@@ -295,6 +375,16 @@ impl Stage {
         effects
     }
 
+    /// `meta: end_role` ends what is left of the role that it stands in.
+    fn with_role(&self, finished: Finished) -> Finished {
+        let is_end = finished.meta.as_ref().is_some_and(|meta| meta.word == Some(Meta::EndRole));
+        let role = self.open.get(&finished.id).filter(|_| is_end).and_then(|open| open.task.context.role().cloned());
+        let Some(role) = role else { return finished };
+        let is_its = |task: &Task| task.context.role().is_some_and(|other| Arc::ptr_eq(other, &role));
+        let tasks = self.tasks.iter().enumerate().filter(|(_, task)| is_its(task)).map(|(id, _)| id).collect();
+        Finished { ended: Ended::Skip { tasks }, ..finished }
+    }
+
     /// Every handler of that name, the last one defined, and every handler that listens to it.
     fn notify(&mut self, host: Host, name: &str, finished: &Finished) -> Vec<Effect> {
         let handlers = self.play.handlers.read().map(|handlers| handlers.clone()).unwrap_or_default();
@@ -302,15 +392,7 @@ impl Stage {
         let listening = handlers.iter().enumerate().filter(|(_, handler)| listens(handler, name)).map(|(id, _)| id);
         let found: BTreeSet<usize> = named.into_iter().chain(listening).collect();
         if found.is_empty() {
-            let title = format!("no handler is called `{name}`, and none listens to it");
-            let names =
-                handlers.iter().filter_map(|handler| handler.name()).map(|name| name.to_text().to_string()).collect::<Vec<_>>();
-            let mut diagnostic =
-                crate::diag::Diagnostic::error("unknown-handler", title).at(finished.notify_span, "notified here");
-            if let Some(near) = crate::diag::closest(name, names.iter().map(String::as_str)) {
-                diagnostic = diagnostic.patch(finished.notify_span, near, "a handler with a similar name exists");
-            }
-            self.run.warn(diagnostic);
+            self.miss_handler(name, &handlers, finished);
         }
         let hosts: Vec<Host> =
             [host].into_iter().chain(self.open.get(&finished.id).map(|open| open.for_all.clone()).unwrap_or_default()).collect();
@@ -322,6 +404,70 @@ impl Stage {
         }
         effects
     }
+}
+
+impl Stage {
+    /// A handler that nobody has defined ends the run, as in Ansible, unless the configuration forgives it.
+    fn miss_handler(&mut self, name: &str, handlers: &[Arc<Task>], finished: &Finished) {
+        let title = format!(
+            "The requested handler '{name}' was not found in either the main handlers list nor in the listening handlers list"
+        );
+        let is_forgiven = self.run.options.forgives_missing_handlers;
+        let make: fn(&str, String) -> Diagnostic = if is_forgiven { Diagnostic::warning } else { Diagnostic::error };
+        let mut diagnostic = make("unknown-handler", title).at(finished.notify_span, "notified here");
+        let names: Vec<String> =
+            handlers.iter().filter_map(|handler| handler.name()).map(|name| name.to_text().to_string()).collect();
+        if let Some(near) = crate::diag::closest(name, names.iter().map(String::as_str)) {
+            diagnostic = diagnostic.patch(finished.notify_span, near, "a handler with a similar name exists");
+        }
+        self.run.warn(diagnostic);
+        if !is_forgiven {
+            self.is_broken = true;
+            self.strategy.on(Input::Stop);
+        }
+    }
+}
+
+/// Whether a keyword says yes; what is a template counts as yes, because nothing else has brought us here.
+fn says(task: &Task, keyword: &str) -> bool {
+    task.keyword(keyword).is_some_and(|written| written.value.to_bool().unwrap_or(written.value.has_template()))
+}
+
+/// What a template decides about whole steps is decided with the variables of the first host.
+fn settle_switches(run: &Run, play: &PlayRun, hosts: &[String], program: &mut Program) {
+    let Some(first) = hosts.first() else { return };
+    for step in &mut program.steps {
+        let StepKind::Task { task, once, fatal } = &mut step.kind else { continue };
+        let Some(task) = program.tasks.get(*task) else { continue };
+        for (switch, keyword) in [(once, "run_once"), (fatal, "any_errors_fatal")] {
+            let written = task.keyword(keyword);
+            if written.is_none() && keyword == "any_errors_fatal" {
+                *switch = run.options.any_errors_fatal;
+            }
+            let Some(written) = written.filter(|written| written.value.has_template()) else { continue };
+            let frame = Frame::new(run, play, first, super::frame::view(run, play, first, task));
+            *switch = frame.render(&written.value).ok().and_then(|value| value.to_bool()).unwrap_or(*switch);
+        }
+    }
+}
+
+/// Tells the strategy how many hosts may be at each of the tasks, which are numbered from `first_id` on.
+fn throttle(run: &Run, play: &PlayRun, hosts: &[String], program: &Program, first_id: usize, strategy: &mut Strategy) {
+    let Some(host) = hosts.first() else { return };
+    for (id, task) in program.tasks.iter().enumerate() {
+        let Some(written) = task.keyword("throttle") else { continue };
+        let frame = Frame::new(run, play, host, super::frame::view(run, play, host, task));
+        let limit =
+            frame.render(&written.value).ok().and_then(|value| value.to_int()).and_then(|limit| usize::try_from(limit).ok());
+        if let Some(limit) = limit.filter(|limit| *limit > 0) {
+            strategy.throttle(first_id + id, limit);
+        }
+    }
+}
+
+/// The play's own `setup`, which stands in no file.
+fn is_gathering(task: &Task) -> bool {
+    task.span.is_nowhere() && task.module() == "setup"
 }
 
 /// Of several handlers with one name the one counts that was read last; within one role, or within the play, the first.

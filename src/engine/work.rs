@@ -5,7 +5,8 @@ use super::frame::Frame;
 use super::hands::TaskHands;
 use super::include::{Include, What};
 use super::plays::PlayRun;
-use super::results::Verdict;
+use super::results::{Delegate, Verdict};
+use super::said;
 use crate::actions::{self, Answer, Effect, Meta, Problem};
 use crate::event::{self, Event, Outcome};
 use crate::modules::{self, Args, Failure, Module};
@@ -63,22 +64,24 @@ pub(crate) struct MetaEnd {
     pub(crate) result: Map,
     /// What was carried out; nothing where it was skipped.
     pub(crate) word: Option<Meta>,
+    /// In Ansible's words; shown to who wants to know more.
+    pub(crate) said: String,
 }
 
 /// What one try, one item, one task gives.
 #[derive(Default)]
-struct Tried {
-    verdict: Verdict,
-    effects: Vec<Effected>,
-    notify: bool,
+pub(super) struct Tried {
+    pub(super) verdict: Verdict,
+    pub(super) effects: Vec<Effected>,
+    pub(super) notify: bool,
 }
 
 /// An effect of one item of a loop.
-struct Effected {
-    effect: Effect,
+pub(super) struct Effected {
+    pub(super) effect: Effect,
     /// The loop's variables.
-    params: Map,
-    label: Option<Value>,
+    pub(super) params: Map,
+    pub(super) label: Option<Value>,
 }
 
 /// What a host gets to end an overdue task and to say so.
@@ -91,7 +94,9 @@ impl Work {
         if self.is_passed_over {
             return self.finished(Ended::Ok);
         }
-        self.run.emitter.emit(&Event::HostStarted { host: self.host.clone(), task: self.id });
+        if !self.is_meta() {
+            self.run.emitter.emit(&Event::HostStarted { host: self.host.clone(), task: self.id });
+        }
         let view = self.view();
         let frame = Frame::new(&self.run, &self.play, &self.host, view).for_task(&self.task, &self.play);
         let no_log = self.says(&frame, "no_log");
@@ -100,8 +105,7 @@ impl Work {
         let ended = self.conclude(&frame, &tried, outcome, no_log);
         let notify = if tried.notify { self.notified(&frame) } else { Vec::new() };
         let includes = tried.effects.iter().filter_map(include).collect();
-        let meta =
-            self.is_meta().then(|| MetaEnd { outcome, result: tried.verdict.shown(no_log), word: meta_of(&tried.effects) });
+        let meta = self.is_meta().then(|| self.meta_end(&tried, outcome, no_log));
         Finished { notify, includes, meta, notify_span: self.notify_span(), ..self.finished(ended) }
     }
 
@@ -109,15 +113,41 @@ impl Work {
         Finished { id: self.id, ended, notify: Vec::new(), notify_span: Span::NOWHERE, includes: Vec::new(), meta: None }
     }
 
+    fn meta_end(&self, tried: &Tried, outcome: Outcome, no_log: bool) -> MetaEnd {
+        let word = meta_of(&tried.effects);
+        let role = self.task.context.role().map(|role| role.name.clone()).unwrap_or_default();
+        match self.meta_word().filter(|_| outcome == Outcome::Skipped) {
+            Some(skipped) => {
+                let said = skipped.passed_over(&self.host, &role);
+                let msg = if skipped == Meta::EndHost {
+                    format!("end_host conditional evaluated to false, continuing execution for {}", self.host)
+                } else {
+                    skipped.name().to_owned()
+                };
+                let result = Map::from_iter([("msg".into(), Value::from(msg)), ("skip_reason".into(), said.as_str().into())]);
+                MetaEnd { outcome, result, word, said }
+            }
+            None => {
+                let said = word.map(|word| word.said(&self.host, &role)).unwrap_or_default();
+                MetaEnd { outcome, result: tried.verdict.shown(no_log), word, said }
+            }
+        }
+    }
+
+    /// What the `meta` asks for, as far as that is known before it runs.
+    fn meta_word(&self) -> Option<Meta> {
+        self.task.args.get("_raw_params").filter(|_| self.is_meta()).and_then(|word| Meta::of(&word.to_text()))
+    }
+
     fn is_meta(&self) -> bool {
         self.task.module() == "meta"
     }
 
-    fn is_include(&self) -> bool {
+    pub(super) fn is_include(&self) -> bool {
         matches!(self.task.module(), "include_tasks" | "include_role")
     }
 
-    fn view(&self) -> View {
+    pub(super) fn view(&self) -> View {
         super::frame::view(&self.run, &self.play, &self.host, &self.task)
     }
 
@@ -149,96 +179,16 @@ impl Work {
         };
         match items {
             None => self.tries(frame, &Map::new(), no_log).await,
-            Some(items) => self.each(frame, items, no_log).await,
+            Some(items) => self.each(frame, &items, no_log).await,
         }
-    }
-
-    fn items(&self, frame: &Frame<'_>) -> Result<Option<Vec<Value>>, Problem> {
-        if let Some((kind, written)) = &self.task.with {
-            return frame.with_items(kind, &written.value).map(Some);
-        }
-        let Some(written) = self.task.own("loop") else { return Ok(None) };
-        match frame.render(&written.value)? {
-            Value::List(items) => Ok(Some(items.to_vec())),
-            other => {
-                let problem = Failure::new(format!("`loop` takes a list, not a {}: {}", other.kind(), other.to_text()));
-                Err(problem.into())
-            }
-        }
-    }
-
-    async fn each(&self, frame: &Frame<'_>, items: Vec<Value>, no_log: bool) -> Tried {
-        let control =
-            self.task.own("loop_control").map(|written| written.value.as_map().cloned().unwrap_or_default()).unwrap_or_default();
-        let word = |name: &str| control.get(name).map(|value| value.to_text().to_string());
-        let loop_var = word("loop_var").unwrap_or_else(|| "item".to_owned());
-        let pause = control.get("pause").and_then(Value::to_float).unwrap_or(0.0);
-        let is_extended = control.get("extended").and_then(Value::to_bool).unwrap_or(false);
-        let mut all = Tried::default();
-        let mut verdicts = Vec::new();
-        for (index, item) in items.iter().enumerate() {
-            if index > 0 && pause > 0.0 {
-                tokio::time::sleep(Duration::from_secs_f64(pause.min(1.0e6))).await;
-            }
-            let mut top =
-                Map::from_iter([(loop_var.as_str().into(), item.clone()), ("ansible_loop_var".into(), loop_var.as_str().into())]);
-            if let Some(name) = word("index_var") {
-                top.insert("ansible_index_var".into(), name.as_str().into());
-                top.insert(name.into(), index.into());
-            }
-            if is_extended {
-                top.insert("ansible_loop".into(), extended(&items, index));
-            }
-            let inner = frame.over(top.clone());
-            let tried = self.tries(&inner, &top, no_log).await;
-            let mut verdict = tried.verdict;
-            verdict.values.extend(
-                top.iter()
-                    .filter(|(name, _)| name.as_str() != Some("ansible_loop"))
-                    .map(|(key, value)| (key.clone(), value.clone())),
-            );
-            let label = control
-                .get("label")
-                .map_or_else(|| Ok(item.clone()), |label| inner.render(label))
-                .unwrap_or_else(|_| item.clone());
-            let label = if no_log { Value::from("(censored due to no_log)") } else { label };
-            all.notify |= tried.notify;
-            all.effects.extend(tried.effects.into_iter().map(|effected| Effected { label: Some(label.clone()), ..effected }));
-            self.show_item(&verdict, label, no_log);
-            let is_broken = control
-                .get("break_when")
-                .is_some_and(|condition| inner.conditions(condition, Span::NOWHERE).is_ok_and(|holds| holds.is_none()));
-            let is_lost = verdict.is_unreachable;
-            verdicts.push(verdict);
-            if is_broken || is_lost {
-                break;
-            }
-        }
-        if verdicts.is_empty() {
-            all.verdict = Verdict::skipped("No items in the list", None);
-            all.verdict.set("results", Vec::<Value>::new());
-            return all;
-        }
-        all.verdict = Verdict::of_loop(verdicts);
-        all
-    }
-
-    fn show_item(&self, verdict: &Verdict, label: Value, no_log: bool) {
-        let outcome = verdict.outcome(false);
-        if self.is_include() && matches!(outcome, Outcome::Ok | Outcome::Changed) {
-            return;
-        }
-        self.run.emitter.emit(&Event::ItemEnded {
-            host: self.host.clone(),
-            task: self.id,
-            label,
-            outcome,
-            result: verdict.shown(no_log),
-        });
     }
 
     /// `None` when the task may run.
     fn holds(&self, frame: &Frame<'_>) -> Result<Option<Verdict>, Problem> {
+        if let Some(meta) = self.meta_word().filter(|meta| !meta.heeds_conditions()) {
+            self.warn_of_condition(meta);
+            return Ok(None);
+        }
         for written in self.task.context.gathered("when") {
             if let Some(condition) = frame.conditions(&written.value, written.span)? {
                 return Ok(Some(Verdict::skipped("Conditional result was False", Some(condition))));
@@ -247,8 +197,15 @@ impl Work {
         Ok(None)
     }
 
+    fn warn_of_condition(&self, meta: Meta) {
+        if let Some(when) = self.task.own("when") {
+            let title = format!("`meta: {}` runs whatever its `when` says", meta.name());
+            self.run.warn(crate::diag::Diagnostic::warning("condition-without-effect", title).at(when.span, "not looked at"));
+        }
+    }
+
     /// One item, as often as `until` wants.
-    async fn tries(&self, frame: &Frame<'_>, top: &Map, no_log: bool) -> Tried {
+    pub(super) async fn tries(&self, frame: &Frame<'_>, top: &Map, no_log: bool) -> Tried {
         match self.holds(frame) {
             Ok(None) => {}
             Ok(Some(skipped)) => return Tried { verdict: skipped, ..Tried::default() },
@@ -263,10 +220,7 @@ impl Work {
         let delay = self.number(frame, "delay").unwrap_or(DELAY_DEFAULT).clamp(0.0, 1.0e6);
         let mut attempt: i64 = 1;
         loop {
-            let mut tried = self.once(frame, top).await;
-            if retries > 0 {
-                tried.verdict.set("attempts", attempt);
-            }
+            let mut tried = self.once(frame, top, (retries > 0).then_some(attempt)).await;
             let is_met = match until {
                 Some(until) => {
                     self.after(frame, &tried.verdict).conditions(&until.value, until.span).map(|holds| holds.is_none())
@@ -302,7 +256,7 @@ impl Work {
     }
 
     /// The scope in which `changed_when`, `failed_when` and `until` see the result.
-    fn after<'a>(&self, frame: &Frame<'a>, verdict: &Verdict) -> Frame<'a> {
+    pub(super) fn after<'a>(&self, frame: &Frame<'a>, verdict: &Verdict) -> Frame<'a> {
         let mut top = Map::new();
         if let Some(name) = self.task.own("register") {
             top.insert(name.value.to_text().into(), Value::map(verdict.values.clone()));
@@ -310,13 +264,14 @@ impl Work {
         frame.over(top)
     }
 
-    async fn once(&self, frame: &Frame<'_>, top: &Map) -> Tried {
-        let tried = self.tried(frame, top).await;
+    async fn once(&self, frame: &Frame<'_>, top: &Map, attempt: Option<i64>) -> Tried {
+        let tried = self.tried(frame, top, attempt).await;
         let delegate = super::hands::delegate(self, frame).unwrap_or_default();
+        let delegate = delegate.map(|name| Delegate { address: frame.address_of(&name), name });
         Tried { verdict: Verdict { delegate, ..tried.verdict }, ..tried }
     }
 
-    async fn tried(&self, frame: &Frame<'_>, top: &Map) -> Tried {
+    async fn tried(&self, frame: &Frame<'_>, top: &Map, attempt: Option<i64>) -> Tried {
         let answer = match self.limit(frame) {
             Some(limit) => self.act_within(frame, &limit).await,
             None => self.act(frame).await,
@@ -332,6 +287,9 @@ impl Work {
             }
             Err(problem) => self.failed(problem),
         };
+        if let Some(attempt) = attempt {
+            tried.verdict.set("attempts", attempt);
+        }
         self.judge(frame, &mut tried.verdict);
         if !tried.verdict.is("failed")
             && let Some(facts) = tried.verdict.values.get("ansible_facts").and_then(Value::as_map)
@@ -398,11 +356,11 @@ impl Work {
     /// A condition that cannot be evaluated fails the task; what it did stays.
     fn misjudged(&self, verdict: &mut Verdict, name: &str, problem: &Problem) {
         self.explain(problem);
-        verdict.set(name, problem.failure.msg.as_str());
+        verdict.set(name, said::without_prefix(&problem.failure.msg));
         verdict.set("failed", true);
     }
 
-    fn failed(&self, problem: Problem) -> Tried {
+    pub(super) fn failed(&self, problem: Problem) -> Tried {
         self.explain(&problem);
         Tried { verdict: Verdict::failed(problem.failure), ..Tried::default() }
     }
@@ -446,12 +404,17 @@ impl Work {
                 args.insert(key.clone(), value.clone());
                 continue;
             }
-            match frame.argument(value)? {
+            let rendered = frame.argument(value).map_err(|problem| said::in_argument(problem, module.name, &key.to_string()))?;
+            match rendered {
                 Some(Value::Map(map)) if key.as_str() == Some(crate::playbook::WHOLE) => {
                     args.extend(map.iter().map(|(key, value)| (key.clone(), value.clone())));
                 }
                 Some(other) if key.as_str() == Some(crate::playbook::WHOLE) => {
-                    return Err(Problem::new(format!("`{}` takes a mapping of arguments, not a {}", module.name, other.kind())));
+                    let msg = match other.as_str() {
+                        Some(text) => format!("invalid or malformed argument: '{text}'"),
+                        None => format!("`{}` takes a mapping of arguments, not a {}", module.name, other.kind()),
+                    };
+                    return Err(Problem::new(msg));
                 }
                 Some(rendered) => drop(args.insert(key.clone(), rendered)),
                 None => drop(args.shift_remove(key)),
@@ -480,9 +443,13 @@ impl Work {
     fn keep_facts(&self, frame: &Frame<'_>, facts: &Map) {
         let delegate = self.task.keyword("delegate_to").filter(|_| self.says(frame, "delegate_facts"));
         let delegate = delegate.and_then(|written| frame.render(&written.value).ok()).map(|value| value.to_text().to_string());
-        let mut store = self.run.store.write().unwrap_or_else(PoisonError::into_inner);
+        let is_gathering = matches!(self.task.module(), "setup" | "gather_facts");
         for host in self.everybody(delegate.as_deref()) {
-            store.add_facts(host, facts);
+            self.run.store.write().unwrap_or_else(PoisonError::into_inner).add_facts(host, facts);
+            self.run.keep_facts(host);
+            if is_gathering {
+                super::locked(&self.run.gathered).insert(host.to_owned());
+            }
         }
     }
 
@@ -504,7 +471,7 @@ impl Work {
         if let Some(name) = self.task.own("register") {
             let mut store = self.run.store.write().unwrap_or_else(PoisonError::into_inner);
             for host in self.everybody(None) {
-                store.set(host, &name.value.to_text(), Value::map(verdict.values.clone()));
+                store.set(host, &name.value.to_text(), Value::map(verdict.kept()));
             }
         }
         let mut ended = Ended::Ok;
@@ -533,6 +500,7 @@ impl Work {
             return;
         }
         let result = verdict.shown(no_log);
+        self.warn_of(&result);
         self.run.emitter.emit(&Event::HostEnded { host: self.host.clone(), task: self.id, outcome, result });
         self.run.count(&self.host, outcome);
         if outcome == Outcome::Ignored && verdict.is("changed") {
@@ -540,15 +508,29 @@ impl Work {
         }
     }
 
-    fn carry_out(&self, frame: &Frame<'_>, effect: &Effect) -> Option<Ended> {
+    /// What the module wants to be known besides its result.
+    pub(super) fn warn_of(&self, result: &Map) {
+        for warning in result.get("warnings").and_then(Value::as_list).unwrap_or_default() {
+            self.run.warn(crate::diag::Diagnostic::warning("module-warning", warning.to_text().to_string()));
+        }
+    }
+
+    pub(super) fn carry_out(&self, frame: &Frame<'_>, effect: &Effect) -> Option<Ended> {
         match effect {
-            Effect::SetFacts { facts, .. } => {
+            Effect::SetFacts { facts, cacheable } => {
                 let delegate = self.task.keyword("delegate_to").filter(|_| self.says(frame, "delegate_facts"));
                 let delegate =
                     delegate.and_then(|written| frame.render(&written.value).ok()).map(|value| value.to_text().to_string());
                 let mut store = self.run.store.write().unwrap_or_else(PoisonError::into_inner);
                 for host in self.everybody(delegate.as_deref()) {
                     facts.iter().for_each(|(name, value)| store.set(host, &name.to_string(), value.clone()));
+                    if *cacheable {
+                        store.add_facts(host, facts);
+                    }
+                }
+                drop(store);
+                if *cacheable {
+                    self.everybody(delegate.as_deref()).for_each(|host| self.run.keep_facts(host));
                 }
             }
             Effect::IncludeVars(vars) => {
@@ -559,19 +541,16 @@ impl Work {
                 }
             }
             Effect::AddHost { name, groups, vars } => {
-                let mut inventory = self.run.inventory.write().unwrap_or_else(PoisonError::into_inner);
-                inventory.change_host(name, groups, vars.clone());
-                drop(inventory);
-                self.run.forget_layers();
+                self.run.change_inventory(|inventory| inventory.change_host(name, groups, vars.clone()));
             }
             Effect::GroupBy { group, parents } => {
-                let mut inventory = self.run.inventory.write().unwrap_or_else(PoisonError::into_inner);
-                inventory.change_group(group, parents, &self.host);
-                drop(inventory);
-                self.run.forget_layers();
+                self.run.change_inventory(|inventory| inventory.change_group(group, parents, &self.host));
             }
             Effect::Meta(meta) => return self.meta(*meta),
-            Effect::IncludeTasks { .. } | Effect::IncludeRole { .. } | Effect::Stats { .. } => {}
+            Effect::Stats { data, per_host, aggregate } => {
+                self.run.count_custom(per_host.then_some(&self.host), data, *aggregate)
+            }
+            Effect::IncludeTasks { .. } | Effect::IncludeRole { .. } => {}
         }
         None
     }
@@ -582,11 +561,17 @@ impl Work {
             Meta::EndPlay | Meta::EndBatch => Some(Ended::LeaveAll),
             Meta::EndHost => Some(Ended::LeaveHost),
             Meta::ClearFacts => {
-                let mut store = self.run.store.write().unwrap_or_else(PoisonError::into_inner);
-                self.everybody(None).for_each(|host| store.clear_facts(host));
+                // One host does it for all of them.
+                self.play.hosts.iter().for_each(|host| self.run.clear_facts(host));
                 None
             }
-            Meta::ClearHostErrors | Meta::ResetConnection | Meta::RefreshInventory | Meta::Noop => None,
+            // The stage knows which tasks are left of the role.
+            Meta::RefreshInventory => {
+                self.run.refresh_inventory();
+                None
+            }
+            Meta::EndRole | Meta::ResetConnection | Meta::Noop => None,
+            Meta::ClearHostErrors => Some(Ended::Forgive),
         }
     }
 }
@@ -602,8 +587,8 @@ fn include(effected: &Effected) -> Option<Include> {
             Some(Include { what: What::Tasks(path.clone()), apply: apply.clone(), params, label })
         }
         Effect::IncludeRole { name, parts, apply, public } => {
-            let files = [&parts.tasks, &parts.vars, &parts.defaults, &parts.handlers].map(Clone::clone);
-            Some(Include { what: What::Role { name: name.clone(), files, public: *public }, apply: apply.clone(), params, label })
+            let what = What::Role { name: name.clone(), parts: parts.clone(), public: *public };
+            Some(Include { what, apply: apply.clone(), params, label })
         }
         Effect::SetFacts { .. }
         | Effect::IncludeVars(_)
@@ -632,28 +617,6 @@ fn failed_task(task: &Task) -> Value {
     [("name", name), ("action", task.action.name.as_str().into())].into_iter().collect()
 }
 
-/// `ansible_loop`, with `extended: true`.
-fn extended(items: &[Value], index: usize) -> Value {
-    let count = items.len();
-    let mut map = Map::new();
-    let mut set = |name: &str, value: Value| drop(map.insert(name.into(), value));
-    set("allitems", Value::list(items.to_vec()));
-    set("index", (index + 1).into());
-    set("index0", index.into());
-    set("first", (index == 0).into());
-    set("last", (index + 1 == count).into());
-    set("length", count.into());
-    set("revindex", (count - index).into());
-    set("revindex0", (count - index - 1).into());
-    if let Some(next) = items.get(index + 1) {
-        set("nextitem", next.clone());
-    }
-    if let Some(previous) = index.checked_sub(1).and_then(|index| items.get(index)) {
-        set("previtem", previous.clone());
-    }
-    map.into()
-}
-
 /// A task as the output shows it: its name rendered for the first of its hosts.
 pub(crate) fn shown_task(run: &Arc<Run>, play: &Arc<PlayRun>, host: &str, task: &Task, id: u64) -> event::Task {
     let frame = Frame::new(run, play, host, super::frame::view(run, play, host, task));
@@ -663,5 +626,5 @@ pub(crate) fn shown_task(run: &Arc<Run>, play: &Arc<PlayRun>, host: &str, task: 
     let no_log = task
         .keyword("no_log")
         .is_some_and(|written| frame.render(&written.value).ok().and_then(|value| value.to_bool()).unwrap_or(true));
-    event::Task { id, name, module: task.module().to_owned(), place: run.sources.place(task.span), no_log }
+    event::Task { id, name, module: task.module().to_owned(), place: run.sources.place(task.head), no_log }
 }

@@ -5,7 +5,7 @@ use super::problem::Problem;
 use super::{Loading, read_text};
 use crate::diag::{Diagnostic, Explain, Sources, closest};
 use crate::value::{Map, Value};
-use crate::yaml::{self, Trust, VAULT_HEADER};
+use crate::yaml::{self, Trust};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
@@ -104,24 +104,25 @@ impl Reader<'_> {
         for file in files(folder, name) {
             match self.file(&file) {
                 Ok(more) => vars.extend(more),
-                Err(problem) => self.diagnostics.push(problem.explain()),
+                Err(diagnostic) => self.diagnostics.push(diagnostic),
             }
         }
         vars
     }
 
-    fn file(&mut self, path: &Path) -> Result<Map, Problem> {
-        let text = read_text(path)?;
-        if text.starts_with(VAULT_HEADER) {
-            return Err(Problem::Vaulted { path: path.to_owned() });
-        }
-        let reading = yaml::read(self.sources, &path.to_string_lossy(), &text, Trust::User);
+    fn file(&mut self, path: &Path) -> Result<Map, Diagnostic> {
+        let text = read_text(path).map_err(|problem| problem.explain())?;
+        let (text, is_secret) = self.sources.open_text(path, text)?;
+        let reading = yaml::read_as(self.sources, &path.to_string_lossy(), &text, Trust::User, is_secret);
         let document = reading.document().map(|document| (document.to_value(), document.span));
         self.diagnostics.extend(reading.diagnostics);
         match document {
             None | Some((Value::Null, _)) => Ok(Map::new()),
+            Some((value @ Value::Map(_), _)) if is_secret => {
+                Ok(self.sources.keep_secret(value).as_map().cloned().unwrap_or_default())
+            }
             Some((Value::Map(vars), _)) => Ok(std::sync::Arc::unwrap_or_clone(vars)),
-            Some((other, span)) => Err(Problem::VarsNotMapping { span, kind: other.kind() }),
+            Some((other, span)) => Err(Problem::VarsNotMapping { span, kind: other.kind() }.explain()),
         }
     }
 

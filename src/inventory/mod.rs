@@ -95,10 +95,16 @@ pub fn load(sources: &Sources, specs: &[String]) -> Result<Inventory, Vec<Diagno
 impl Loading<'_> {
     /// Reads one source with the first kind that is for it.
     fn read(&mut self, spec: &str) {
-        let given = match Given::open(spec) {
+        let mut given = match Given::open(spec) {
             Ok(given) => given,
             Err(problem) => return self.report(&problem),
         };
+        if let Some(text) = given.text.take() {
+            match self.sources.open_text(&given.path, text) {
+                Ok((text, _)) => given.text = Some(text),
+                Err(diagnostic) => return self.diagnostics.push(diagnostic),
+            }
+        }
         self.file = given.text.is_some().then(|| absolute(&given.path));
         if let Some(source) = SOURCES.iter().find(|source| (source.is_for)(&given)) {
             (source.read)(self, &given);

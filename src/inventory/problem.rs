@@ -10,7 +10,6 @@ use std::path::PathBuf;
 pub enum Problem {
     NotFound { path: PathBuf, near: Option<PathBuf> },
     Unreadable { path: PathBuf, why: String },
-    Vaulted { path: PathBuf },
     Toml { path: PathBuf },
     GroupLoop { span: Span, parent: String, child: String },
     BadRange { span: Span, pattern: String, fault: Fault },
@@ -71,10 +70,6 @@ impl Explain for Problem {
             }
             Problem::Unreadable { path, why } => {
                 Diagnostic::error("inventory-unreadable", format!("`{}` cannot be read", path.display())).note(why.as_str())
-            }
-            Problem::Vaulted { path } => {
-                Diagnostic::error("vaulted-variables", format!("`{}` is encrypted as a whole", path.display()))
-                    .help("decrypt it with `ansible-vault decrypt`, or encrypt only the values that are secret, with `!vault`")
             }
             Problem::Toml { path } => {
                 Diagnostic::error("inventory-is-toml", format!("`{}` is an inventory in TOML", path.display()))

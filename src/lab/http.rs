@@ -23,16 +23,21 @@ pub(super) struct Answer {
 
 /// Asks `address` (host:port) for `path`.
 pub(super) async fn get(address: &str, path: &str) -> Result<Answer, String> {
-    match timeout(ANSWER_MAX, exchange(address, path)).await {
+    get_as(address, path, "roll-lab").await
+}
+
+/// The same, by a client of a certain name.
+pub(super) async fn get_as(address: &str, path: &str, agent: &str) -> Result<Answer, String> {
+    match timeout(ANSWER_MAX, exchange(address, path, agent)).await {
         Ok(answer) => answer,
         Err(_) => Err(format!("no answer within {} s", ANSWER_MAX.as_secs())),
     }
 }
 
-async fn exchange(address: &str, path: &str) -> Result<Answer, String> {
+async fn exchange(address: &str, path: &str, agent: &str) -> Result<Answer, String> {
     let stream = TcpStream::connect(address).await.map_err(|error| error.to_string())?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
-    let request = Request::get(path).header("host", address).body(Empty::<Bytes>::new());
+    let request = Request::get(path).header("host", address).header("user-agent", agent).body(Empty::<Bytes>::new());
     let request = request.map_err(|error| error.to_string())?;
     // Ends by itself when the sender is dropped.
     tokio::spawn(connection);

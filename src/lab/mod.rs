@@ -15,6 +15,7 @@
 //! container boots systemd there, `image.rs` and `recipe.rs` what is built.
 
 mod authority;
+mod elb;
 mod engine;
 mod failure;
 mod flags;
@@ -31,6 +32,7 @@ mod state;
 mod voice;
 mod watch;
 
+pub(crate) use elb::Double;
 pub(crate) use engine::Engine;
 pub(crate) use failure::LabError;
 pub(crate) use machines::{Lab, LabId, Machine, Spec};

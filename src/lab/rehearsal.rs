@@ -72,7 +72,7 @@ impl Plan {
             // A container gets ten seconds more to stop than the longest request takes; these are longer than half of that.
             slow_seconds: f64::from(request_seconds_max + 10) / 2.0 + 0.5,
             // Less patience than production has, for nobody waits here for anything rare.
-            variables: vec!["bake=3s".into(), "healthy_deadline=20s".into()],
+            variables: vec!["bake=3s".into(), "healthy_deadline=12s".into()],
             break_variables: vec!["palindrome_break=health".into()],
         })
     }

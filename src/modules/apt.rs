@@ -127,6 +127,22 @@ fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
     Ok(plan)
 }
 
+/// What dpkg has installed.
+pub(super) fn installed_packages(look: &dyn Look) -> Result<Vec<dpkg::Package>, Failure> {
+    Ok(Dpkg::read(look)?.all_installed())
+}
+
+/// `apt-get update` for modules that change the sources; it waits for the lock as `apt` does.
+pub(super) fn refresh(look: &dyn Look, retries: i64) -> Result<Cmd, Failure> {
+    if !look.is_check() {
+        lock::wait(look, 60)?;
+    }
+    let retries = format!("Acquire::Retries={}", retries.clamp(0, 100));
+    let argv =
+        ["apt-get", "-y", "-q", "-o", "DPkg::Lock::Timeout=60", "update", "-o", "APT::Update::Error-Mode=any", "-o", &retries];
+    Ok(Cmd::new(argv).env("DEBIAN_FRONTEND", "noninteractive").env("LC_ALL", "C"))
+}
+
 /// Changes of files around the runs of apt-get.
 #[derive(Default)]
 struct Files {

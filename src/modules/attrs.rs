@@ -9,6 +9,68 @@ pub struct Attrs {
     pub mode: Option<u32>,
     pub uid: Option<u32>,
     pub gid: Option<u32>,
+    pub flags: Option<Flags>,
+}
+
+/// What `chattr` would change: bits to be set and bits to be cleared.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Flags {
+    pub set: u32,
+    pub clear: u32,
+}
+
+/// The flags that can be changed, by the letters and names of `lsattr`.
+pub const FLAG_NAMES: &[(char, u32, &str)] = &[
+    ('s', 0x1, "secure_deletion"),
+    ('u', 0x2, "undelete"),
+    ('S', 0x8, "synchronous_updates"),
+    ('D', 0x1_0000, "synchronous_directory_updates"),
+    ('i', 0x10, "immutable"),
+    ('a', 0x20, "append"),
+    ('d', 0x40, "nodump"),
+    ('A', 0x80, "noatime"),
+    ('c', 0x4, "compressed"),
+    ('E', 0x800, "encrypted"),
+    ('j', 0x4000, "journalled_data"),
+    ('I', 0x1000, "indexed"),
+    ('t', 0x8000, "notailing"),
+    ('T', 0x2_0000, "topdir"),
+    ('e', 0x8_0000, "extents"),
+    ('C', 0x80_0000, "nocow"),
+    ('P', 0x2000_0000, "project"),
+    ('N', 0x1000_0000, "inline_data"),
+    ('V', 0x10_0000, "verity"),
+    ('F', 0x4000_0000, "casefold"),
+];
+
+impl Flags {
+    /// `+i`, `-i`, `=i` or `i`, as `chattr` takes them. What extents, indices and encryption are the file system decides.
+    fn read(text: &str) -> Result<Flags, Failure> {
+        let (operator, letters) = match text.split_at_checked(1) {
+            Some((operator @ ("+" | "-" | "="), letters)) => (operator, letters),
+            _ => ("=", text),
+        };
+        let mut bits = 0;
+        for letter in letters.chars() {
+            let known = FLAG_NAMES.iter().find(|(known, ..)| *known == letter);
+            bits |= known.ok_or_else(|| Failure::new(format!("`attributes` has no `{letter}`; they are those of chattr")))?.1;
+        }
+        let changeable = 0x10 | 0x20 | 0x40 | 0x80 | 0x8 | 0x1_0000 | 0x4000 | 0x80_0000 | 0x4 | 0x1 | 0x2 | 0x8000 | 0x2_0000;
+        Ok(match operator {
+            "+" => Flags { set: bits, clear: 0 },
+            "-" => Flags { set: 0, clear: bits },
+            _ => Flags { set: bits, clear: changeable & !bits },
+        })
+    }
+
+    pub fn apply(self, flags: u32) -> u32 {
+        flags & !self.clear | self.set
+    }
+
+    /// As `lsattr` writes them, without dashes.
+    pub fn letters(flags: u32) -> String {
+        FLAG_NAMES.iter().filter(|(_, bit, _)| flags & bit != 0).map(|(letter, ..)| *letter).collect()
+    }
 }
 
 /// The arguments that every module which makes files takes.
@@ -31,39 +93,49 @@ impl Attrs {
         let mode = args.get("mode").map(|mode| mode_of(mode, current, is_dir)).transpose()?.flatten();
         let uid = args.str("owner").map(|owner| id_of(look, "/etc/passwd", "passwd", owner)).transpose()?;
         let gid = args.str("group").map(|group| id_of(look, "/etc/group", "group", group)).transpose()?;
-        Ok(Attrs { mode, uid, gid })
+        let flags = args.str("attributes").filter(|text| !text.is_empty()).map(Flags::read).transpose()?;
+        Ok(Attrs { mode, uid, gid, flags })
     }
 
     pub fn is_empty(&self) -> bool {
         *self == Attrs::default()
     }
 
-    /// Only what differs from `found`.
+    /// Only what differs from `found`; flags are not known from it.
     #[must_use]
     pub fn missing_from(&self, found: &Stat) -> Attrs {
         Attrs {
             mode: self.mode.filter(|mode| *mode != found.mode),
             uid: self.uid.filter(|uid| *uid != found.uid),
             gid: self.gid.filter(|gid| *gid != found.gid),
+            flags: None,
         }
     }
 
     /// The change for what is there already, or `None` where it is as wanted.
-    pub fn change(&self, path: &str, found: &Stat, follow: bool) -> Option<Change> {
-        let missing = self.missing_from(found);
+    pub fn change(&self, look: &dyn Look, path: &str, found: &Stat, follow: bool) -> Option<Change> {
+        let mut missing = self.missing_from(found);
+        let flags = self.flags.and_then(|wanted| Some((wanted, look.flags(path)?)));
+        missing.flags = flags.filter(|(wanted, flags)| wanted.apply(*flags) != *flags).map(|(wanted, _)| wanted);
         (!missing.is_empty()).then(|| {
-            let before = Attrs {
+            let now = Attrs {
                 mode: missing.mode.map(|_| found.mode),
                 uid: missing.uid.map(|_| found.uid),
                 gid: missing.gid.map(|_| found.gid),
+                flags: None,
             };
-            let act = Act::SetAttrs { path: path.to_owned(), attrs: missing.clone(), follow };
-            Change::new(path, before.shown(), missing.shown(), act)
+            let (mut before, mut after) = (now.shown(path), missing.shown(path));
+            if let Some((wanted, flags)) = flags.filter(|_| missing.flags.is_some()) {
+                before.insert("attributes".into(), Flags::letters(flags).into());
+                after.insert("attributes".into(), Flags::letters(wanted.apply(flags)).into());
+            }
+            let act = Act::SetAttrs { path: path.to_owned(), attrs: missing, follow };
+            Change::new(path, before, after, act)
         })
     }
 
-    fn shown(&self) -> Value {
-        let mut map = Map::new();
+    fn shown(&self, path: &str) -> Map {
+        let mut map = Map::from_iter([("path".into(), Value::from(path))]);
         if let Some(mode) = self.mode {
             map.insert("mode".into(), octal(mode).into());
         }
@@ -73,7 +145,7 @@ impl Attrs {
         if let Some(gid) = self.gid {
             map.insert("group".into(), gid.into());
         }
-        map.into()
+        map
     }
 }
 

@@ -170,6 +170,7 @@ fn write(
         mode: Some(mode),
         uid: account.map(|account| account.uid).filter(|_| look.uid() == 0),
         gid: account.map(|account| account.gid).filter(|_| look.uid() == 0),
+        flags: None,
     };
     let dir = directory(path);
     let found = look.stat(dir, true).map_err(|error| Failure::io(format!("cannot read {dir}"), &error))?;
@@ -181,7 +182,7 @@ fn write(
         }
         None => return Err(Failure::new(format!("the directory {dir} does not exist and manage_dir is false"))),
         // A directory that was given may be shared; only the account's own is set right.
-        Some(found) if args.bool("manage_dir") && !args.has("path") => changes.extend(owned(0o700).change(dir, &found, true)),
+        Some(found) if args.bool("manage_dir") && !args.has("path") => changes.extend(owned(0o700).change(look, dir, &found, true)),
         Some(_) => {}
     }
     let write = Write { attrs: owned(0o600), ..Write::new(path, Content::Bytes(after.clone().into_bytes())) };

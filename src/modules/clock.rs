@@ -70,14 +70,23 @@ const DAY: i64 = 86_400;
 impl Clock {
     /// The zone of the task: `TZ`, else `/etc/localtime`, else UTC.
     pub fn of(look: &dyn Look) -> Clock {
-        let file = match look.env("TZ").filter(|zone| !zone.is_empty()) {
+        Clock::found(look.env("TZ"), |file| look.read(file).ok())
+    }
+
+    /// The zone of this very process.
+    pub fn here() -> Clock {
+        Clock::found(std::env::var("TZ").ok(), |file| std::fs::read(file).ok())
+    }
+
+    fn found(zone: Option<String>, read: impl Fn(&str) -> Option<Vec<u8>>) -> Clock {
+        let file = match zone.filter(|zone| !zone.is_empty()) {
             None => "/etc/localtime".to_owned(),
             Some(zone) => match zone.trim_start_matches(':') {
                 path if path.starts_with('/') => path.to_owned(),
                 name => format!("/usr/share/zoneinfo/{name}"),
             },
         };
-        look.read(&file).ok().and_then(|bytes| Clock::parse(&bytes)).unwrap_or_default()
+        read(&file).and_then(|bytes| Clock::parse(&bytes)).unwrap_or_default()
     }
 
     /// A zone file, version 1 to 4.

@@ -48,7 +48,7 @@ const ASSERT: Module = row(
     "assert",
     "fails unless conditions hold",
     &[&[
-        Arg::new("that", Kind::RawList, "a condition or a list of them").required(),
+        Arg::new("that", Kind::Raw, "a condition or a list of them").required(),
         Arg::new("fail_msg", Kind::Raw, "shown when one does not hold").aliases(&["msg"]),
         Arg::new("success_msg", Kind::Raw, "shown when all hold"),
         Arg::new("quiet", Kind::Bool, "say less").default("no"),
@@ -189,9 +189,9 @@ const SET_STATS: Module = row(
     "set_stats",
     "values for the end of the run",
     &[&[
-        Arg::new("data", Kind::Dict, "names and values").required(),
-        Arg::new("per_host", Kind::Bool, "for each host").default("no"),
-        Arg::new("aggregate", Kind::Bool, "add up").default("yes"),
+        Arg::new("data", Kind::Raw, "names and values").required(),
+        Arg::new("per_host", Kind::Raw, "for each host (default: no)"),
+        Arg::new("aggregate", Kind::Raw, "add up (default: yes)"),
     ]],
 );
 
@@ -203,6 +203,16 @@ const WAIT_FOR_CONNECTION: Module = row(
         Arg::new("delay", Kind::Int, "seconds before the first try").default("0"),
         Arg::new("sleep", Kind::Int, "seconds between tries").default("1"),
         Arg::new("timeout", Kind::Int, "seconds in all").default("600"),
+    ]],
+);
+
+const VALIDATE_ARGUMENT_SPEC: Module = row(
+    "validate_argument_spec",
+    "checks variables against what a role declares",
+    &[&[
+        Arg::new("argument_spec", Kind::Dict, "options with their types").required(),
+        Arg::new("provided_arguments", Kind::Dict, "values that count more than variables"),
+        Arg::new("validate_args_context", Kind::Dict, "what it is for; returned as it is"),
     ]],
 );
 
@@ -226,5 +236,6 @@ pub static CONTROL: &[&Module] = &[
     &SET_FACT,
     &SET_STATS,
     &TEMPLATE,
+    &VALIDATE_ARGUMENT_SPEC,
     &WAIT_FOR_CONNECTION,
 ];

@@ -235,7 +235,7 @@ impl Task<'_> {
             None => self.make_directories(path, source_mode),
             Some(found) if found.kind == "directory" => {
                 let wanted = Attrs { mode: None, ..Attrs::wanted(self.args, self.look, Some(&found), true)? };
-                self.plan.changes.extend(wanted.change(path, &found, true));
+                self.plan.changes.extend(wanted.change(self.look, path, &found, true));
                 Ok(())
             }
             Some(_) => Err(Failure::new(format!("{path} is there and is not a directory"))),
@@ -282,7 +282,7 @@ impl Task<'_> {
         if let Some(found) = found.as_ref().filter(|_| link.is_none())
             && self.digest(path, "sha256")? == sha256
         {
-            self.plan.changes.extend(attrs.change(path, found, false));
+            self.plan.changes.extend(attrs.change(self.look, path, found, false));
             return Ok(());
         }
         let before = if found.is_some() { self.shown(&Content::File(path.to_owned()))? } else { Value::Null };

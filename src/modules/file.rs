@@ -117,7 +117,7 @@ impl<'a> Task<'a> {
     /// The change of mode and owner of what is there.
     fn attributes(&mut self, path: &str, found: &Stat) -> Result<(), Failure> {
         let wanted = Attrs::wanted(self.args, self.look, Some(found), found.kind == "directory")?;
-        self.plan.changes.extend(wanted.change(path, found, false));
+        self.plan.changes.extend(wanted.change(self.look, path, found, false));
         Ok(())
     }
 
@@ -267,7 +267,7 @@ impl<'a> Task<'a> {
         let Some(found) = self.found.clone() else { return Ok(()) };
         let wanted = Attrs { mode: None, ..Attrs::wanted(self.args, self.look, Some(&found), false)? };
         let path = self.path.clone();
-        self.plan.changes.extend(wanted.change(&path, &found, false));
+        self.plan.changes.extend(wanted.change(self.look, &path, &found, false));
         Ok(())
     }
 

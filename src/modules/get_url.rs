@@ -54,7 +54,7 @@ fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
     let mut request = request;
     let is_conditional = found.is_some() && checksum.is_none() && !is_dir && !args.bool("force");
     if let Some(stat) = &found {
-        plan.changes.extend(attrs.change(&dest, stat, true));
+        plan.changes.extend(attrs.change(look, &dest, stat, true));
         if is_conditional {
             request.headers.push(("If-Modified-Since".to_owned(), http_date(stat.mtime)));
         }

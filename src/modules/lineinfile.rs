@@ -1,9 +1,9 @@
 //! `lineinfile`: that a line is in a file, or is not.
 
 use super::attrs::FILE_ARGS;
+use super::edit::{EDIT_ARGS, Lines, TextFile, with_backup};
 use super::pattern::Pattern;
-use super::touch::Write;
-use super::{Act, Arg, Args, Attrs, Change, Content, Done, Failure, Kind, Look, Module, Plan, Rule, paths};
+use super::{Arg, Args, Done, Failure, Kind, Look, Module, Plan, Rule};
 use crate::value::{Map, Value};
 
 pub(super) static MODULE: Module = Module {
@@ -12,6 +12,7 @@ pub(super) static MODULE: Module = Module {
     summary: "see to one line of a text file",
     args: &[
         FILE_ARGS,
+        EDIT_ARGS,
         &[
             Arg::new("path", Kind::Path, "the file").aliases(&["dest", "destfile", "name"]).required(),
             Arg::new("state", Kind::Str, "whether the line is to be there").choices(&["absent", "present"]).default("present"),
@@ -22,9 +23,7 @@ pub(super) static MODULE: Module = Module {
             Arg::new("insertafter", Kind::Str, "after the last line that matches, or `EOF`"),
             Arg::new("insertbefore", Kind::Str, "before the last line that matches, or `BOF`"),
             Arg::new("create", Kind::Bool, "make the file if it is not there").default("no"),
-            Arg::new("backup", Kind::Bool, "keep a copy of what was there").default("no"),
             Arg::new("firstmatch", Kind::Bool, "use the first line that `insertafter` or `insertbefore` matches").default("no"),
-            Arg::new("validate", Kind::Str, "a command with %s that must accept the new file"),
         ],
     ],
     rules: &[
@@ -41,44 +40,36 @@ fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
     let path = args.required("path")?;
     let is_present = args.str("state") != Some("absent");
     check(args, is_present)?;
-    let found = look.stat(path, true).map_err(|error| Failure::io(format_args!("cannot look at {path}"), &error))?;
-    if found.as_ref().is_some_and(|found| found.kind == "directory") {
-        return Err(Failure::new(format!("Path {path} is a directory !")).with("rc", 256));
-    }
+    let file = TextFile::open(look, path)?;
     let mut plan = Plan::default();
     plan.set("msg", "").set("backup", "");
-    if found.is_none() && !is_present {
+    if let Some(warning) = empty_pattern(args) {
+        plan.set("warnings", Value::list(vec![warning.into()]));
+    }
+    if file.found.is_none() && !is_present {
         plan.set("msg", "file not present");
         return Ok(plan);
     }
-    if found.is_none() && !args.bool("create") {
+    if file.found.is_none() && !args.bool("create") {
         return Err(Failure::new(format!("Destination {path} does not exist !")).with("rc", 257));
     }
-    let path = if found.is_some() { paths::real(look, path) } else { path.to_owned() };
-    let text = look.text(&path).map_err(|error| Failure::io(format_args!("cannot read {path}"), &error))?;
-    let mut file = Lines::of(text.as_deref().unwrap_or_default());
-    let msg = if is_present { present(args, &mut file)?.to_owned() } else { absent(args, &mut file, &mut plan)? };
-    let after = file.lines.concat();
-    let wanted = Attrs::wanted(args, look, found.as_ref(), false)?;
-    if text.as_deref() == Some(&after) {
-        if let Some(change) = found.and_then(|found| wanted.change(&path, &found, true)) {
-            plan.push(change).set("msg", "ownership, perms or SE linux context changed");
-        }
-        return Ok(plan);
-    }
-    plan.set("msg", msg);
-    if found.is_none() {
-        make_directory(look, &path, &mut plan);
-    }
-    let write = Write {
-        attrs: wanted,
-        validate: args.str("validate").map(str::to_owned),
-        backup: args.bool("backup") && text.is_some(),
-        unsafe_writes: args.bool("unsafe_writes"),
-        ..Write::new(&path, Content::Bytes(after.clone().into_bytes()))
-    };
-    plan.push(Change::new(format!("{path} (content)"), text.unwrap_or_default(), after, Act::Write(write)));
+    let mut lines = Lines::of(&file.text);
+    let msg = if is_present { present(args, &mut lines)?.to_owned() } else { absent(args, &mut lines, &mut plan)? };
+    file.become_text(args, look, lines.lines.concat(), &msg, &mut plan)?;
     Ok(plan)
+}
+
+/// In Ansible's words: people look for them.
+fn empty_pattern(args: &Args) -> Option<String> {
+    let (what, instead) = match (args.str("regexp"), args.str("search_string")) {
+        (Some(""), _) => ("regular expression", " If this is desired, use '^' to match every line in the file and avoid this warning."),
+        (_, Some("")) => ("search string", ""),
+        _ => return None,
+    };
+    Some(format!(
+        "The {what} is an empty string, which will match every line in the file. This may have unintended consequences, such as \
+         replacing the last line in the file rather than appending.{instead}"
+    ))
 }
 
 fn check(args: &Args, is_present: bool) -> Result<(), Failure> {
@@ -95,48 +86,6 @@ fn check(args: &Args, is_present: bool) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A new file may need its directories.
-fn make_directory(look: &dyn Look, path: &str, plan: &mut Plan) {
-    let mut missing = Vec::new();
-    let mut at = paths::parent(path);
-    while !matches!(at, "/" | ".") && !look.exists(at) {
-        missing.push(at);
-        at = paths::parent(at);
-    }
-    for path in missing.into_iter().rev() {
-        plan.push(Change::step(path, Act::MakeDir { path: path.to_owned(), attrs: Attrs::default() }));
-    }
-}
-
-/// The lines of a file, each with its line break.
-struct Lines {
-    lines: Vec<String>,
-    /// The line break that new lines get.
-    end: &'static str,
-}
-
-impl Lines {
-    fn of(text: &str) -> Lines {
-        let end = if text.split_inclusive('\n').next().is_some_and(|line| line.ends_with("\r\n")) { "\r\n" } else { "\n" };
-        Lines { lines: text.split_inclusive('\n').map(str::to_owned).collect(), end }
-    }
-
-    fn bare(line: &str) -> &str {
-        line.trim_end_matches(['\r', '\n'])
-    }
-
-    /// The last line may lack its line break; one is added before anything follows it.
-    fn insert(&mut self, at: usize, line: &str) {
-        if at == self.lines.len()
-            && let Some(last) = self.lines.last_mut()
-            && !last.ends_with('\n')
-        {
-            last.push_str(self.end);
-        }
-        self.lines.insert(at, format!("{line}{}", self.end));
-    }
-}
-
 fn pattern(text: &str) -> Result<Pattern, Failure> {
     Pattern::new(text).map_err(Failure::new)
 }
@@ -151,8 +100,8 @@ enum Finder<'a> {
 impl Finder<'_> {
     fn of(args: &Args) -> Result<Finder<'_>, Failure> {
         Ok(match (args.str("regexp"), args.str("search_string")) {
-            (Some(text), _) if !text.is_empty() => Finder::Regexp(pattern(text)?),
-            (_, Some(text)) if !text.is_empty() => Finder::Text(text),
+            (Some(text), _) => Finder::Regexp(pattern(text)?),
+            (_, Some(text)) => Finder::Text(text),
             _ => Finder::Nothing,
         })
     }
@@ -254,9 +203,5 @@ fn absent(args: &Args, file: &mut Lines, plan: &mut Plan) -> Result<String, Fail
 }
 
 fn finish(_: &Args, values: Map, done: &[Done], _: &dyn Look) -> Result<Map, Failure> {
-    let mut values = values;
-    if let Some(path) = done.iter().find_map(|one| one.values.get("backup_file")) {
-        values.insert("backup".into(), Value::clone(path));
-    }
-    Ok(values)
+    Ok(with_backup("backup", values, done))
 }

@@ -40,6 +40,16 @@ pub trait Look {
     fn gids(&self) -> Vec<u32>;
     /// Room in the file system that holds `path`.
     fn space(&self, path: &str) -> io::Result<Space>;
+    /// Whether somebody holds a lock on this file.
+    fn is_locked(&self, _path: &str) -> io::Result<bool> {
+        Ok(false)
+    }
+
+    /// What `lsattr` shows, as bits; none where the file system has no such thing.
+    fn flags(&self, path: &str) -> Option<u32> {
+        let _ = path;
+        None
+    }
 
     /// Text of a file, or `None` where there is none; bytes that are not UTF-8 are replaced.
     fn text(&self, path: &str) -> io::Result<Option<String>> {

@@ -21,24 +21,44 @@ pub mod pattern;
 pub mod touch;
 pub mod words;
 
-mod app;
+mod apache2_module;
+pub(crate) mod app;
 mod apt;
+mod apt_key;
+mod apt_repository;
+pub mod assemble;
 mod authorized_key;
+mod blockinfile;
 mod command;
 mod copy;
+mod cron;
+mod deb822_repository;
+mod debconf;
 mod dnf;
 mod docker;
+mod dpkg_selections;
+mod edit;
+mod expect;
 mod facts;
 mod fetch;
 mod file;
+mod find;
 mod get_url;
+mod getent;
 mod git;
 mod group;
+mod ini_file;
+mod iptables;
+mod known_hosts;
 mod lineinfile;
 mod package;
+mod package_facts;
 mod ping;
+mod postgresql;
+mod replace;
 mod script;
 mod service;
+mod service_facts;
 mod setup;
 mod shell;
 mod slurp;
@@ -217,7 +237,12 @@ pub fn rows() -> impl Iterator<Item = &'static Module> {
 
 /// Every module of the host side, by name. A name that begins with `_` is for `roll` itself and cannot be called from a playbook.
 pub static MODULES: &[&Module] = &[
+    &app::beat::MODULE,
     &app::inspect::MODULE,
+    &app::lock::MODULE,
+    &app::record::MODULE,
+    &app::state::MODULE,
+    &app::wish::MODULE,
     &fetch::MODULE,
     &app::haproxy::MODULE,
     &app::logs::MODULE,
@@ -227,10 +252,18 @@ pub static MODULES: &[&Module] = &[
     &app::retire::MODULE,
     &script::MODULE,
     &app::unpark::MODULE,
+    &apache2_module::MODULE,
     &apt::MODULE,
+    &apt_key::MODULE,
+    &apt_repository::MODULE,
+    &assemble::MODULE,
     &authorized_key::MODULE,
+    &blockinfile::MODULE,
     &command::MODULE,
     &copy::MODULE,
+    &cron::MODULE,
+    &deb822_repository::MODULE,
+    &debconf::MODULE,
     &dnf::MODULE,
     &docker::container::MODULE,
     &docker::container_info::MODULE,
@@ -240,14 +273,33 @@ pub static MODULES: &[&Module] = &[
     &docker::login::MODULE,
     &docker::network::MODULE,
     &docker::prune::MODULE,
+    &dpkg_selections::MODULE,
+    &expect::MODULE,
     &file::MODULE,
+    &find::MODULE,
     &get_url::MODULE,
+    &getent::MODULE,
     &git::MODULE,
     &group::MODULE,
+    &ini_file::MODULE,
+    &iptables::MODULE,
+    &known_hosts::MODULE,
     &lineinfile::MODULE,
     &package::MODULE,
+    &package_facts::MODULE,
     &ping::MODULE,
+    &postgresql::db::MODULE,
+    &postgresql::ext::MODULE,
+    &postgresql::owner::MODULE,
+    &postgresql::ping::MODULE,
+    &postgresql::privs::MODULE,
+    &postgresql::query::MODULE,
+    &postgresql::schema::MODULE,
+    &postgresql::set::MODULE,
+    &postgresql::user::MODULE,
+    &replace::MODULE,
     &service::MODULE,
+    &service_facts::MODULE,
     &setup::MODULE,
     &shell::MODULE,
     &slurp::MODULE,

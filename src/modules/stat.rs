@@ -54,15 +54,18 @@ fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
         values.insert("charset".into(), charset.into());
     }
     if args.bool("get_attributes") {
-        values.insert("attributes".into(), Value::list(Vec::new()));
-        values.insert("attr_flags".into(), "".into());
+        let flags = look.flags(path).unwrap_or_default();
+        let names = attrs::FLAG_NAMES.iter().filter(|(_, bit, _)| flags & bit != 0).map(|(.., name)| Value::from(*name));
+        values.insert("attributes".into(), names.collect::<Value>());
+        values.insert("attr_flags".into(), attrs::Flags::letters(flags).into());
         values.insert("version".into(), Value::Null);
     }
     plan.set("stat", values);
     Ok(plan)
 }
 
-fn describe(look: &dyn Look, path: &str, found: &Stat) -> Map {
+/// The values of what is there.
+pub(super) fn describe(look: &dyn Look, path: &str, found: &Stat) -> Map {
     let mut values = Map::new();
     let mut set = |key: &str, value: Value| drop(values.insert(key.into(), value));
     set("exists", true.into());

@@ -1,7 +1,10 @@
 //! What can be done to a host: a closed list of acts, each of them data.
 
+use super::pattern::Pattern;
 use super::{Attrs, Cmd, Failure, HttpRequest, Look};
+use super::app::book::Book;
 use crate::value::Map;
+use std::time::Duration;
 
 /// Hands on one host. Only [`Touch::perform`] ever changes anything.
 pub trait Touch {
@@ -47,6 +50,15 @@ pub enum Act {
     },
     /// Answers with `rc`, `stdout`, `stderr`.
     Run(Cmd),
+    /// Runs a program at a terminal and answers its questions; answers as a command with any status does.
+    Converse {
+        cmd: Cmd,
+        answers: Vec<Answer>,
+        /// Killed after so long without a question; none means never.
+        silence: Option<Duration>,
+        /// What is answered is shown, as a terminal does.
+        echo: bool,
+    },
     /// A request that changes something; a status of 400 and more fails the task unless listed in `accept`.
     Http {
         request: HttpRequest,
@@ -70,8 +82,45 @@ pub enum Act {
         path: String,
         hash: String,
     },
+    /// The lock of an app, and the generation that goes with it.
+    Lock(Box<Lock>),
     /// Nothing to carry out: the change only says that something is not as wanted.
     Note,
+}
+
+/// What a program may ask, and what it is told.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    pub question: String,
+    pub pattern: Pattern,
+    pub texts: Vec<String>,
+    /// The one text is for every time that it asks; otherwise each is for one time.
+    pub is_repeated: bool,
+}
+
+/// What is wanted of an app's lock. Answers with `held`, and where it is not, with `holder`; a stale rollout fails as `fenced`.
+#[derive(Clone, Debug)]
+pub struct Lock {
+    pub wish: Wish,
+    pub app: String,
+    /// The app's directory, which is there.
+    pub dir: String,
+    pub run: String,
+    pub who: String,
+    pub from: String,
+    pub step: String,
+    /// Raises the host's generation to this one.
+    pub generation: Option<i64>,
+    /// Let go after so long without a word from the control side.
+    pub silence: Duration,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wish {
+    Take,
+    /// Only if it is held already.
+    Keep,
+    GiveBack,
 }
 
 #[derive(Clone, Debug)]
@@ -104,6 +153,12 @@ pub struct Done {
     pub values: Map,
     /// Set where only doing it told whether anything changed (a download of the same bytes).
     pub changed: Option<bool>,
+}
+
+impl Lock {
+    pub(crate) fn book(&self) -> Book {
+        Book { app: self.app.clone(), dir: self.dir.clone() }
+    }
 }
 
 impl Write {

@@ -127,7 +127,7 @@ fn attributes(args: &Args, look: &dyn Look, dest: &str, names: &[String]) -> Res
         if stat.kind == "link" {
             wanted.mode = None;
         }
-        changes.extend(wanted.change(&path, &stat, false));
+        changes.extend(wanted.change(look, &path, &stat, false));
     }
     Ok(changes)
 }

@@ -199,7 +199,7 @@ fn keep(args: &Args, look: &dyn Look, dest: &str, reply: &HttpReply, plan: &mut 
     let attrs = Attrs::wanted(args, look, found.as_ref(), false)?;
     let is_same = found.is_some() && look.read(&path).is_ok_and(|bytes| bytes == reply.body);
     match found {
-        Some(stat) if is_same => plan.changes.extend(attrs.change(&path, &stat, true)),
+        Some(stat) if is_same => plan.changes.extend(attrs.change(look, &path, &stat, true)),
         _ => {
             let write = Write {
                 attrs,

@@ -136,8 +136,6 @@ pub static KEYWORDS: &[Keyword] = &[
 ];
 
 pub fn find(name: &str) -> Option<&'static Keyword> {
-    // `sudo` went long ago; `user` is the old word for `remote_user`.
-    let name = if name == "user" { "remote_user" } else { name };
     KEYWORDS.iter().find(|keyword| keyword.name == name)
 }
 

@@ -3,24 +3,43 @@
 use crate::modules::Module;
 use crate::value::{Map, Span, Template, Value};
 
-/// Splits a task's bare text into arguments. For a free-form module only its own argument names are taken out of the text, and
-/// what is left is the command line.
-pub(super) fn arguments(text: &str, module: Option<&Module>, span: Span) -> Result<Map, String> {
-    let mut args = Map::new();
+/// A task's bare text, taken apart.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Taken {
+    pub(super) args: Map,
+    /// What is no argument, where the module has no place for it.
+    pub(super) rest: Option<String>,
+}
+
+/// Splits a task's bare text into arguments. For a module that runs a command line only its own argument names are taken out of the
+/// text; what is left is the command line. The error is the text that was not closed.
+pub(super) fn arguments(text: &str, module: Option<&Module>, span: Span) -> Result<Taken, String> {
+    let mut taken = Taken::default();
     let mut rest = Vec::new();
     let free_form = module.and_then(|module| module.free_form);
     for token in tokens(text)? {
         match key_of(token).filter(|(key, _)| free_form.is_none() || is_argument(module, key)) {
-            Some((key, value)) => drop(args.insert(key.into(), scalar(&unquoted(value), span))),
+            Some((key, value)) => drop(taken.args.insert(key.into(), scalar(&unquoted(value), span))),
             None => rest.push(token),
         }
     }
-    match (free_form, rest.as_slice()) {
-        (_, []) => {}
-        (Some(name), _) => drop(args.insert(name.into(), scalar(remaining(text, &rest, args.is_empty()).trim(), span))),
-        (None, [first, ..]) => return Err((*first).to_owned()),
+    if rest.is_empty() {
+        return Ok(taken);
     }
-    Ok(args)
+    let left = remaining(text, &rest, taken.args.is_empty());
+    match free_form {
+        Some(name) => drop(taken.args.insert(name.into(), scalar(left.trim(), span))),
+        None => taken.rest = Some(left.trim().to_owned()),
+    }
+    Ok(taken)
+}
+
+/// The first word, Jinja and quotes kept whole, and what follows it.
+pub(super) fn first_word(text: &str) -> (&str, &str) {
+    let text = text.trim();
+    let word = tokens(text).ok().and_then(|tokens| tokens.first().copied());
+    let word = word.or_else(|| text.split_whitespace().next()).unwrap_or_default();
+    (word, text[word.len()..].trim())
 }
 
 /// A text as it would be read from YAML: with Jinja in it, a template.
@@ -33,18 +52,46 @@ pub(crate) fn scalar(text: &str, span: Span) -> Value {
 }
 
 fn is_argument(module: Option<&Module>, key: &str) -> bool {
-    module.is_some_and(|module| module.arg(key).is_some_and(|arg| !arg.hidden && arg.name != "_raw_params" && arg.name != "argv"))
+    let is_own = |name: &str| !matches!(name, "_raw_params" | "argv" | "cmd");
+    module.is_some_and(|module| module.arg(key).is_some_and(|arg| !arg.hidden && is_own(arg.name)))
 }
 
-/// A command line is kept to the letter when no argument was taken out of it.
+/// A command line is kept to the letter when no argument was taken out of it; else its lines stay lines.
 fn remaining(text: &str, rest: &[&str], is_whole: bool) -> String {
-    if is_whole { text.to_owned() } else { rest.join(" ") }
+    if is_whole {
+        return text.to_owned();
+    }
+    let begin = |token: &str| token.as_ptr() as usize - text.as_ptr() as usize;
+    let mut left = String::new();
+    let mut end = 0;
+    for token in rest {
+        let gap = &text[end..begin(token)];
+        match gap.rfind('\n').filter(|_| !left.is_empty()) {
+            Some(at) => left.push_str(&gap[at..]),
+            None if left.is_empty() => {}
+            None => left.push(' '),
+        }
+        left.push_str(token);
+        end = begin(token) + token.len();
+    }
+    left
 }
 
+/// A name may be a template: `{{ prefix }}_name=value`.
 fn key_of(token: &str) -> Option<(&str, &str)> {
-    let (key, value) = token.split_once('=')?;
-    let is_name = !key.is_empty() && key.chars().all(|letter| letter.is_alphanumeric() || "_-.".contains(letter));
-    is_name.then_some((key, value))
+    let mut depth = 0_usize;
+    let mut letters = token.char_indices().peekable();
+    while let Some((at, letter)) = letters.next() {
+        match (letter, letters.peek()) {
+            ('{', Some((_, '{'))) => depth += 1,
+            ('}', Some((_, '}'))) => depth = depth.saturating_sub(1),
+            ('=', _) if depth == 0 => return (at > 0).then(|| (&token[..at], &token[at + 1..])),
+            ('{' | '}', _) => {}
+            (other, _) if depth == 0 && !other.is_alphanumeric() && !"_-.".contains(other) => return None,
+            _ => {}
+        }
+    }
+    None
 }
 
 /// Words at white space, with quotes and Jinja kept whole. The error is the text that was not closed.
@@ -123,7 +170,7 @@ mod tests {
     use super::*;
 
     fn plain(text: &str) -> Value {
-        Value::map(arguments(text, None, Span::NOWHERE).unwrap())
+        Value::map(arguments(text, None, Span::NOWHERE).unwrap().args)
     }
 
     #[test]
@@ -135,16 +182,26 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_pair_is_named() {
-        assert_eq!(arguments("name=web started", None, Span::NOWHERE), Err("started".to_owned()));
-        assert_eq!(arguments("msg='open", None, Span::NOWHERE), Err("msg='open".to_owned()));
+    fn names_may_be_templates() {
+        assert_eq!(plain("{{ 'a=' + b }}_c={{ d }}").to_json(), r#"{"{{ 'a=' + b }}_c":"{{ d }}"}"#);
     }
 
     #[test]
-    fn a_free_form_text_keeps_its_own_equal_signs() {
-        let module = crate::modules::find("script");
-        let args = arguments("run.sh --user=bob creates=/tmp/x", module, Span::NOWHERE).unwrap();
+    fn what_is_not_a_pair_is_left() {
+        let rest = |text| arguments(text, None, Span::NOWHERE).unwrap().rest;
+        assert_eq!(rest("name=web started").as_deref(), Some("started"));
+        assert_eq!(rest("a=b {{ c }} d").as_deref(), Some("{{ c }} d"));
+        assert_eq!(rest("a=b"), None);
+        assert_eq!(arguments("msg='open", None, Span::NOWHERE), Err("msg='open".to_owned()));
+        assert_eq!(first_word("{{ a b }} c=d"), ("{{ a b }}", "c=d"));
+    }
+
+    #[test]
+    fn a_command_line_keeps_its_lines_and_its_equal_signs() {
+        let script = |text| arguments(text, crate::modules::find("script"), Span::NOWHERE).unwrap().args;
+        let args = script("run.sh --user=bob creates=/tmp/x");
         assert_eq!(args.get("_raw_params"), Some(&Value::from("run.sh --user=bob")));
         assert_eq!(args.get("creates"), Some(&Value::from("/tmp/x")));
+        assert_eq!(script("a\n  b c\ncreates=x").get("_raw_params"), Some(&Value::from("a\n  b c")));
     }
 }

@@ -5,6 +5,7 @@
 //! flat list of steps with jump targets, which `strategy` walks. Everything wrong is collected as diagnostics; nothing here
 //! runs a task, asks a host or prints. The keyword table is [`keyword::KEYWORDS`]. Start reading at [`Reader::playbook`].
 
+mod elsewhere;
 pub mod keyword;
 mod kv;
 mod program;
@@ -13,6 +14,7 @@ mod roles;
 mod rollout;
 mod section;
 pub mod task;
+mod validation;
 
 pub(crate) use kv::scalar;
 pub use program::{BlockInfo, Part, Program, Step, StepKind};
@@ -20,4 +22,4 @@ pub use reader::{DIAGNOSTICS_MAX, Reader, Render};
 pub use roles::Parts;
 pub use rollout::{BalancerSpec, Floor, OnFailure, ProbeSpec, RolloutSpec, SETTINGS};
 pub(crate) use section::WHOLE;
-pub use task::{Action, ActionKind, Block, Context, Item, Play, Prompt, Role, RoleUse, Task};
+pub use task::{Action, ActionKind, Block, Context, Item, Play, Prompt, Role, RoleUse, Task, Used};

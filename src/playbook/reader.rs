@@ -1,8 +1,8 @@
 //! From YAML nodes to plays.
 
 use super::keyword::{self, Keywords, PLAY, Written};
-use super::task::{Context, Item, Play, Role, RoleUse, Task};
-use crate::diag::{Diagnostic, Sources, Span, closest};
+use super::task::{Context, Item, Play, Role, RoleUse, Task, Used};
+use crate::diag::{Diagnostic, Severity, Sources, Span, closest};
 use crate::value::{Map, Template, Value};
 use crate::yaml::{self, Node, Trust};
 use indexmap::IndexMap;
@@ -21,10 +21,16 @@ pub struct Reader {
     pub(super) imported: Vec<Arc<Role>>,
     pub(super) diagnostics: Vec<Diagnostic>,
     pub(super) render: Render,
+    /// What a key that is written twice is: nothing said, a warning, an error.
+    pub duplicate_keys: Option<Severity>,
     /// Files that are being read right now, outermost first: an import of itself is found here.
     pub(super) reading: Vec<PathBuf>,
+    /// Roles whose dependencies are being looked up.
+    pub(super) opening: Vec<PathBuf>,
     /// Roles that already stand in the play being read, with their parameters.
-    pub(super) used: Vec<(PathBuf, String)>,
+    pub(super) used: Used,
+    /// Whether the file that was read last was in a vault.
+    is_secret: bool,
 }
 
 /// Renders a template that must be known before the run (the path of an import), from what is static there.
@@ -51,8 +57,11 @@ impl Reader {
             imported: Vec::new(),
             diagnostics: Vec::new(),
             render,
+            duplicate_keys: Some(Severity::Warning),
             reading: Vec::new(),
+            opening: Vec::new(),
             used: Vec::new(),
+            is_secret: false,
         }
     }
 
@@ -79,9 +88,11 @@ impl Reader {
     }
 
     /// Reads something for a play that runs already, as if it stood in `playbook`.
-    pub fn within<T>(&mut self, playbook: &Path, read: impl FnOnce(&mut Reader) -> T) -> T {
+    pub fn within<T>(&mut self, playbook: &Path, used: &mut Used, read: impl FnOnce(&mut Reader) -> T) -> T {
         let outer = std::mem::replace(&mut self.reading, vec![playbook.to_owned()]);
+        std::mem::swap(&mut self.used, used);
         let answer = read(self);
+        std::mem::swap(&mut self.used, used);
         self.reading = outer;
         answer
     }
@@ -113,7 +124,16 @@ impl Reader {
                 return None;
             }
         };
-        let reading = yaml::read(&self.sources, &path.to_string_lossy(), &text, Trust::User);
+        let (text, is_secret) = match self.sources.open_text(path, text) {
+            Ok(opened) => opened,
+            Err(diagnostic) => {
+                self.diagnostics.push(if asked_at.is_nowhere() { diagnostic } else { diagnostic.at(asked_at, "asked for here") });
+                return None;
+            }
+        };
+        self.is_secret = is_secret;
+        let mut reading = yaml::read_as(&self.sources, &path.to_string_lossy(), &text, Trust::User, is_secret);
+        reading.judge_duplicates(self.duplicate_keys);
         let is_broken = reading.diagnostics.iter().any(Diagnostic::is_error);
         self.diagnostics.extend(reading.diagnostics);
         if is_broken {
@@ -135,6 +155,7 @@ impl Reader {
         self.reading.pop();
         match node.to_value() {
             Value::Null => Some(Map::new()),
+            value @ Value::Map(_) if self.is_secret => self.sources.keep_secret(value).as_map().cloned(),
             Value::Map(map) => Some(Arc::unwrap_or_clone(map)),
             _ => {
                 self.wrong(
@@ -190,7 +211,7 @@ impl Reader {
         for section in sections {
             keywords.shift_remove(section);
         }
-        let context = Arc::new(Context { keywords, ..Context::default() });
+        let context = self.settled(Context { keywords, ..Context::default() });
         self.used.clear();
         self.handlers.clear();
         self.imported.clear();
@@ -207,7 +228,8 @@ impl Reader {
         handlers.extend(own);
         let imported = self.take_imported();
         let dir = beside(path).to_owned();
-        Some(Play { span: head_of(node), context, pre_tasks, roles, tasks, post_tasks, handlers, imported, dir })
+        let used = std::mem::take(&mut self.used);
+        Some(Play { span: head_of(node), context, pre_tasks, roles, tasks, post_tasks, handlers, imported, dir, used })
     }
 
     fn role_uses(&mut self, list: &Node, context: &Arc<Context>, path: &Path) -> Vec<RoleUse> {
@@ -228,7 +250,9 @@ impl Reader {
             if is_other(name) {
                 continue;
             }
-            match keyword::find(name).filter(|keyword| keyword.at & at != 0) {
+            // The old word, which a module of the same name has taken everywhere else.
+            let word = if at == PLAY && name == "user" { "remote_user" } else { name };
+            match keyword::find(word).filter(|keyword| keyword.at & at != 0) {
                 Some(keyword) => {
                     let written = Written { value: value.to_value(), span: value.span };
                     if keyword.form.accepts(&written.value) {
@@ -314,6 +338,28 @@ impl Reader {
             }
             value => Some(value.to_text().to_string()),
         }
+    }
+
+    /// Tags are known before the run, so that tasks can be chosen by them.
+    pub(super) fn settled(&mut self, mut context: Context) -> Arc<Context> {
+        let tags = context.keywords.get("tags").filter(|written| written.value.has_template()).map(|written| written.value.clone());
+        let items = match &tags {
+            Some(Value::List(items)) => items.to_vec(),
+            Some(other) => vec![other.clone()],
+            None => return Arc::new(context),
+        };
+        let rendered = items.iter().flat_map(|item| match item {
+            Value::Template(template) => match (self.render)(template, &context) {
+                Some(value) => super::task::texts(&value),
+                None => vec![template.text.clone()],
+            },
+            other => super::task::texts(other),
+        });
+        let rendered: Value = rendered.map(Value::from).collect();
+        if let Some(written) = context.keywords.get_mut("tags") {
+            written.value = rendered;
+        }
+        Arc::new(context)
     }
 
     pub fn items(&mut self, list: &Node, context: &Arc<Context>, file: &Path, is_handler: bool) -> Vec<Item> {

@@ -11,18 +11,20 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Which files of a role are wanted; `main` unless said otherwise.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Parts {
     pub tasks: String,
     pub vars: String,
     pub defaults: String,
     pub handlers: String,
+    /// Whether its variables are checked against what it declares for them.
+    pub is_validated: bool,
 }
 
 impl Default for Parts {
     fn default() -> Parts {
         let main = || "main".to_owned();
-        Parts { tasks: main(), vars: main(), defaults: main(), handlers: main() }
+        Parts { tasks: main(), vars: main(), defaults: main(), handlers: main(), is_validated: true }
     }
 }
 
@@ -69,7 +71,7 @@ impl Reader {
             return Vec::new();
         }
         let mut uses = Vec::new();
-        let around = Arc::new(Context { keywords, role: None, params, parent: Some(context.clone()) });
+        let around = self.settled(Context { keywords, role: None, params, is_role_use: true, parent: Some(context.clone()) });
         for dependency in meta.as_ref().and_then(|meta| meta.get("dependencies")).and_then(Node::as_list).unwrap_or_default() {
             uses.extend(self.role_entry(dependency, &around, &path.join("meta/main.yml")));
         }
@@ -79,8 +81,31 @@ impl Reader {
         uses
     }
 
+    /// A role that a running play includes, with what it depends on before it. What stands in the play already is not repeated.
+    pub fn included_role(
+        &mut self,
+        name: &str,
+        parts: &Parts,
+        context: &Arc<Context>,
+        file: &Path,
+        span: Span,
+    ) -> Option<(Arc<Role>, Vec<Item>)> {
+        let path = self.find_role(name, file, span)?;
+        let mut items = self.dependency_items(&path, context);
+        let role = self.role(name, &path, parts);
+        items.extend(self.role_tasks(&role, parts, context, span));
+        Some((role, items))
+    }
+
+    fn dependency_items(&mut self, path: &Path, context: &Arc<Context>) -> Vec<Item> {
+        let meta = self.meta(path);
+        let entries = meta.as_ref().and_then(|meta| meta.get("dependencies")).and_then(Node::as_list).unwrap_or_default();
+        let file = path.join("meta/main.yml");
+        entries.iter().flat_map(|entry| self.role_entry(entry, context, &file)).flat_map(|used| used.items).collect()
+    }
+
     /// Tasks of a role inside `context`; its handlers are kept for [`Reader::take_handlers`].
-    pub fn role_tasks(&mut self, role: &Arc<Role>, parts: &Parts, context: &Arc<Context>, span: Span) -> Vec<Item> {
+    fn role_tasks(&mut self, role: &Arc<Role>, parts: &Parts, context: &Arc<Context>, span: Span) -> Vec<Item> {
         let inner = Arc::new(Context { role: Some(role.clone()), parent: Some(context.clone()), ..Context::default() });
         if let Some(file) = part_file(&role.path.join("handlers"), &parts.handlers)
             && let Some(node) = self.file(&file, span)
@@ -90,19 +115,18 @@ impl Reader {
             let known: Vec<Arc<Task>> = flat(items);
             self.handlers.extend(known);
         }
+        let mut items: Vec<Item> = self.validation(role, parts, &inner, span).into_iter().collect();
         match part_file(&role.path.join("tasks"), &parts.tasks) {
-            Some(file) => self.tasks_file(&file, &inner, span, false).unwrap_or_default(),
-            None if parts.tasks == "main" => Vec::new(),
-            None => {
-                self.wrong(
-                    "unknown-role-file",
-                    format!("role `{}` has no tasks/{}", role.name, parts.tasks),
-                    span,
-                    "asked for here",
-                );
-                Vec::new()
-            }
+            Some(file) => items.extend(self.tasks_file(&file, &inner, span, false).unwrap_or_default()),
+            None if parts.tasks == "main" => {}
+            None => self.wrong(
+                "unknown-role-file",
+                format!("role `{}` has no tasks/{}", role.name, parts.tasks),
+                span,
+                "asked for here",
+            ),
         }
+        items
     }
 
     pub(super) fn import_role(&mut self, args: &Map, found: FoundSpan, context: &Arc<Context>, file: &Path) -> Option<Item> {
@@ -117,15 +141,9 @@ impl Reader {
             vars: text("vars_from").unwrap_or_else(main),
             defaults: text("defaults_from").unwrap_or_else(main),
             handlers: text("handlers_from").unwrap_or_else(main),
+            is_validated: args.get("rolespec_validate").and_then(Value::to_bool) != Some(false),
         };
-        let mut body = Vec::new();
-        for dependency in
-            self.meta(&path).as_ref().and_then(|meta| meta.get("dependencies")).and_then(Node::as_list).unwrap_or_default()
-        {
-            for used in self.role_entry(dependency, context, &path.join("meta/main.yml")) {
-                body.extend(used.items);
-            }
-        }
+        let mut body = self.dependency_items(&path, context);
         let role = self.role(&name, &path, &parts);
         if args.get("public").and_then(Value::to_bool) != Some(false) {
             self.imported.push(role.clone());
@@ -153,11 +171,31 @@ impl Reader {
         let role = Arc::new(Role {
             name: if name.contains('/') { short } else { name.to_owned() },
             path: path.to_owned(),
-            defaults,
-            vars,
+            defaults: Arc::new(defaults),
+            vars: Arc::new(vars),
+            dependencies: self.dependencies(path),
         });
         self.roles.insert(key, role.clone());
         role
+    }
+
+    /// The roles named in its `meta`, for their variables.
+    fn dependencies(&mut self, path: &Path) -> Vec<Arc<Role>> {
+        if self.opening.iter().any(|open| open == path) {
+            return Vec::new();
+        }
+        self.opening.push(path.to_owned());
+        let meta = self.meta(path);
+        let file = path.join("meta/main.yml");
+        let entries = meta.as_ref().and_then(|meta| meta.get("dependencies")).and_then(Node::as_list).unwrap_or_default();
+        let mut found = Vec::new();
+        for entry in entries {
+            let Some((name, span)) = self.role_name(entry) else { continue };
+            let Some(path) = self.find_role(&name, &file, span) else { continue };
+            found.push(self.role(&name, &path, &Parts::default()));
+        }
+        self.opening.pop();
+        found
     }
 
     fn meta(&mut self, path: &Path) -> Option<Node> {
@@ -165,6 +203,18 @@ impl Reader {
         let node = self.file(&file, Span::NOWHERE)?;
         self.reading.pop();
         Some(node)
+    }
+
+    pub(super) fn argument_specs(&mut self, path: &Path) -> Option<Node> {
+        let specs = match part_file(&path.join("meta"), "argument_specs") {
+            Some(file) => {
+                let node = self.file(&file, Span::NOWHERE)?;
+                self.reading.pop();
+                node
+            }
+            None => self.meta(path)?,
+        };
+        specs.get("argument_specs").cloned()
     }
 
     fn role_name(&mut self, entry: &Node) -> Option<(String, Span)> {
@@ -219,7 +269,7 @@ impl Reader {
 /// Also the bound against a dependency on itself.
 const ROLES_MAX: usize = 1_000;
 
-fn part_file(dir: &Path, part: &str) -> Option<PathBuf> {
+pub(super) fn part_file(dir: &Path, part: &str) -> Option<PathBuf> {
     ["", ".yml", ".yaml", ".json"].iter().map(|ending| dir.join(format!("{part}{ending}"))).find(|path| path.is_file())
 }
 

@@ -89,10 +89,16 @@ pub static SETTINGS: &[Setting] = &[
         inner: &[
             Setting { required: true, ..setting("kind", "alb, haproxy or none") },
             setting("port", "the application's port on the hosts"),
-            setting("target_group", "alb: ARN of the target group"),
+            setting("target_group", "alb: ARN of the target group, or a list where the hosts are in several"),
+            setting("target", "alb: what the group calls a host, rendered for each (default: instance_id, or its private address)"),
+            setting("region", "alb: region of the group (default: the ARN's)"),
+            setting("profile", "alb: profile of the AWS credentials (default: the usual chain)"),
+            setting("endpoint", "alb: URL of the API (default: AWS_ENDPOINT_URL, or AWS's own)"),
+            setting("pool_floor", "alb: fewest that serve in each zone without cross-zone balancing, in each of several groups (1)"),
             setting("host", "haproxy: the host that runs it, by its name in the inventory"),
             setting("socket", "haproxy: path of its admin socket there"),
             setting("backend", "haproxy: name of the backend"),
+            setting("config", "haproxy: path of its configuration there, for `roll doctor`"),
         ],
         ..setting("balancer", "what stands in front of the hosts")
     },

@@ -1,7 +1,7 @@
 //! Tasks, blocks and static imports.
 
 use super::keyword::{self, BLOCK, Keywords, TASK, Written};
-use super::kv;
+use super::{elsewhere, kv};
 use super::reader::{Reader, beside, head_of};
 use super::task::{Action, ActionKind, Block, Context, Item, Task};
 use crate::diag::{Diagnostic, Span, closest};
@@ -28,7 +28,7 @@ impl Reader {
         for part in ["block", "rescue", "always"] {
             keywords.shift_remove(part);
         }
-        let inner = Arc::new(context.child(keywords));
+        let inner = self.settled(context.child(keywords));
         let part = |reader: &mut Reader, name: &str| match node.get(name) {
             Some(list) => reader.items(list, &inner, file, is_handler),
             None => Vec::new(),
@@ -47,7 +47,7 @@ impl Reader {
         });
         let others: Vec<&(Node, Node)> =
             entries.iter().filter(|(key, _)| key.as_str().is_none_or(|name| !is_with(name) && !is_keyword(name))).collect();
-        let found = self.action(node, &others, &keywords)?;
+        let found = Found { head: head_of(node), ..self.action(node, &others, &keywords)? };
         self.finish_task(&found, keywords, with, context, file, is_handler)
     }
 
@@ -80,6 +80,7 @@ impl Reader {
                 );
                 None
             }
+            ([], [(key, value)]) if self.is_elsewhere(key) => Some(Found::new(key, value, key.as_str()?, None)),
             ([], _) | ([_], _) => {
                 for (key, _) in others.iter().filter(|(key, _)| key.as_str().is_none_or(|name| callable(name).is_none())) {
                     self.unknown_module(key, !known.is_empty());
@@ -87,6 +88,26 @@ impl Reader {
                 None
             }
         }
+    }
+
+    /// Whether a module of this name is known to exist, though not here: then only a host that comes to the task fails.
+    fn is_elsewhere(&mut self, key: &Node) -> bool {
+        let Some(name) = key.as_str().filter(|name| !name.is_empty()) else { return false };
+        let short = name.rsplit('.').next().unwrap_or(name);
+        let is_own = self.reading.iter().any(|file| {
+            beside(file).ancestors().take(2).any(|dir| dir.join("library").join(format!("{short}.py")).is_file())
+        });
+        let is_python = is_own && short == name;
+        if !is_python && !elsewhere::is_known(name) {
+            return false;
+        }
+        let mut diagnostic = Diagnostic::warning("missing-module", format!("module `{name}` is not built in"))
+            .at(key.span, "a host that comes to this task fails");
+        if is_python {
+            diagnostic = diagnostic.note(format!("`library/{short}.py` is not used: modules in Python are not run"));
+        }
+        self.diagnostics.push(diagnostic);
+        true
     }
 
     fn unknown_module(&mut self, key: &Node, has_module: bool) {
@@ -110,21 +131,20 @@ impl Reader {
     /// `action: copy src=a dest=b`, or a mapping with `module`.
     fn old_style(&mut self, key: &Node, value: &Node) -> Option<Found> {
         let name = match value.as_str() {
-            Some(text) => text.split_whitespace().next().unwrap_or_default().to_owned(),
+            Some(text) => kv::first_word(text).0.to_owned(),
             None => value.get("module").and_then(Node::as_str).unwrap_or_default().to_owned(),
         };
         let module = callable(&name);
         if module.is_none() && !name.contains("{{") {
-            self.unknown_module(
-                &Node { span: value.span, content: crate::yaml::Content::Scalar(Value::from(name.as_str())) },
-                false,
-            );
-            return None;
+            let named = Node { span: value.span, content: crate::yaml::Content::Scalar(Value::from(name.as_str())) };
+            if !self.is_elsewhere(&named) {
+                self.unknown_module(&named, false);
+                return None;
+            }
         }
         let mut found = Found::new(key, value, &name, module);
         if let Some(text) = value.as_str() {
-            let rest = text.trim_start().strip_prefix(name.as_str()).unwrap_or_default();
-            found.args = kv::scalar(rest.trim(), value.span);
+            found.args = kv::scalar(kv::first_word(text).1, value.span);
         } else if let Value::Map(map) = &mut found.args {
             Arc::make_mut(map).shift_remove("module");
         }
@@ -141,21 +161,25 @@ impl Reader {
         is_handler: bool,
     ) -> Option<Item> {
         let is_local = keywords.contains_key("local_action");
-        let mut args = self.arguments(found)?;
+        let mut problems = Vec::new();
+        let mut args = self.arguments(found, &mut problems)?;
         let mut keywords = keywords;
-        if let Some(more) = keywords.shift_remove("args").and_then(|written| written.value.as_map().cloned()) {
-            for (key, value) in more {
-                args.entry(key).or_insert(value);
-            }
+        if let Some(more) = keywords.shift_remove("args") {
+            self.add_arguments(&mut args, more);
         }
+        self.check_names(found, &keywords);
         if is_local && !keywords.contains_key("delegate_to") {
             keywords.insert("delegate_to", Written { value: Value::from("localhost"), span: found.span });
         }
-        self.check_background(&keywords);
-        let inner = Arc::new(context.child(keywords));
+        let inner = self.settled(context.child(keywords));
         if let Some(module) = found.module {
-            self.check_arguments(module, &args, found, has_defaults(&inner, module));
+            check_arguments(module, &args, found, has_defaults(&inner, module), &mut problems);
             match module.name {
+                // An import is read now, so its arguments must be right now.
+                "import_tasks" | "import_role" if !problems.is_empty() => {
+                    self.diagnostics.append(&mut problems);
+                    return None;
+                }
                 "import_tasks" => return self.import_tasks(&args, found, &inner, file, is_handler),
                 "import_role" => {
                     return self.import_role(&args, FoundSpan { key: found.span, value: found.value_span }, &inner, file);
@@ -167,6 +191,7 @@ impl Reader {
         let action = Action { name: found.name.clone(), span: found.span, kind };
         Some(Item::Task(Arc::new(Task {
             span: found.span,
+            head: found.head,
             action,
             args,
             arg_spans: found.arg_spans(),
@@ -174,22 +199,50 @@ impl Reader {
             with,
             file: file.to_owned(),
             is_handler,
+            problems,
         })))
     }
 
-    /// Nobody would ask after a task that is left running.
-    fn check_background(&mut self, keywords: &Keywords) {
-        let number = |name: &str| keywords.get(name).and_then(|written| written.value.to_int());
-        if let (Some(1..), Some(0), Some(poll)) = (number("async"), number("poll"), keywords.get("poll")) {
+    /// `args`: a mapping, or an expression that gives one. What the module's own entry says counts more.
+    fn add_arguments(&mut self, args: &mut Map, more: Written) {
+        match more.value {
+            Value::Map(map) => {
+                for (key, value) in map.iter() {
+                    args.entry(key.clone()).or_insert_with(|| value.clone());
+                }
+            }
+            Value::Template(_) => drop(args.shift_insert(0, WHOLE.into(), more.value)),
+            Value::Null => {}
+            other => {
+                let title = format!("`args` takes a mapping, not a {}", other.kind());
+                self.wrong("mistyped-keyword", title, more.span, "not a mapping");
+            }
+        }
+    }
+
+    /// What an include cannot have, and what `register` cannot be called.
+    fn check_names(&mut self, found: &Found, keywords: &Keywords) {
+        let is_include = found.module.is_some_and(|module| matches!(module.name, "include_tasks" | "include_role"));
+        for (name, written) in keywords.iter().filter(|(name, _)| is_include && !INCLUDE_KEYWORDS.contains(name)) {
+            let title = format!("`{name}` cannot stand at `{}`", found.name);
             self.diagnostics.push(
-                Diagnostic::error("unsupported-keyword", "a task that is left running (`poll: 0`) is not supported")
-                    .at(poll.span, "nobody would wait for it")
-                    .help("leave `poll` out: the task then runs for at most `async` seconds"),
+                Diagnostic::error("unknown-keyword", title)
+                    .at(written.span, "not for an include")
+                    .help(format!("put it under `apply`, which is for the tasks that are included: `apply: {{{name}: …}}`")),
+            );
+        }
+        if let Some(written) = keywords.get("register").filter(|written| !is_variable(&written.value)) {
+            let name = written.value.to_text();
+            self.diagnostics.push(
+                Diagnostic::error("bad-variable-name", format!("`{name}` is not the name of a variable"))
+                    .at(written.span, "not a name")
+                    .note(format!("Invalid variable name in 'register' specified: '{name}'"))
+                    .help("begin with a letter or `_`; then letters, digits and `_`"),
             );
         }
     }
 
-    fn arguments(&mut self, found: &Found) -> Option<Map> {
+    fn arguments(&mut self, found: &Found, problems: &mut Vec<Diagnostic>) -> Option<Map> {
         let text = match &found.args {
             Value::Map(map) => return Some(Map::clone(map)),
             Value::Null => return Some(Map::new()),
@@ -206,36 +259,28 @@ impl Reader {
             }
             other => other.to_text(),
         };
-        match kv::arguments(&text, found.module, found.value_span) {
-            Ok(args) => Some(args),
-            Err(word) => {
-                let title = format!("`{word}` is not an argument of `{}`", found.name);
-                self.diagnostics.push(
-                    Diagnostic::error("not-an-argument", title)
-                        .at(found.value_span, "arguments as text are `name=value`, quotes closed")
-                        .help("write the arguments as a mapping"),
-                );
-                None
+        let (mut args, rest) = match kv::arguments(&text, found.module, found.value_span) {
+            Ok(taken) => (taken.args, taken.rest),
+            Err(word) => (Map::new(), Some(word)),
+        };
+        match rest {
+            None => {}
+            // What a template stands for must be a mapping of further arguments.
+            Some(rest) if rest.contains("{{") => drop(args.insert(WHOLE.into(), kv::scalar(&rest, found.value_span))),
+            Some(rest) => {
+                let problem = Diagnostic::error("not-an-argument", format!("`{rest}` is not an argument of `{}`", found.name))
+                    .at(found.value_span, "arguments as text are `name=value`, quotes closed")
+                    .help("write the arguments as a mapping");
+                let is_late = found.module.is_none_or(|module| LATE.contains(&module.name));
+                if !is_late {
+                    self.diagnostics.push(problem);
+                    return None;
+                }
+                problems.push(problem);
+                args.insert(WHOLE.into(), Value::from(rest));
             }
         }
-    }
-
-    /// With `module_defaults`, what is missing may come from there.
-    fn check_arguments(&mut self, module: &'static Module, args: &Map, found: &Found, has_defaults: bool) {
-        if args.contains_key(WHOLE) {
-            return;
-        }
-        let hidden =
-            args.keys().filter_map(|key| module.arg(key.as_str()?)).find(|arg| arg.hidden && Some(arg.name) != module.free_form);
-        let mut problems = Args::check(module, args).err().unwrap_or_default();
-        problems.retain(|problem| {
-            !has_defaults || !matches!(problem, Problem::Missing { .. } | Problem::NoneOf { .. } | Problem::RequiredBy { .. })
-        });
-        problems.extend(hidden.map(|arg| Problem::Unknown { name: arg.name.to_owned() }));
-        for problem in problems {
-            let diagnostic = found.explain(&problem, module);
-            self.diagnostics.push(diagnostic);
-        }
+        Some(args)
     }
 
     fn import_tasks(&mut self, args: &Map, found: &Found, context: &Arc<Context>, file: &Path, is_handler: bool) -> Option<Item> {
@@ -261,6 +306,60 @@ impl Reader {
         let in_role = context.role().map(|role| role.path.join("tasks").join(name));
         in_role.into_iter().chain([near.clone()]).find(|path| path.is_file()).unwrap_or(near)
     }
+}
+
+/// What may stand at an include besides its arguments.
+const INCLUDE_KEYWORDS: [&str; 17] = [
+    "action",
+    "args",
+    "collections",
+    "debugger",
+    "ignore_errors",
+    "listen",
+    "local_action",
+    "loop",
+    "loop_control",
+    "name",
+    "no_log",
+    "register",
+    "run_once",
+    "tags",
+    "timeout",
+    "vars",
+    "when",
+];
+
+/// Modules that look at their bare text themselves, when they run.
+const LATE: [&str; 3] = ["add_host", "group_by", "set_fact"];
+
+/// Whether a value can be a variable's name.
+fn is_variable(name: &Value) -> bool {
+    let text = name.to_text();
+    let mut letters = text.chars();
+    matches!(name, Value::String(_))
+        && letters.next().is_some_and(|first| first.is_alphabetic() || first == '_')
+        && letters.all(|letter| letter.is_alphanumeric() || letter == '_')
+}
+
+/// With `module_defaults`, what is missing may come from there.
+fn check_arguments(
+    module: &'static Module,
+    args: &Map,
+    found: &Found,
+    has_defaults: bool,
+    problems: &mut Vec<Diagnostic>,
+) {
+    if args.contains_key(WHOLE) {
+        return;
+    }
+    let hidden =
+        args.keys().filter_map(|key| module.arg(key.as_str()?)).find(|arg| arg.hidden && Some(arg.name) != module.free_form);
+    let mut wrong = Args::check(module, args).err().unwrap_or_default();
+    wrong.retain(|problem| {
+        !has_defaults || !matches!(problem, Problem::Missing { .. } | Problem::NoneOf { .. } | Problem::RequiredBy { .. })
+    });
+    wrong.extend(hidden.map(|arg| Problem::Unknown { name: arg.name.to_owned() }));
+    problems.extend(wrong.iter().map(|problem| found.explain(problem, module)));
 }
 
 /// Marks arguments that are one expression (`module: "{{ settings }}"`).
@@ -300,6 +399,8 @@ pub(super) struct FoundSpan {
 struct Found {
     name: String,
     span: Span,
+    /// Where its task begins.
+    head: Span,
     module: Option<&'static Module>,
     args: Value,
     value_span: Span,
@@ -311,7 +412,7 @@ impl Found {
         let entries = value.as_map().unwrap_or_default();
         let arg_nodes =
             entries.iter().map(|(key, value)| (key.as_str().unwrap_or_default().to_owned(), key.span, value.span)).collect();
-        Found { name: name.to_owned(), span: key.span, module, args: value.to_value(), value_span: value.span, arg_nodes }
+        Found { name: name.to_owned(), span: key.span, head: key.span, module, args: value.to_value(), value_span: value.span, arg_nodes }
     }
 
     fn arg_spans(&self) -> Vec<(String, Span)> {

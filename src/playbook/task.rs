@@ -2,6 +2,7 @@
 
 use super::keyword::{self, Inherit, Keywords, Written};
 use super::kv::scalar;
+use crate::diag::Diagnostic;
 use crate::modules::Module;
 use crate::value::{Map, Span, Value};
 use std::path::PathBuf;
@@ -23,7 +24,12 @@ pub struct Play {
     pub imported: Vec<Arc<Role>>,
     /// Directory of the playbook.
     pub dir: PathBuf,
+    /// Roles that stand in it, so that what they depend on is not run twice.
+    pub used: Used,
 }
+
+/// Roles with what was given to them.
+pub type Used = Vec<(PathBuf, String)>;
 
 /// A role in one place of a play.
 #[derive(Debug)]
@@ -37,8 +43,10 @@ pub struct RoleUse {
 pub struct Role {
     pub name: String,
     pub path: PathBuf,
-    pub defaults: Map,
-    pub vars: Map,
+    pub defaults: Arc<Map>,
+    pub vars: Arc<Map>,
+    /// Roles that run before it: it sees their variables, below its own.
+    pub dependencies: Vec<Arc<Role>>,
 }
 
 #[derive(Debug, Clone)]
@@ -57,7 +65,10 @@ pub struct Block {
 
 #[derive(Debug)]
 pub struct Task {
+    /// Where its module is named.
     pub span: Span,
+    /// Where it begins.
+    pub head: Span,
     /// The module as written, and what it stands for.
     pub action: Action,
     /// Arguments as written; templates inside. `k=v` text is split already.
@@ -70,6 +81,8 @@ pub struct Task {
     /// The file it was read from, for relative paths.
     pub file: PathBuf,
     pub is_handler: bool,
+    /// What is wrong with its arguments. Ansible finds that when the task runs, and may never come so far.
+    pub problems: Vec<Diagnostic>,
 }
 
 #[derive(Debug, Clone)]
@@ -93,6 +106,8 @@ pub struct Context {
     pub role: Option<Arc<Role>>,
     /// Parameters of a role or an include: stronger than variables.
     pub params: Map,
+    /// Of an entry of `roles:`, whose parameters are for the role alone.
+    pub is_role_use: bool,
     pub parent: Option<Arc<Context>>,
 }
 
@@ -127,6 +142,18 @@ impl Prompt {
             is_private: says("private").unwrap_or(true),
             is_confirmed: says("confirm").unwrap_or(false),
         })
+    }
+}
+
+impl Role {
+    /// The roles that this one depends on, directly or not, the one that counts most first.
+    pub fn all_dependencies(&self) -> Vec<&Arc<Role>> {
+        let mut all = Vec::new();
+        for role in self.dependencies.iter().rev() {
+            all.push(role);
+            all.extend(role.all_dependencies());
+        }
+        all
     }
 }
 
@@ -169,7 +196,7 @@ impl Context {
 
     /// A context inside this one.
     pub fn child(self: &Arc<Context>, keywords: Keywords) -> Context {
-        Context { keywords, role: None, params: Map::new(), parent: Some(self.clone()) }
+        Context { keywords, parent: Some(self.clone()), ..Context::default() }
     }
 }
 

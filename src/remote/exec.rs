@@ -177,6 +177,11 @@ pub(super) fn adopt(line: &Line, child: &Child) {
     }
 }
 
+/// Ends a program that was started elsewhere, and all that it started.
+pub(super) fn end(child: &Child) {
+    kill(group_of(child));
+}
+
 fn group_of(child: &Child) -> Option<Pid> {
     i32::try_from(child.id()).ok().and_then(Pid::from_raw)
 }

@@ -2,9 +2,9 @@
 
 use super::blobs::hex;
 use super::line::Line;
-use super::{exec, http};
+use super::{exec, http, lock};
 use crate::modules::{Cmd, Failure, HttpReply, HttpRequest, Look, Output, Space, Stat};
-use crate::wire::{FromHost, Request};
+use crate::wire::{FromHost, Lease, Request};
 use sha2::Digest;
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read};
@@ -22,6 +22,8 @@ pub(super) struct Host {
     pub(super) id: u64,
     pub(super) env: Vec<(String, String)>,
     pub(super) deadline: Option<Instant>,
+    /// The rollout that the task is part of.
+    pub(super) lease: Option<Lease>,
     check: bool,
     diff: bool,
 }
@@ -33,6 +35,7 @@ impl Host {
             id: request.id,
             env: request.environment.clone(),
             deadline: request.timeout.map(|seconds| Instant::now() + Duration::from_secs(seconds)),
+            lease: request.lease.clone(),
             check: request.check,
             diff: request.diff,
         }
@@ -148,6 +151,11 @@ impl Look for Host {
         gids
     }
 
+    fn flags(&self, path: &str) -> Option<u32> {
+        let file = File::open(path).ok()?;
+        rustix::fs::ioctl_getflags(&file).ok().map(|flags| flags.bits())
+    }
+
     fn space(&self, path: &str) -> io::Result<Space> {
         let found = rustix::fs::statvfs(path)?;
         Ok(Space {
@@ -157,6 +165,10 @@ impl Look for Host {
             inodes: found.f_files,
             inodes_available: found.f_favail,
         })
+    }
+
+    fn is_locked(&self, path: &str) -> io::Result<bool> {
+        lock::is_locked(path)
     }
 }
 

@@ -1,6 +1,8 @@
 //! The connection as the rest of the host program sees it: what came in, what goes out, and whether anybody is there.
 
 use super::blobs::Blobs;
+use super::door::Doors;
+use super::lock::Locks;
 use crate::wire::{self, FromHost, Request, ToHost};
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::collections::{HashSet, VecDeque};
@@ -16,6 +18,8 @@ pub(super) struct Line {
     output: Mutex<Box<dyn Write + Send>>,
     state: Mutex<State>,
     news: Condvar,
+    pub(super) locks: Locks,
+    pub(super) doors: Doors,
 }
 
 #[derive(Default)]
@@ -29,11 +33,19 @@ struct State {
     is_gone: bool,
     /// Set by the first heartbeat: when the last byte came.
     heard: Option<Instant>,
+    /// Instead of [`SILENCE_MAX`].
+    silence_max: Option<Duration>,
 }
 
 impl Line {
     pub(super) fn new(output: impl Write + Send + 'static) -> Line {
-        Line { output: Mutex::new(Box::new(output)), state: Mutex::default(), news: Condvar::new() }
+        Line {
+            output: Mutex::new(Box::new(output)),
+            state: Mutex::default(),
+            news: Condvar::new(),
+            locks: Locks::default(),
+            doors: Doors::default(),
+        }
     }
 
     /// A panic of the other thread ends the program anyway.
@@ -74,28 +86,54 @@ impl Line {
     /// Reads until the control side is gone or talks nonsense.
     pub(super) fn listen(&self, mut input: impl Read) {
         while let Ok(Some(frame)) = wire::read(&mut input) {
-            if self.hear(frame).is_err() || self.is_gone() {
+            match self.hear(frame) {
+                Ok(is_heartbeat) if is_heartbeat => self.send(&FromHost::Beat),
+                Ok(_) => {}
+                Err(_) => break,
+            }
+            if self.is_gone() {
                 break;
             }
         }
         self.leave();
     }
 
-    fn hear(&self, frame: wire::Frame) -> io::Result<()> {
+    /// Answers whether it was a heartbeat.
+    fn hear(&self, frame: wire::Frame) -> io::Result<bool> {
         let mut state = self.state();
+        let mut is_heartbeat = false;
         match frame {
             wire::Frame::Raw(bytes) => state.blobs.append(&bytes)?,
             wire::Frame::Json(json) => match wire::decode(&json)? {
                 ToHost::Run(request) => state.requests.push_back(request),
                 ToHost::Blob { hash, size } => state.blobs.begin(&hash, size)?,
-                ToHost::Heartbeat => state.heard = Some(Instant::now()),
+                ToHost::Heartbeat => {
+                    is_heartbeat = true;
+                    state.heard = Some(Instant::now());
+                }
             },
         }
         if state.heard.is_some() {
             state.heard = Some(Instant::now());
         }
         self.news.notify_all();
-        Ok(())
+        Ok(is_heartbeat)
+    }
+
+    /// From now on, so much silence means that the control side is gone.
+    pub(super) fn expect_words(&self, silence_max: Duration) {
+        let mut state = self.state();
+        state.heard = Some(Instant::now());
+        state.silence_max = Some(state.silence_max.map_or(silence_max, |known| known.min(silence_max)));
+        self.news.notify_all();
+    }
+
+    /// Kills the command that runs, and nothing else.
+    pub(super) fn cut(&self) {
+        if let Some(group) = self.state().running.take() {
+            // It may have ended by itself.
+            let _ = kill_process_group(group, Signal::KILL);
+        }
     }
 
     /// The control side is gone: kills what runs and wakes everybody who waits.
@@ -127,17 +165,20 @@ impl Line {
         }
     }
 
-    /// Blocks until the control side is gone or has been silent for too long.
-    pub(super) fn watch(&self) {
+    /// Blocks until the control side is gone; answers with the silence, if it was that.
+    pub(super) fn watch(&self) -> Option<Duration> {
         let mut state = self.state();
         while !state.is_gone {
+            let silence_max = state.silence_max.unwrap_or(SILENCE_MAX);
             let silent = state.heard.map_or(Duration::ZERO, |heard| heard.elapsed());
-            if silent >= SILENCE_MAX {
+            if silent >= silence_max {
                 drop(state);
-                return self.leave();
+                self.leave();
+                return Some(silence_max);
             }
-            state = self.wait(state, SILENCE_MAX - silent);
+            state = self.wait(state, silence_max - silent);
         }
+        None
     }
 
     /// Sleeps, but not longer than anybody cares.

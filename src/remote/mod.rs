@@ -3,16 +3,20 @@
 //! Main function: [`serve`]. It says hello, then carries requests out strictly in order: `run` takes one task from its arguments
 //! to its reply through [`Host`], which is the real `Look` and `Touch`. A second thread keeps reading meanwhile, so that file
 //! bodies arrive while a task waits for them, and so that the end of the connection kills what is running: nothing goes on
-//! behind a control side that is gone.
+//! behind a control side that is gone. Rollouts lock an app here (`lock.rs`): the lock lives no longer than this program, and a rollout
+//! that is not the newest changes nothing.
 //!
 //! It is a static program and must never call libc's name services (`getpwnam`, `getaddrinfo`, `std::env::home_dir`): on a host
 //! they load libraries that do not fit and crash. Account files and `getent` are read instead. Start reading at `serve.rs`.
 
 mod blobs;
+mod converse;
+mod door;
 mod exec;
 mod host;
 mod http;
 mod line;
+mod lock;
 mod run;
 mod serve;
 mod tls;

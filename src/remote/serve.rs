@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::Duration;
 
-/// How long a task may take to notice that nobody listens any more.
-const LEAVING_MAX: Duration = Duration::from_secs(2);
+/// How long a task may take to notice that nobody listens any more. Locks are held until then, and others wait for them.
+const LEAVING_MAX: Duration = Duration::from_millis(700);
 
 /// Serves one control side until it is gone. Requests are carried out strictly in order; what is not begun by the end never is.
 pub fn serve(input: impl Read + Send + 'static, output: impl Write + Send + 'static) -> io::Result<()> {
@@ -25,9 +25,12 @@ pub fn serve(input: impl Read + Send + 'static, output: impl Write + Send + 'sta
         // Nobody waits for it once the time is up.
         let _ = done.send(());
     })?;
-    line.watch();
+    let silence = line.watch();
     // A task that hangs in the system must not keep the program alive.
     let _ = is_done.recv_timeout(LEAVING_MAX);
+    if let Some(silence) = silence {
+        line.locks.fence(&line, silence);
+    }
     Ok(())
 }
 

@@ -3,7 +3,8 @@
 use super::blobs::random;
 use super::host::{Host, digest_of};
 use super::write::{self, directory_of, io_failure};
-use super::{exec, http};
+use super::{converse, exec, http, lock};
+use crate::modules::attrs::Flags;
 use crate::modules::{Act, Attrs, Cmd, Done, Failure, HttpRequest, Look, Touch};
 use crate::value::Map;
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, UTIME_OMIT};
@@ -23,7 +24,11 @@ impl<'a> Hands<'a> {
 
 impl Touch for Hands<'_> {
     fn perform(&mut self, act: &Act) -> Result<Done, Failure> {
+        if !matches!(act, Act::Lock(_)) {
+            lock::permit(self.host)?;
+        }
         match act {
+            Act::Lock(wanted) => lock::perform(self.host, wanted),
             Act::Write(write) => write::write(self.host, write),
             Act::SetAttrs { path, attrs, follow } => set_attrs(path, attrs, *follow).map(|()| Done::default()),
             Act::MakeDir { path, attrs } => make_dir(path, attrs),
@@ -36,6 +41,7 @@ impl Touch for Hands<'_> {
             }
             Act::SetTimes { path, atime, mtime } => set_times(path, *atime, *mtime),
             Act::Run(cmd) => self.run(cmd),
+            Act::Converse { cmd, answers, silence, echo } => converse::converse(self.host, cmd, answers, *silence, *echo),
             Act::Http { request, accept } => self.http(request, accept),
             Act::Download { request, checksum, write } => write::download(self.host, request, checksum.as_deref(), write),
             Act::MakeTemp { dir, prefix, suffix, is_dir } => make_temp(self.host, dir.as_deref(), prefix, suffix, *is_dir),
@@ -101,8 +107,27 @@ impl Hands<'_> {
     }
 }
 
-/// Owner first: changing it clears the set-user-id bit.
+/// What cannot be changed must be made changeable first, and the other way round last.
 pub(super) fn set_attrs(path: &str, attrs: &Attrs, follow: bool) -> Result<(), Failure> {
+    let Some(flags) = attrs.flags else { return set_owner_and_mode(path, attrs, follow) };
+    set_flags(path, Flags { set: 0, clear: flags.clear })?;
+    set_owner_and_mode(path, attrs, follow)?;
+    set_flags(path, Flags { set: flags.set, clear: 0 })
+}
+
+fn set_flags(path: &str, flags: Flags) -> Result<(), Failure> {
+    let failed = |error: io::Error| io_failure("chattr failed", path)(error);
+    let file = File::open(path).map_err(failed)?;
+    let found = rustix::fs::ioctl_getflags(&file).map_err(|error| failed(error.into()))?;
+    let wanted = rustix::fs::IFlags::from_bits_retain(flags.apply(found.bits()));
+    if wanted == found {
+        return Ok(());
+    }
+    rustix::fs::ioctl_setflags(&file, wanted).map_err(|error| failed(error.into()))
+}
+
+/// Owner first: changing it clears the set-user-id bit.
+fn set_owner_and_mode(path: &str, attrs: &Attrs, follow: bool) -> Result<(), Failure> {
     if attrs.uid.is_some() || attrs.gid.is_some() {
         let change = if follow { chown(path, attrs.uid, attrs.gid) } else { lchown(path, attrs.uid, attrs.gid) };
         change.map_err(io_failure("chown failed", path))?;

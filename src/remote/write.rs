@@ -18,6 +18,7 @@ pub(super) fn write(host: &Host, write: &Write) -> Result<Done, Failure> {
     temp.fill(&mut *body)?;
     let mut values = Map::new();
     temp.put_in_place(host, write, &mut values)?;
+    set_attrs(&write.path, &Attrs { flags: write.attrs.flags, ..Attrs::default() }, true)?;
     Ok(Done { values, changed: None })
 }
 
@@ -150,7 +151,8 @@ impl Temp {
             copy_xattrs(&write.path, &self.path);
         }
         let mode = wanted.mode.or_else(|| old.map(|old| old.permissions().mode() & 0o7777)).unwrap_or_else(|| 0o666 & !umask());
-        set_attrs(&self.path, &Attrs { mode: Some(mode), ..wanted.clone() }, true)
+        // A file that is immutable already could not be moved into its place.
+        set_attrs(&self.path, &Attrs { mode: Some(mode), flags: None, ..wanted.clone() }, true)
     }
 
     fn overwrite(&self, write: &Write) -> Result<(), Failure> {

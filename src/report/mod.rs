@@ -12,6 +12,7 @@ pub mod diagnostic;
 mod github;
 mod json;
 mod junit;
+mod minimal;
 mod paint;
 mod repr;
 mod result;
@@ -22,6 +23,7 @@ pub mod terminal;
 pub use github::{GitHub, annotation};
 pub use json::Json;
 pub use junit::JUnit;
+pub use minimal::Minimal;
 pub use paint::Paint;
 pub use screen::{Streams, Window};
 pub use terminal::{Style, Terminal};
@@ -48,6 +50,16 @@ pub static OUTPUTS: &[Output] = &[
         name: "json",
         help: "one event a line",
         make: |style, streams| vec![Box::new(Json::new(style.sources, streams.out))],
+    },
+    Output {
+        name: "minimal",
+        help: "a result for each host, as `ansible` prints one task",
+        make: |style, streams| vec![Box::new(Minimal::new(style, streams, false))],
+    },
+    Output {
+        name: "oneline",
+        help: "the same, one line each",
+        make: |style, streams| vec![Box::new(Minimal::new(style, streams, true))],
     },
     Output { name: "github", help: "plain, with annotations for a GitHub workflow", make: annotated },
 ];

@@ -8,6 +8,8 @@ use std::io;
 /// What is never shown of a result.
 const HIDDEN: [&str; 8] =
     ["failed", "skipped", "diff", "exception", "warnings", "deprecations", "ansible_loop", "discovered_interpreter_python"];
+/// What `debug` says nothing of.
+const NOT_OF_DEBUG: [&str; 5] = ["ansible_loop_var", "ansible_index_var", "changed", "failed_when_result", "attempts"];
 /// Shown only when somebody asks for a lot.
 const INVOCATION: &str = "invocation";
 const INVOCATION_VERBOSITY: u8 = 3;
@@ -36,28 +38,19 @@ impl Shown<'_> {
 
     /// The result of `debug` and `assert` is what the task is for.
     fn is_message(&self) -> bool {
-        match self.result.get("_ansible_verbose_always").and_then(Value::to_bool) {
-            Some(always) => always,
-            None => {
-                self.module == "assert"
-                    && (self.result.contains_key("assertion")
-                        || self.result.get("failed").and_then(Value::to_bool) == Some(false))
-            }
-        }
+        self.result.get("_ansible_verbose_always").and_then(Value::to_bool).unwrap_or(false)
     }
 
-    fn cleaned(&self) -> Value {
+    pub(super) fn cleaned(&self) -> Value {
         let Value::Map(map) = cleaned(&Value::map(self.result.clone()), self.verbosity) else { return Value::Null };
         if self.module != "debug" || self.result.contains_key("censored") {
             return Value::Map(map);
         }
-        let loop_vars = ["ansible_loop_var", "ansible_index_var"];
-        let mut others: Vec<String> =
-            loop_vars.iter().filter_map(|name| self.result.get(*name)?.as_str().map(str::to_owned)).collect();
-        others.extend(loop_vars.iter().map(|name| (*name).to_owned()));
-        others.extend(["changed", "failed_when_result", "attempts"].map(str::to_owned));
+        // A message stands alone; a variable has the loop's beside it.
+        let has_message = self.result.contains_key("msg");
+        let is_shown = |key: &str| if has_message { key == "msg" } else { !NOT_OF_DEBUG.contains(&key) };
         map.iter()
-            .filter(|(key, _)| key.as_str().is_none_or(|key| !others.iter().any(|other| other == key)))
+            .filter(|(key, _)| key.as_str().is_none_or(is_shown))
             .map(|(key, value)| (key.clone(), value.clone()))
             .collect::<Map>()
             .into()
@@ -106,6 +99,11 @@ pub(super) fn line(value: &Value) -> String {
 /// Indented by four.
 pub(super) fn pretty(value: &Value) -> String {
     written(value, PrettyFormatter::with_indent(b"    "))
+}
+
+/// Indented by one, without the line ends.
+pub(super) fn squeezed(value: &Value) -> String {
+    written(value, PrettyFormatter::with_indent(b" ")).replace('\n', "")
 }
 
 fn written(value: &Value, format: impl Formatter) -> String {

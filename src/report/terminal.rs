@@ -4,7 +4,7 @@ use super::delta;
 use super::diagnostic;
 use super::paint::{Ink, Paint, width};
 use super::repr::label;
-use super::result::Shown;
+use super::result::{Shown, squeezed};
 use super::rollout::Board;
 use super::screen::{Screen, Streams, Window};
 use crate::diag::{Diagnostic, Sources};
@@ -135,17 +135,24 @@ impl Page {
                 self.out(Ink::Skipped, &format!("included: {what} for {}{item}", hosts.join(", ")));
             }
             Event::Says { host, line } => self.says(host, line),
+            Event::Told { line } => self.screen.out(line),
+            Event::Noted { line } => {
+                if self.style.verbosity > 1 {
+                    self.out(Ink::Verbose, line);
+                }
+            }
+            Event::Asked { question } => self.screen.hold(question),
             Event::Diff { host, diff } => self.hosts.entry(host.clone()).or_default().diffs.push(diff.clone()),
             Event::Rollout(rollout) => self.rollout(rollout),
             Event::Warned { diagnostic } | Event::Explained { diagnostic, .. } => self.explain(diagnostic),
-            Event::MetaRan { what, host } => {
-                if self.style.verbosity > 0 {
-                    let host = host.as_ref().map_or_else(String::new, |host| format!(" [{host}]"));
-                    self.out(Ink::Verbose, &format!("META: {what}{host}"));
+            Event::MetaRan { what, .. } => {
+                if self.style.verbosity > 1 && !what.is_empty() {
+                    self.out(Ink::Verbose, &format!("META: {what}"));
                 }
             }
             Event::Interrupted { again } => self.interrupted(*again),
             Event::Recap { hosts, .. } => self.recap(hosts),
+            Event::CustomStats { stats } => self.custom(stats),
         }
     }
 
@@ -181,7 +188,9 @@ impl Page {
     /// A task that starts again is the same one for more hosts, until a host shows that it is not (see `begin`).
     fn task(&mut self, task: &Task, is_handler: bool) {
         self.tasks.insert(task.id, task.clone());
+        // A `meta` has one heading a host.
         let is_same = self.is_handler == is_handler
+            && task.module != "meta"
             && self.banner.as_ref().is_some_and(|last| Task { id: task.id, ..last.clone() } == *task);
         if is_same {
             self.starts.insert(task.id);
@@ -201,7 +210,9 @@ impl Page {
         self.screen.set_summary(&title);
         self.banner(&title);
         if let Some(place) = task.place.as_ref().filter(|_| self.style.verbosity > 1) {
-            self.out(Ink::Retry, &format!("task path: {}:{}", place.file, place.line));
+            let file = std::path::absolute(&place.file).unwrap_or_else(|_| place.file.clone().into());
+            let file: std::path::PathBuf = file.components().collect();
+            self.out(Ink::Retry, &format!("task path: {}:{}", file.display(), place.line));
         }
     }
 
@@ -298,10 +309,7 @@ impl Page {
 
     fn says(&mut self, host: &str, line: &str) {
         self.screen.say(host, line, Instant::now());
-        let is_prompt = self.banner.as_ref().is_some_and(|task| task.module == "pause");
-        if is_prompt {
-            self.screen.hold(line);
-        } else if self.style.verbosity > 2 {
+        if self.style.verbosity > 2 {
             self.screen.err(&format!("<{host}> {line}"));
         }
     }
@@ -355,10 +363,29 @@ impl Page {
     }
 }
 
-/// `web1`, or `web1 -> db1` where a task was delegated.
+impl Page {
+    /// Hosts first, then what was counted for the whole run.
+    fn custom(&mut self, stats: &[(Option<String>, Map)]) {
+        self.banner("CUSTOM STATS:");
+        for (host, values) in stats.iter().filter_map(|(host, values)| Some((host.as_ref()?, values))) {
+            self.screen.out(&format!("\t{host}: {}", squeezed(&Value::map(values.clone()))));
+        }
+        for (_, values) in stats.iter().filter(|(host, _)| host.is_none()) {
+            self.screen.out(&format!("\n\tRUN: {}", squeezed(&Value::map(values.clone()))));
+        }
+        self.screen.out("");
+    }
+}
+
+/// `web1`, or `web1 -> db1(10.0.0.7)` where a task was delegated.
 fn named(host: &str, result: &Map) -> String {
-    let delegate = result.get("_ansible_delegated_vars").and_then(|vars| vars.get("ansible_delegated_host"));
-    delegate.map_or_else(|| host.to_owned(), |delegate| format!("{host} -> {}", delegate.to_text().as_str()))
+    let Some(vars) = result.get("_ansible_delegated_vars") else { return host.to_owned() };
+    let text = |name: &str| vars.get(name).map(|value| value.to_text().to_string());
+    let Some(delegate) = text("ansible_delegated_host") else { return host.to_owned() };
+    match text("ansible_host").filter(|address| *address != delegate) {
+        Some(address) => format!("{host} -> {delegate}({address})"),
+        None => format!("{host} -> {delegate}"),
+    }
 }
 
 fn recap_line(host: &str, stats: &Stats, paint: Paint) -> String {

@@ -58,6 +58,9 @@ impl Rollout {
     }
 
     pub(super) fn came_back(&mut self, ask: Ask, answer: Answer, effects: &mut Vec<Effect>) {
+        if ask.step == Step::Drain && answer == Answer::Busy {
+            return self.hold_for(ask.host, effects);
+        }
         // Requests are not cut because a look failed once.
         if ask.step == Step::AwaitQuiet && answer == Answer::Failed && self.ask_again(ask, effects) {
             return;

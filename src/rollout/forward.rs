@@ -7,8 +7,11 @@ impl Rollout {
         let may_cut = self.rules.may_cut;
         let host = &mut self.hosts[ask.host];
         let is_done = match (ask.step, answer) {
-            (Step::Check, Answer::Busy) => {
-                host.at = At::Ready;
+            // Not now: it may be that the balancer could not be spoken to. What is true then is read anew.
+            (Step::Check | Step::Drain, Answer::Busy) => {
+                if ask.step == Step::Check {
+                    host.at = At::Ready;
+                }
                 if !self.is_back {
                     self.hold_for(ask.host, effects);
                 }

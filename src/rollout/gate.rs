@@ -104,6 +104,9 @@ impl Rollout {
     /// Not now: a pause, then everything is asked anew; a failure in the end.
     pub(super) fn hold(&mut self, effects: &mut Vec<Effect>) {
         self.gate.held += 1;
+        if let Some(host) = self.gate.host {
+            self.hosts[host].round = self.hosts[host].round.wrapping_add(1);
+        }
         if self.gate.held <= self.rules.patience {
             self.gate.reads = self.gate.reads.wrapping_add(1);
             self.gate.waits = Waits::Pause;

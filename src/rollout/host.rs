@@ -7,6 +7,8 @@ pub(super) struct HostState {
     pub(super) at: At,
     /// The answer that is awaited.
     pub(super) ask: Option<Ask>,
+    /// How often it was told "not now".
+    pub(super) round: u8,
     pub(super) is_locked: bool,
     /// How far an earlier try came.
     pub(super) reached: Reached,
@@ -52,6 +54,7 @@ impl HostState {
         HostState {
             at: At::Early,
             ask: None,
+            round: 0,
             is_locked: false,
             reached: Reached::Nothing,
             has_old: false,

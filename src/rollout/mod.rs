@@ -207,7 +207,8 @@ pub enum Step {
     Retire,
 }
 
-/// One question to one host. The same question asked again has another `attempt`.
+/// One question to one host. Asked again because its answer was lost, it has another `attempt`; because "not now" was the answer, another
+/// `round`. So no late answer is ever taken for that of another question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Ask {
     pub host: Host,
@@ -215,6 +216,7 @@ pub struct Ask {
     /// On the way back to the old release.
     pub is_back: bool,
     pub attempt: u8,
+    pub round: u8,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -572,7 +574,7 @@ impl Rollout {
 
     /// Asks a host for a step and notes what may have happened from now on.
     fn ask(&mut self, host: Host, step: Step, effects: &mut Vec<Effect>) {
-        let ask = Ask { host, step, is_back: self.is_back, attempt: 0 };
+        let ask = Ask { host, step, is_back: self.is_back, attempt: 0, round: self.hosts[host].round };
         self.hosts[host].asked(ask);
         effects.push(Effect::Do(ask));
     }
@@ -591,7 +593,7 @@ impl Rollout {
     fn ask_together(&mut self, hosts: Vec<Host>, step: Step, effects: &mut Vec<Effect>) {
         let mut asks = Vec::new();
         for host in hosts {
-            let ask = Ask { host, step, is_back: false, attempt: 0 };
+            let ask = Ask { host, step, is_back: false, attempt: 0, round: self.hosts[host].round };
             self.hosts[host].asked(ask);
             asks.push(ask);
         }

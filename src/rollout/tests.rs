@@ -81,7 +81,7 @@ fn a_host_takes_every_step_in_its_order() {
 #[test]
 fn a_failure_before_anything_left_touches_nothing() {
     let mut story = Story::new(3, rules(&[1]));
-    let failing = Ask { host: 2, step: Step::Prepare, is_back: false, attempt: 0 };
+    let failing = Ask { host: 2, step: Step::Prepare, is_back: false, attempt: 0, round: 0 };
     assert_eq!(story.go(|ask| (*ask == failing).then_some(Answer::Failed)), Some(Outcome::Refused));
     assert!(!story.told.iter().any(|told| told.starts_with("Drain")), "{:?}", story.told);
 }
@@ -159,7 +159,7 @@ fn asked_to_stop_twice_it_stops_at_once() {
     core.on(Input::Start);
     core.stage = Stage::Rolling;
     core.batch = vec![0];
-    core.hosts[0].asked(Ask { host: 0, step: Step::Drain, is_back: false, attempt: 0 });
+    core.hosts[0].asked(Ask { host: 0, step: Step::Drain, is_back: false, attempt: 0, round: 0 });
     assert!(core.on(Input::Interrupt).is_empty(), "the node in hand is finished");
     assert_eq!(core.on(Input::Interrupt), [Effect::Finish(Outcome::Interrupted)]);
     assert!(core.on(Input::Interrupt).is_empty());
@@ -168,7 +168,7 @@ fn asked_to_stop_twice_it_stops_at_once() {
 #[test]
 fn nothing_that_is_not_awaited_does_any_harm() {
     let mut core = Rollout::new(2, rules(&[]));
-    let ask = Ask { host: 9, step: Step::Switch, is_back: true, attempt: 7 };
+    let ask = Ask { host: 9, step: Step::Switch, is_back: true, attempt: 7, round: 0 };
     for input in [Input::Answered(ask, Answer::Ok), Input::Read(ReadToken(3), None), Input::Timer(TimerToken(1))] {
         assert!(core.on(input).is_empty());
     }

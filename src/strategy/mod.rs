@@ -43,6 +43,8 @@ pub struct Strategy {
     blocks: Vec<BlockInfo>,
     hosts: Vec<HostState>,
     notified: BTreeMap<HandlerId, BTreeSet<Host>>,
+    /// At most this many hosts at one task at a time.
+    throttles: BTreeMap<TaskId, usize>,
     /// The step whose includes are being added, and where the next one goes.
     next_include: Option<(usize, usize)>,
     /// For the next step that is put in.
@@ -71,6 +73,8 @@ struct HostState {
     failing: BTreeSet<usize>,
     /// The last handler that the flush the host is at has come to.
     flushed: Option<HandlerId>,
+    /// Tasks that it passes over until it comes to another one.
+    skipping: BTreeSet<TaskId>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -102,6 +106,12 @@ pub enum Ended {
     LeaveAll,
     /// `meta: flush_handlers`.
     Flush,
+    /// `meta: clear_host_errors`: failures that wait for the end of an `always` are forgotten.
+    Forgive,
+    /// `meta: end_role`: these tasks are passed over as long as they come next.
+    Skip {
+        tasks: BTreeSet<TaskId>,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -155,19 +165,32 @@ impl Strategy {
     pub fn new(program: &Program, hosts: usize, rules: Rules) -> Strategy {
         let slots =
             program.steps.iter().enumerate().map(|(id, step)| Slot { id, step: *step, only: None, handler: None }).collect();
-        let host = HostState { at: 0, state: State::Ready, failing: BTreeSet::new(), flushed: None };
+        let host = HostState { at: 0, state: State::Ready, failing: BTreeSet::new(), flushed: None, skipping: BTreeSet::new() };
         Strategy {
             rules,
             slots,
             blocks: program.blocks.clone(),
             hosts: vec![host; hosts],
             notified: BTreeMap::new(),
+            throttles: BTreeMap::new(),
             next_include: None,
             next_id: program.steps.len(),
             fatal: None,
             stopped: false,
             ended: false,
         }
+    }
+
+    /// Only these hosts take the step with this number in the program.
+    pub fn restrict(&mut self, step: StepId, hosts: &BTreeSet<Host>) {
+        if let Some(slot) = self.slots.iter_mut().find(|slot| slot.id == step) {
+            slot.only = Some(hosts.clone());
+        }
+    }
+
+    /// `throttle`: at most this many hosts are at the task at a time.
+    pub fn throttle(&mut self, task: TaskId, hosts_max: usize) {
+        self.throttles.insert(task, hosts_max);
     }
 
     /// Total: every input is answered in every state; one that cannot be meant is ignored.

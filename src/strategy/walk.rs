@@ -39,6 +39,14 @@ impl Strategy {
         self.hosts[host].state = State::Ready;
         match ended {
             Ended::Ok => self.hosts[host].at = at + 1,
+            Ended::Forgive => {
+                self.hosts[host].at = at + 1;
+                self.hosts.iter_mut().for_each(|host| host.failing.retain(|block| *block == usize::MAX));
+            }
+            Ended::Skip { tasks } => {
+                self.hosts[host].at = at + 1;
+                self.hosts[host].skipping.clone_from(tasks);
+            }
             Ended::Failed => {
                 if self.is_caught(host) {
                     effects.push(Effect::Rescued { host });
@@ -246,7 +254,10 @@ impl Strategy {
                 StepKind::Task { .. } if slot.handler.is_none() && self.hosts[host].failing.contains(&usize::MAX) => {
                     self.hosts[host].at += 1;
                 }
-                StepKind::Task { .. } | StepKind::Flush => return,
+                StepKind::Task { task, .. } if slot.handler.is_none() && self.hosts[host].skipping.contains(&task) => {
+                    self.hosts[host].at += 1;
+                }
+                StepKind::Task { .. } | StepKind::Flush => return self.hosts[host].skipping.clear(),
                 StepKind::EndBody(block) => self.jump_behind(host, StepKind::EndRescue(block)),
                 StepKind::EndRescue(_) => self.hosts[host].at += 1,
                 StepKind::EndAlways(block) => {
@@ -357,8 +368,9 @@ impl Strategy {
                 }
                 continue;
             }
-            let more = self.rules.linear && ready.len() > free;
-            let now: Vec<Host> = ready.into_iter().take(free).collect();
+            let room = free.min(self.room_at(at));
+            let more = self.rules.linear && ready.len() > room;
+            let now: Vec<Host> = ready.into_iter().take(room).collect();
             if now.is_empty() {
                 continue;
             }
@@ -366,6 +378,15 @@ impl Strategy {
             now.iter().for_each(|host| self.hosts[*host].state = State::Busy);
             effects.push(Effect::Run { step, task, hosts: now, handler, for_all: Vec::new(), more });
         }
+    }
+
+    /// How many more hosts may be at the task of a step.
+    fn room_at(&self, at: usize) -> usize {
+        let limit = match &self.slots[at] {
+            Slot { step: Step { kind: StepKind::Task { task, .. }, .. }, handler: None, .. } => self.throttles.get(task),
+            Slot { .. } => None,
+        };
+        limit.map_or(usize::MAX, |limit| limit.saturating_sub(self.hosts_at(at, State::Busy).len()))
     }
 
     /// The first host, which runs a `run_once` step, and those it runs it for.

@@ -192,6 +192,9 @@ impl<'e> Eval<'e> {
 
     /// A string of a playbook with native types.
     pub(crate) fn template(&mut self, template: &Template) -> Res<Val> {
+        if template.is_vault() {
+            return self.opened(template);
+        }
         let tree = template_tree(&template.text).map_err(|error| self.syntax(error, &template.text, template.span))?;
         self.in_text(&template.text, template.span, |eval| {
             let locals = Locals::root();
@@ -208,6 +211,17 @@ impl<'e> Eval<'e> {
             eval.blocks = blocks;
             Ok(with_trailing_newlines(output?.into_native(), &template.text))
         })
+    }
+
+    /// What is in a vault is never a template.
+    fn opened(&self, template: &Template) -> Res<Val> {
+        match self.world.open_vault(&template.text) {
+            Ok(text) => Ok(Val::Str(text)),
+            Err(why) => {
+                let reason = format!("Attempt to use undecryptable variable: {why}");
+                Err(self.in_place(fault(Problem::Operation { reason }), template))
+            }
+        }
     }
 
     fn syntax(&self, error: SyntaxError, text: &str, span: Span) -> Fault {

@@ -16,6 +16,7 @@
 mod access;
 mod calls;
 mod check;
+mod embedded;
 mod evaluate;
 mod evaluate_expr;
 mod evaluate_stmt;
@@ -39,7 +40,7 @@ pub use check::{PluginRow, check, check_expression, free_names, free_names_of_ex
 pub use failure::{Plugin, Problem, TemplateError, Within};
 pub use render::{FileOptions, render_file};
 
-use crate::value::{Span, Template, Value};
+use crate::value::{Span, Template, Text, Value};
 use evaluate::Eval;
 use frame::Locals;
 use std::io;
@@ -93,6 +94,16 @@ pub trait World {
         None
     }
 
+    /// What the vault of a value holds.
+    fn open_vault(&self, _vault: &str) -> Result<Text, String> {
+        Err("Attempting to decrypt but no vault secrets found.".to_owned())
+    }
+
+    /// Whether a value's vault held this text.
+    fn was_vaulted(&self, _text: &str) -> bool {
+        false
+    }
+
     /// Runs a shell command on this machine and answers with its output.
     fn run(&self, command: &str) -> Result<Vec<u8>, String> {
         lookups::run_here(command)
@@ -134,7 +145,7 @@ pub fn expression(expr: &str, span: Span, scope: &dyn Scope, world: &dyn World) 
 }
 
 /// Whether a bare expression such as `when` holds; one that is wholly inside of `{{ }}` counts as if it were not. What is no
-/// boolean counts by Python's truth, but the words `true` and `false` for what they say. The result is never evaluated again.
+/// boolean counts by Python's truth, but of what braces give the word `false` for what it says.
 pub fn condition(expr: &str, span: Span, scope: &dyn Scope, world: &dyn World) -> Result<bool, TemplateError> {
     let mut eval = Eval::new(scope, world);
     holds(&mut eval, expr, span).map_err(|error| *error)
@@ -172,15 +183,19 @@ fn holds(eval: &mut Eval<'_>, expr: &str, span: Span) -> Result<bool, failure::F
     if trimmed.is_empty() {
         return Ok(true);
     }
-    let val = if trimmed.starts_with("{{") && trimmed.ends_with("}}") && !trimmed[2..].contains("{{") {
+    let is_braced = trimmed.starts_with("{{") && trimmed.ends_with("}}") && !trimmed[2..].contains("{{");
+    let val = if is_braced {
         let template = std::sync::Arc::new(Template { text: expr.to_owned(), span });
         eval.resolve(runtime::Val::Pending(template))?
+    } else if let Some(opened) = embedded::opened(expr) {
+        bare(eval, &opened, span)?
     } else {
         bare(eval, expr, span)?
     };
     let val = eval.defined(val)?;
     match &val {
-        runtime::Val::Str(text) => Ok(!matches!(text.trim(), "" | "False" | "false")),
+        // What braces give is read once more, as it always was.
+        runtime::Val::Str(text) if is_braced => Ok(!matches!(text.trim(), "" | "False" | "false")),
         other => eval.truth(other),
     }
 }

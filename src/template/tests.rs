@@ -120,7 +120,7 @@ pub(crate) const TESTS: &[Test] = &[
     test("uri", &["schemes"], "a URI", |call| uri(call, false)),
     test("url", &["schemes"], "a URL", |call| uri(call, true)),
     test("urn", &[], "a URN", |call| Ok(call.text()?.to_ascii_lowercase().starts_with("urn:"))),
-    test("vault_encrypted", &[], "encrypted by a vault", |call| Ok(call.text()?.starts_with("$ANSIBLE_VAULT"))),
+    test("vault_encrypted", &[], "encrypted by a vault", vault_encrypted),
     test("vaulted_file", &[], "a file encrypted by a vault", vaulted_file),
 ];
 
@@ -323,6 +323,11 @@ fn uri(call: &mut Call<'_, '_>, needs_host: bool) -> Res<bool> {
         Some(schemes) => call.eval.elements(&schemes)?.iter().any(|wanted| wanted.as_str() == Some(scheme)),
     };
     Ok(is_scheme && is_listed && !rest.is_empty() && (has_host || !needs_host))
+}
+
+/// Only what was written with `!vault` is: a text that looks like one is a text.
+fn vault_encrypted(call: &mut Call<'_, '_>) -> Res<bool> {
+    Ok(matches!(&call.input, Val::Str(text) if text.is_secret() && call.eval.world.was_vaulted(text)))
 }
 
 fn vaulted_file(call: &mut Call<'_, '_>) -> Res<bool> {

@@ -38,12 +38,16 @@ pub struct Text {
     secret: bool,
 }
 
-/// A Jinja template as the user wrote it, and where.
+/// A Jinja template as the user wrote it, and where. One that starts with [`VAULT_HEADER`] is a vault (`!vault`): its value is what
+/// is in it, which is no template again.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Template {
     pub text: String,
     pub span: Span,
 }
+
+/// The first line of every vaulted text.
+pub const VAULT_HEADER: &str = "$ANSIBLE_VAULT;";
 
 /// Where something was written: a source (a number that `diag::Sources` resolves) and a byte range in it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
@@ -157,6 +161,12 @@ impl Value {
             Value::Map(entries) => entries.values().any(Value::has_template),
             _ => false,
         }
+    }
+}
+
+impl Template {
+    pub fn is_vault(&self) -> bool {
+        self.text.starts_with(VAULT_HEADER)
     }
 }
 

@@ -1,8 +1,8 @@
 //! Events of the parser → nodes: aliases, merge keys, duplicate keys, tags, and the limits on all of it.
 
 use super::problem::Problem;
-use super::{Content, Node, Trust, VAULT_HEADER, scalar, syntax};
-use crate::value::{Key, Span, Template, Value};
+use super::{Content, Node, Trust, scalar, syntax};
+use crate::value::{Key, Span, Template, VAULT_HEADER, Value};
 use base64ct::{Base64, Encoding};
 use granit_parser::{Event, Parser, ScalarStyle, ScanError, StructureStyle, Tag};
 use indexmap::IndexMap;
@@ -250,7 +250,7 @@ impl<'a> Loader<'a> {
             return self.standard_tag(&name, written);
         }
         match tag.suffix() {
-            "vault" | "vault-encrypted" => vaulted(written.text()),
+            "vault" | "vault-encrypted" => self.vaulted(written),
             "unsafe" => written.text().into(),
             "" | "!" => self.string(written),
             _ => {
@@ -294,6 +294,14 @@ impl<'a> Loader<'a> {
         }
         let (start, end) = written.content(self.manner.text);
         Value::Template(Arc::new(Template { text: text.to_owned(), span: self.manner.span(start, end) }))
+    }
+
+    /// A vault is opened when it is used; what lacks the header fails then.
+    fn vaulted(&self, written: &Written<'_>) -> Value {
+        let text = written.text().trim();
+        let text = if text.starts_with(VAULT_HEADER) { text.to_owned() } else { format!("{VAULT_HEADER}{text}") };
+        let (start, end) = written.content(self.manner.text);
+        Value::Template(Arc::new(Template { text, span: self.manner.span(start, end) }))
     }
 
     fn check_collection_tag(&mut self, tag: Option<&Tag>, span: Option<Span>) {
@@ -473,12 +481,6 @@ fn mergeable(node: Node, key: Span) -> Result<Vec<(Node, Node)>, Problem> {
         }
         Content::Scalar(_) => Err(Problem::BadMerge { key, value: span }),
     }
-}
-
-/// Ciphertext is kept as a secret under its own header until it is decrypted.
-fn vaulted(text: &str) -> Value {
-    let text = text.trim();
-    if text.starts_with(VAULT_HEADER) { Value::secret(text) } else { Value::secret(format!("{VAULT_HEADER}{text}")) }
 }
 
 fn binary(text: &str) -> Option<String> {

@@ -18,13 +18,13 @@ mod tests;
 
 pub use problem::{Problem, Slip};
 
-use crate::diag::{Diagnostic, Explain, Sources};
+use crate::diag::{Diagnostic, Explain, Severity, Sources};
 use crate::value::{Key, Map, Span, Value};
 
 /// The longest text that is read.
 pub const BYTES_MAX: usize = 64 * 1024 * 1024;
-/// The first line of every vaulted text.
-pub const VAULT_HEADER: &str = "$ANSIBLE_VAULT;";
+/// The code of the warning about a key that is written twice.
+const DUPLICATE_KEY: &str = "duplicate-key";
 
 /// Whether strings with Jinja in them are templates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,11 +47,16 @@ pub struct Reading {
 
 /// Reads a whole text and remembers it in `sources` under `name`.
 pub fn read(sources: &Sources, name: &str, text: &str, trust: Trust) -> Reading {
+    read_as(sources, name, text, trust, false)
+}
+
+/// The same for a text that was in a vault: messages do not show it.
+pub fn read_as(sources: &Sources, name: &str, text: &str, trust: Trust, is_secret: bool) -> Reading {
     if text.len() > BYTES_MAX {
         let problem = Problem::TooLarge { name: name.to_owned(), bytes: text.len() };
         return Reading { diagnostics: vec![problem.explain()], ..Reading::default() };
     }
-    let source = sources.add(name, text);
+    let source = if is_secret { sources.add_secret(name, text) } else { sources.add(name, text) };
     let (documents, problems) = mend::load(text, source, trust);
     Reading { source, documents, diagnostics: problems.iter().map(Explain::explain).collect() }
 }
@@ -59,6 +64,17 @@ pub fn read(sources: &Sources, name: &str, text: &str, trust: Trust) -> Reading 
 impl Reading {
     pub fn has_errors(&self) -> bool {
         self.diagnostics.iter().any(Diagnostic::is_error)
+    }
+
+    /// How bad a key is that is written twice; with nothing, it is not worth a word.
+    pub fn judge_duplicates(&mut self, severity: Option<Severity>) {
+        let is_duplicate = |found: &Diagnostic| found.code == DUPLICATE_KEY;
+        match severity {
+            None => self.diagnostics.retain(|found| !is_duplicate(found)),
+            Some(severity) => {
+                self.diagnostics.iter_mut().filter(|found| is_duplicate(found)).for_each(|found| found.severity = severity);
+            }
+        }
     }
 
     /// The document, if the text has one.
@@ -122,7 +138,7 @@ impl Node {
     /// The ciphertext (with its header) of a value written with `!vault`.
     pub fn vault(&self) -> Option<&str> {
         match &self.content {
-            Content::Scalar(Value::String(text)) if text.is_secret() && text.starts_with(VAULT_HEADER) => Some(text),
+            Content::Scalar(Value::Template(template)) if template.is_vault() => Some(&template.text),
             _ => None,
         }
     }

@@ -97,6 +97,7 @@ impl Explain for Problem {
                 Diagnostic::warning("duplicate-key", format!("key `{key}` is written twice in one mapping"))
                     .at(*again, "this one counts")
                     .at(*first, "this one is ignored")
+                    .note(format!("Ansible says: found a duplicate dict key ({key})"))
                     .help("remove one of them")
             }
             Problem::UnquotedTemplate { value, quoted } => {

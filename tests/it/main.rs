@@ -8,6 +8,7 @@ mod docker;
 mod errors;
 mod inventory;
 mod lab;
+mod lock;
 #[path = "../model/mod.rs"]
 mod model;
 mod modules;
@@ -16,6 +17,8 @@ mod plays;
 mod remote;
 mod report;
 mod roll;
+mod rollouts;
 mod tables;
 mod template;
 mod terraform;
+mod vault;

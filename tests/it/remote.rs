@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use std::{fs, thread};
 
 /// A running host program.
-struct Remote {
+pub(crate) struct Remote {
     child: Child,
     input: Option<ChildStdin>,
     output: ChildStdout,
@@ -27,10 +27,15 @@ fn hash(bytes: &[u8]) -> String {
 
 impl Remote {
     fn start() -> Remote {
+        Remote::start_with(&[])
+    }
+
+    pub(crate) fn start_with(env: &[(&str, &str)]) -> Remote {
         let dir = tempfile::tempdir().unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_roll-remote"))
             .env("TMPDIR", dir.path())
             .env("PLANET", "Earth")
+            .envs(env.iter().copied())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -46,7 +51,7 @@ impl Remote {
         self.dir.path().join(name).to_string_lossy().into_owned()
     }
 
-    fn say(&mut self, message: &ToHost) {
+    pub(crate) fn say(&mut self, message: &ToHost) {
         wire::write(self.input.as_mut().unwrap(), message).unwrap();
     }
 
@@ -57,7 +62,7 @@ impl Remote {
         }
     }
 
-    fn send(&mut self, module: &str, args: &str, change: impl FnOnce(&mut Request)) -> u64 {
+    pub(crate) fn send(&mut self, module: &str, args: &str, change: impl FnOnce(&mut Request)) -> u64 {
         self.next += 1;
         let args = args.replace("DIR", &self.path(""));
         let args = Value::from_json(&args).unwrap().as_map().unwrap().clone();
@@ -67,12 +72,13 @@ impl Remote {
         self.next
     }
 
-    fn reply(&mut self) -> (u64, Reply) {
+    pub(crate) fn reply(&mut self) -> (u64, Reply) {
         loop {
             match self.hear() {
                 FromHost::Done { id, reply } => return (id, reply),
                 FromHost::Need { hashes, .. } => hashes.iter().for_each(|wanted| self.send_body(wanted)),
                 FromHost::Say { line, .. } => self.lines.push(line),
+                FromHost::Beat => {}
                 other => panic!("{other:?}"),
             }
         }
@@ -86,7 +92,7 @@ impl Remote {
         }
     }
 
-    fn ok_with(&mut self, module: &str, args: &str, change: impl FnOnce(&mut Request)) -> Map {
+    pub(crate) fn ok_with(&mut self, module: &str, args: &str, change: impl FnOnce(&mut Request)) -> Map {
         let id = self.send(module, args, change);
         match self.reply() {
             (answered, Reply::Ok { values }) if answered == id => values,
@@ -94,16 +100,34 @@ impl Remote {
         }
     }
 
-    fn ok(&mut self, module: &str, args: &str) -> Map {
+    pub(crate) fn ok(&mut self, module: &str, args: &str) -> Map {
         self.ok_with(module, args, |_| {})
     }
 
-    fn failed(&mut self, module: &str, args: &str) -> Map {
+    pub(crate) fn failed(&mut self, module: &str, args: &str) -> Map {
         self.send(module, args, |_| {});
         match self.reply() {
             (_, Reply::Failed { values }) => values,
             other => panic!("{module} {args}: {other:?}"),
         }
+    }
+
+    /// Kills the host program itself.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Waits until it has ended by itself.
+    pub(crate) fn wait(mut self) -> Duration {
+        let start = Instant::now();
+        self.child.wait().unwrap();
+        start.elapsed()
+    }
+
+    /// Closes the connection without waiting.
+    pub(crate) fn drop_line(&mut self) {
+        drop(self.input.take());
     }
 
     /// Closes the connection and waits for the end.
@@ -115,7 +139,7 @@ impl Remote {
     }
 }
 
-fn text<'a>(values: &'a Map, key: &str) -> &'a str {
+pub(crate) fn text<'a>(values: &'a Map, key: &str) -> &'a str {
     values.get(key).and_then(Value::as_str).unwrap_or_else(|| panic!("text `{key}` in {values:?}"))
 }
 

@@ -52,7 +52,8 @@ fn terminal(events: &[Event], verbosity: u8, color: bool) -> String {
     let paint = Paint { color };
     let style = Style { paint, error_paint: paint, verbosity, window: None, sources: Sources::default() };
     play(events, Terminal::new(style, Streams { out: Box::new(paper.clone()), err: Box::new(paper.clone()) }));
-    paper.text()
+    // The path of a task is shown from the root on.
+    paper.text().replace(&format!("{}/", std::env::current_dir().unwrap().display()), "{dir}/")
 }
 
 fn snapshot(recording: &Path, reporter: &str, text: &str) {

@@ -107,6 +107,8 @@ impl Roll {
         let mut command = Command::new(env!("CARGO_BIN_EXE_roll"));
         command.args(&self.args).current_dir(self.dir.path()).env_clear();
         command.env("HOME", self.path("home")).env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        // Records of rollouts belong to the test, whoever runs it.
+        command.env("ROLL_STATE_DIR", self.path("state"));
         command.env("USER", "tester").env("ROLL_REMOTE", env!("CARGO_BIN_EXE_roll-remote"));
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
         command

@@ -194,7 +194,8 @@ fn every_guard_is_needed() {
     let crash = with(Trouble { crashes: 1, ..NO_TROUBLE });
     let lag =
         Setup::new(healthy(3), Rules { floor: Floor::Count(1), ..rules(&[2]) }, Trouble { lags: 1, deaths: 1, ..NO_TROUBLE });
-    let broken = Setup::new(vec![Some(true), Some(false)], rules(&[1]), NO_TROUBLE);
+    let low = Rules { floor: Floor::Count(1), ..rules(&[1]) };
+    let broken = Setup::new(vec![Some(true), Some(true), Some(false)], low, NO_TROUBLE);
     let start_first = Setup::new(healthy(1), Rules { start_first: true, ..rules(&[1]) }, every);
     let guards = [
         ("floor", Guards::FLOOR, &usual, "never_below_floor"),

@@ -852,7 +852,7 @@ impl Lab {
         if trouble.failures > 0 && ask.step != Step::Retire {
             way(Way::Fails, &|lab| failed(lab, Answer::Failed));
             match ask.step {
-                Step::Check => way(Way::Busy, &|lab| failed(lab, Answer::Busy)),
+                Step::Check | Step::Drain => way(Way::Busy, &|lab| failed(lab, Answer::Busy)),
                 Step::AwaitQuiet => way(Way::Capped, &|lab| failed(lab, Answer::Capped)),
                 Step::Switch => {
                     way(Way::NeverWorks, &|lab| {

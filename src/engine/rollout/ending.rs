@@ -22,6 +22,8 @@ pub(super) struct End<'e> {
     pub(super) outcome: Outcome,
     pub(super) release: &'e str,
     pub(super) causes: &'e [Cause],
+    /// Why nothing was begun though nothing failed.
+    pub(super) refusal: Option<String>,
     pub(super) hosts: &'e [String],
     pub(super) new: &'e [String],
     pub(super) out: &'e [String],
@@ -35,7 +37,7 @@ pub(super) struct End<'e> {
 
 impl End<'_> {
     pub(super) fn why(&self) -> Option<String> {
-        let first = self.causes.first()?;
+        let Some(first) = self.causes.first() else { return self.refusal.clone() };
         let is_end = matches!(self.outcome, Outcome::Done | Outcome::Interrupted);
         (!is_end).then(|| because(first))
     }
@@ -119,6 +121,7 @@ mod tests {
             outcome: Outcome::Halted,
             release: "7f3a",
             causes: &[cause],
+            refusal: None,
             hosts: &names("web1 web2 web3"),
             new: &names("web1 web2"),
             out: &[],

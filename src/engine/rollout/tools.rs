@@ -19,6 +19,7 @@ pub(super) fn task(play: &PlayRun, module: &str) -> Option<Arc<Task>> {
     let action = Action { name: module.to_owned(), span: Span::NOWHERE, kind: ActionKind::Module(found) };
     let task = Task {
         span: Span::NOWHERE,
+        head: Span::NOWHERE,
         action,
         args: Map::new(),
         arg_spans: Vec::new(),
@@ -26,6 +27,7 @@ pub(super) fn task(play: &PlayRun, module: &str) -> Option<Arc<Task>> {
         with: None,
         file: play.playbook.clone(),
         is_handler: false,
+        problems: Vec::new(),
     };
     Some(Arc::new(task))
 }

@@ -1,9 +1,11 @@
 //! What people are told about a rollout.
 
+use super::hold::{self, Denied};
 use crate::actions::Problem;
 use crate::diag::Diagnostic;
 use crate::playbook::{ProbeSpec, RolloutSpec};
 use crate::rollout::{Outcome, Phase, Step};
+use crate::value::Value;
 use std::time::Duration;
 
 pub(super) fn phase(phase: Phase) -> &'static str {
@@ -80,16 +82,41 @@ pub(super) fn removes_itself(host: &str, app: &str) -> String {
     format!("container `{app}` on `{host}` was started with `auto_remove`: once stopped it could not be gone back to")
 }
 
-/// With one batch for all hosts, replacing it in place means downtime.
-pub(super) fn no_floor(app: &str, hosts: usize) -> Diagnostic {
-    let (title, help) = match hosts {
-        1 => (format!("`{app}` runs on one host: nothing serves while its container is replaced"), "add a host"),
-        _ => (
-            format!("all {hosts} hosts of `{app}` are one batch: nothing serves while their containers are replaced"),
-            "make the batches smaller with `serial`",
+pub(super) fn unhealthy_again(host: &str, shown: &str) -> String {
+    format!("`{host}` stopped being healthy while it was watched: {shown}")
+}
+
+pub(super) fn restarted(host: &str, times: i64) -> String {
+    format!("the container on `{host}` was restarted {times} times while it was watched")
+}
+
+pub(super) fn not_running(host: &str) -> String {
+    format!("the container on `{host}` ended while it was watched")
+}
+
+pub(super) fn other_release(host: &str, unfinished: &str, wanted: &str) -> String {
+    format!(
+        "the unfinished rollout on `{host}` is of release {unfinished}, not {wanted}: it is resumed with the variables of that release"
+    )
+}
+
+/// With one batch for all that serves, replacing it in place means downtime; or the floor is above what the batches leave.
+pub(super) fn no_floor(app: &str, hosts: usize) -> String {
+    match hosts {
+        1 => format!(
+            "`{app}` runs on one host: nothing would serve while its container is replaced; add a host, or accept it with `--accept-downtime`"
         ),
-    };
-    Diagnostic::warning("no-floor", title).help(help)
+        _ => format!(
+            "too few of the {hosts} hosts of `{app}` would serve while a batch is replaced; make the batches smaller with `serial`, \
+             lower `floor`, or accept it with `--accept-downtime`"
+        ),
+    }
+}
+
+pub(super) fn committed(app: &str) -> String {
+    format!(
+        "the last rollout of `{app}` has ended, and what ran before was let go: `roll rollback --to RELEASE` puts a release in place again"
+    )
 }
 
 pub(super) fn not_drained(host: &str, sessions: u64, waited: Duration) -> String {
@@ -136,4 +163,72 @@ pub(super) fn failed(step: Step, host: &str, problem: &Problem) -> Diagnostic {
         None => Diagnostic::error(code, problem.failure.msg.clone()),
     };
     base.note(now)
+}
+
+/// Why a record may be moved away.
+pub(crate) const RECORD_HELP: &str = "what runs is known to Docker, and the number of the last rollout to the history beside it";
+
+/// Somebody else is at it, or a host is in no state to be worked on.
+pub(super) fn denied(app: &str, denied: &Denied, arguments: &str) -> Diagnostic {
+    match denied {
+        Denied::Locked { host, holder } => {
+            let word = |name: &str| holder.get(name).map(Value::to_text).filter(|word| !word.is_empty());
+            let who = word("who").map_or_else(|| "somebody".to_owned(), |who| who.to_string());
+            let from = word("from").map(|from| format!(" on {from}")).unwrap_or_default();
+            let since = holder.get("since").and_then(Value::to_float).map(ago).unwrap_or_default();
+            let step = word("step").map(|step| format!("; it is at {step}")).unwrap_or_default();
+            Diagnostic::error("rollout-locked", format!("`{app}` is being rolled out by {who}{from}{since}"))
+                .note(format!("the lock was found on `{host}`{step}"))
+                .note("nothing was changed on any host")
+                .help(format!("`roll status {arguments}` shows how far it is; the lock is free as soon as that run ends or dies"))
+        }
+        Denied::Fenced { host, msg } => Diagnostic::error("rollout-fenced", msg.clone())
+            .note(format!("said by `{host}`; nothing was changed on any host"))
+            .help(format!("`roll status {arguments}` shows what is going on")),
+        Denied::Dead { hosts } => {
+            let names: Vec<String> = hosts.iter().map(|(host, _)| format!("`{host}`")).collect();
+            let title = format!(
+                "{} cannot be reached, so nothing can be known of {}",
+                names.join(", "),
+                if names.len() == 1 { "it" } else { "them" }
+            );
+            let mut diagnostic = Diagnostic::error("rollout-dead-hosts", title);
+            for (host, problem) in hosts {
+                diagnostic = diagnostic.note(format!("`{host}`: {}", problem.failure.msg));
+            }
+            diagnostic
+                .note("nothing was changed on any host")
+                .help(format!("bring them back, or leave them out: `roll {arguments} --skip-dead`"))
+        }
+        Denied::Failed { host, problem } => {
+            let diagnostic = Diagnostic::error("rollout-unlockable", format!("`{host}`: {}", problem.failure.msg))
+                .note("nothing was changed on any host");
+            let is_corrupt = hold::says(problem, "corrupt");
+            match problem.failure.values.get("path").map(Value::to_text).filter(|_| is_corrupt) {
+                Some(path) => {
+                    diagnostic.help(format!("{RECORD_HELP}: on `{host}`, `mv {path} {path}.broken`; then the same command again"))
+                }
+                None => diagnostic,
+            }
+        }
+    }
+}
+
+pub(super) fn fenced(app: &str, generation: i64, arguments: &str) -> Diagnostic {
+    let title = format!(
+        "rollout {generation} of `{app}` was taken over, or was silent for too long: its hosts do not listen to it any more"
+    );
+    Diagnostic::error("rollout-fenced", title)
+        .note("it has stopped at once; what it had begun on a host may be half done")
+        .help(format!("`roll status {arguments}` shows what is true now; `roll resume {arguments}` goes on where it ended"))
+}
+
+/// In words, from seconds since 1970.
+fn ago(since: f64) -> String {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(since, |now| now.as_secs_f64());
+    match (now - since).max(0.0) as u64 {
+        seconds @ 0..=119 => format!(" for {seconds} s"),
+        seconds @ 120..=7199 => format!(" for {} min", seconds / 60),
+        seconds => format!(" for {} h", seconds / 3600),
+    }
 }

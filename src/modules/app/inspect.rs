@@ -18,7 +18,11 @@ pub(in crate::modules) static MODULE: Module = Module {
 
 /// A host without Docker is an answer, not a failure: it may be about to get one.
 fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
-    let name = args.required("container")?;
+    found(args.required("container")?, look)
+}
+
+/// What Docker says, as the values of a plan that changes nothing.
+pub(super) fn found(name: &str, look: &dyn Look) -> Result<Plan, Failure> {
     let engine = Engine::of(&Args::default(), look)?;
     let mut plan = Plan::default();
     let current = match engine.container(name) {

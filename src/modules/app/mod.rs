@@ -4,6 +4,12 @@
 //! `_unpark` brings it back, `_retire` lets it go; `_probe` asks a URL from where the app is; `_logs` reads the last words of a
 //! container; `_haproxy` talks to the balancer's admin socket.
 //!
+//! # The book
+//! What is true of an app is on its hosts ([`book::Book`]): `_app_lock` takes the lock and sets the generation, `_app_beat` keeps it,
+//! `_app_record` writes down how far things are, `_app_state` reads everything and needs no lock, `_app_wish` asks whoever has it to pause. The order is: lock every host (nothing is
+//! changed by that), then lock again with a generation above all that were found, then work; each request of the rollout carries the
+//! lease that the lock answered with, and a host carries nothing out whose lease is not the newest.
+//!
 //! # Parking
 //! A parked container is the old one: stopped, renamed to `<name>.parked-<generation>`, restart policy off, and its image held by
 //! a tag of its own, `roll-parked/<name>:<generation>.<policy>.<retries>`. The tag keeps `docker image prune -a` away, also when the
@@ -14,15 +20,21 @@
 //! stays plain Ansible (without `roll` the same tasks stop and replace), and the way back never depends on what they do.
 //! Every one of these modules plans from what it finds, so each may be asked again after a lost answer.
 
+pub(super) mod beat;
+pub(crate) mod book;
 pub(super) mod haproxy;
 pub(super) mod inspect;
+pub(super) mod lock;
 pub(super) mod logs;
 pub(super) mod park;
 pub(super) mod probe;
 pub(super) mod quiet;
+pub(super) mod record;
 pub(super) mod retire;
 mod sockets;
+pub(super) mod state;
 pub(super) mod unpark;
+pub(super) mod wish;
 
 use super::docker::engine::{Engine, bool_at, encode, encode_path, int_at, map_of, text_at};
 use super::{Act, Arg, Change, Failure, Kind};

@@ -17,11 +17,12 @@ pub(super) struct Dpkg {
 }
 
 #[derive(Debug, Default, Clone)]
-pub(super) struct Package {
-    pub(super) name: String,
-    pub(super) arch: String,
-    pub(super) version: String,
+pub(in crate::modules) struct Package {
+    pub(in crate::modules) name: String,
+    pub(in crate::modules) arch: String,
+    pub(in crate::modules) version: String,
     pub(super) state: State,
+    pub(in crate::modules) section: String,
     provides: Vec<String>,
 }
 
@@ -83,6 +84,10 @@ impl Dpkg {
         self.find(&spec.name, spec.arch.as_deref()).filter(|package| package.state == State::Installed)
     }
 
+    pub(super) fn all_installed(self) -> Vec<Package> {
+        self.packages.into_values().flatten().filter(|package| package.state == State::Installed).collect()
+    }
+
     pub(super) fn has_config_files(&self, spec: &Spec) -> bool {
         self.find(&spec.name, spec.arch.as_deref()).is_some_and(|package| package.state == State::ConfigFiles)
     }
@@ -138,6 +143,7 @@ impl Package {
                 "Package" => value.clone_into(&mut package.name),
                 "Architecture" => value.clone_into(&mut package.arch),
                 "Version" => value.clone_into(&mut package.version),
+                "Section" => value.clone_into(&mut package.section),
                 "Status" => package.state = State::parse(value),
                 "Provides" => package.provides = provided(value).collect(),
                 _ => {}

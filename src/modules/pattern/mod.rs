@@ -95,6 +95,8 @@ impl Pattern {
 
     /// As `re.subn`: the new text and how often it was found. `\1`, `\g<1>` and `\g<name>` stand for groups.
     pub fn replace(&self, text: &str, template: &str, count: usize) -> Result<(String, usize), Problem> {
+        // A bad template is one even where nothing is found.
+        Match { pattern: self, text: "", groups: vec![None; self.program.groups] }.expand(template)?;
         let mut out = String::new();
         let mut at = 0;
         let mut times = 0;
@@ -139,6 +141,11 @@ impl<'t> Match<'_, 't> {
 
     pub fn named(&self, name: &str) -> Option<&'t str> {
         self.group(self.number_of(name)?)
+    }
+
+    /// Where in the text a named group is.
+    pub fn named_range(&self, name: &str) -> Option<Range<usize>> {
+        self.groups.get(self.number_of(name)?).cloned().flatten()
     }
 
     fn number_of(&self, name: &str) -> Option<usize> {

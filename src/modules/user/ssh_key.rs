@@ -16,7 +16,7 @@ pub(super) fn generate(args: &Args, look: &dyn Look, account: &Account) -> Resul
     if is_there && !args.bool("force") {
         return Ok(Vec::new());
     }
-    let owned = |mode: u32| Attrs { mode: Some(mode), uid: Some(account.uid), gid: Some(account.gid) };
+    let owned = |mode: u32| Attrs { mode: Some(mode), uid: Some(account.uid), gid: Some(account.gid), flags: None };
     let set = |path: String, mode: u32| {
         Change::new(&path, Value::Null, Value::Null, Act::SetAttrs { attrs: owned(mode), follow: false, path: path.clone() })
     };

@@ -12,6 +12,7 @@ mod pick;
 pub(crate) mod regex;
 mod text;
 mod times;
+mod vaults;
 mod yaml_out;
 
 pub(crate) use chance::{random_below, random_text};
@@ -58,7 +59,7 @@ impl Filter {
     }
 }
 
-fn tables() -> [&'static [Filter]; 12] {
+fn tables() -> [&'static [Filter]; 13] {
     [
         chance::FILTERS,
         convert::FILTERS,
@@ -72,6 +73,7 @@ fn tables() -> [&'static [Filter]; 12] {
         regex::FILTERS,
         text::FILTERS,
         times::FILTERS,
+        vaults::FILTERS,
     ]
 }
 

@@ -7,6 +7,7 @@ use crate::template::runtime::Val;
 
 pub(super) const LOOKUPS: &[Lookup] = &[
     row("file", "the text of a file", file),
+    row("unvault", "the text of a file that may be in a vault", unvault),
     row("template", "the text that a template file gives", template),
     row("first_found", "the first file of a list that exists", first_found),
     row("fileglob", "the files that a pattern matches", fileglob),
@@ -29,6 +30,15 @@ fn file(asked: &mut Asked<'_, '_>) -> Res<Vec<Val>> {
         let text = if strips_end { text.trim_end() } else { &text };
         let text = if strips_start { text.trim_start() } else { text };
         texts.push(Val::from(text));
+    }
+    Ok(texts)
+}
+
+fn unvault(asked: &mut Asked<'_, '_>) -> Res<Vec<Val>> {
+    let mut texts = Vec::new();
+    for name in asked.texts()? {
+        let path = path_of(asked, "files", &name)?;
+        texts.push(Val::text_of(asked.eval.read_text(&path)?, true));
     }
     Ok(texts)
 }

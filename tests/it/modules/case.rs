@@ -94,6 +94,7 @@ pub(super) fn line(change: &Change) -> String {
             let stdin = cmd.stdin.as_ref().map(|bytes| format!(" < {}", String::from_utf8_lossy(bytes).trim_end()));
             format!("run {}{}", shown_command(cmd), stdin.unwrap_or_default())
         }
+        Act::Converse { cmd, answers, .. } => format!("converse {} ({} answers)", shown_command(cmd), answers.len()),
         Act::Http { request, .. } => shown_request(request),
         Act::Download { request, checksum, write } => {
             let checksum = checksum.as_ref().map(|sum| format!(" {sum}")).unwrap_or_default();
@@ -101,6 +102,7 @@ pub(super) fn line(change: &Change) -> String {
         }
         Act::MakeTemp { .. } => "temp".to_owned(),
         Act::Send { path, .. } => format!("send {path}"),
+        Act::Lock(lock) => format!("{:?} {}", lock.wish, lock.dir),
         Act::Note => format!("note {}", change.what),
     }
 }

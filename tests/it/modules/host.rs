@@ -215,9 +215,10 @@ impl Touch for FakeHost {
                 let bytes = self.body(&write.content)?;
                 return self.write(write, bytes);
             }
-            Act::Run(cmd) => return self.ran(cmd),
+            Act::Run(cmd) | Act::Converse { cmd, .. } => return self.ran(cmd),
             Act::Http { request, accept } => return self.asked(request, accept),
             Act::Download { request, checksum, write } => return self.downloaded(request, checksum.as_deref(), write),
+            Act::Lock(_) => return Ok(Done { values: Map::from_iter([("held".into(), true.into())]), changed: None }),
             Act::Send { .. } => return Ok(Done { changed: Some(false), ..Done::default() }),
             Act::MakeTemp { dir, prefix, suffix, is_dir } => {
                 let path = format!("{}/{prefix}12345678{suffix}", dir.as_deref().unwrap_or("/tmp"));
@@ -243,7 +244,7 @@ fn touched(act: &Act) -> Option<&str> {
         | Act::Symlink { path, .. }
         | Act::Hardlink { path, .. }
         | Act::SetTimes { path, .. } => Some(path),
-        Act::Run(_) | Act::Http { .. } | Act::MakeTemp { .. } | Act::Send { .. } | Act::Note => None,
+        Act::Run(_) | Act::Converse { .. } | Act::Http { .. } | Act::MakeTemp { .. } | Act::Send { .. } | Act::Lock(_) | Act::Note => None,
     }
 }
 
