@@ -5,7 +5,7 @@
 //! [`Store`]. This room renders nothing: values keep their templates. Start reading at [`View`].
 
 use crate::playbook::Context;
-use crate::value::{Map, Value};
+use crate::value::{Map, Value, merged};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -165,19 +165,6 @@ impl View {
         }
         all
     }
-}
-
-/// Both mappings, the inner ones too; what `above` says counts more.
-pub fn merged(below: &Map, above: &Map) -> Map {
-    let mut all = below.clone();
-    for (key, value) in above {
-        let value = match (below.get(key), value) {
-            (Some(Value::Map(below)), Value::Map(above)) => Value::map(merged(below, above)),
-            _ => value.clone(),
-        };
-        all.insert(key.clone(), value);
-    }
-    all
 }
 
 /// What a task's surroundings say, sorted by strength.

@@ -4,6 +4,12 @@ use super::{Answer, Hands, Problem};
 use crate::modules::Args;
 use crate::value::{Map, Value};
 
+/// Whether something was missing, rather than wrong.
+fn is_undefined(problem: &Problem) -> bool {
+    let missing = ["undefined-variable", "unknown-attribute", "undefined-value"];
+    problem.diagnostic.as_ref().is_none_or(|diagnostic| missing.contains(&diagnostic.code.as_str()))
+}
+
 pub(super) fn debug(args: &Args, hands: &impl Hands) -> Result<Answer, Problem> {
     let wanted = args.int("verbosity").unwrap_or(0);
     if i64::from(hands.verbosity()) < wanted {
@@ -16,7 +22,8 @@ pub(super) fn debug(args: &Args, hands: &impl Hands) -> Result<Answer, Problem> 
             // An undefined variable is shown, not failed on.
             let shown = match hands.expression(name) {
                 Ok(value) => value,
-                Err(_) => Value::from("VARIABLE IS NOT DEFINED!"),
+                Err(problem) if is_undefined(&problem) => Value::from("VARIABLE IS NOT DEFINED!"),
+                Err(problem) => return Err(problem),
             };
             values.insert(name.clone().into(), shown);
         }

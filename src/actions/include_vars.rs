@@ -2,17 +2,22 @@
 
 use super::{Answer, Effect, Hands, Problem};
 use crate::modules::Args;
-use crate::value::{Map, Value};
+use crate::value::{Map, Value, merged};
 use fancy_regex::Regex;
 use std::path::{Path, PathBuf};
 
+/// What goes wrong is also in `message`, where playbooks look for it.
 pub(super) fn include_vars(args: &Args, hands: &impl Hands) -> Result<Answer, Problem> {
+    load(args, hands).map_err(|problem| {
+        let msg = problem.failure.msg.clone();
+        Problem { failure: problem.failure.with("message", msg), ..problem }
+    })
+}
+
+fn load(args: &Args, hands: &impl Hands) -> Result<Answer, Problem> {
     let files = match args.str("dir") {
         Some(dir) => in_dir(&hands.find("vars", dir)?, args)?,
-        None => {
-            let name = args.text("file").or_else(|| args.text("_raw_params")).unwrap_or_default();
-            vec![hands.find("vars", name.trim())?]
-        }
+        None => vec![file(args, hands)?],
     };
     let mut found = Map::new();
     for file in &files {
@@ -20,6 +25,9 @@ pub(super) fn include_vars(args: &Args, hands: &impl Hands) -> Result<Answer, Pr
     }
     if let Some(name) = args.str("name") {
         found = Map::from_iter([(name.into(), Value::map(found))]);
+    }
+    if args.str("hash_behaviour") == Some("merge") {
+        found.iter_mut().try_for_each(|(name, value)| merge(&name.to_string(), value, hands))?;
     }
     let mut values = Map::new();
     values.insert("ansible_facts".into(), Value::map(found.clone()));
@@ -29,6 +37,25 @@ pub(super) fn include_vars(args: &Args, hands: &impl Hands) -> Result<Answer, Pr
     );
     values.insert("changed".into(), Value::Bool(false));
     Ok(Answer { values, effect: Some(Effect::IncludeVars(found)) })
+}
+
+fn file(args: &Args, hands: &impl Hands) -> Result<PathBuf, Problem> {
+    let name = args.text("file").or_else(|| args.text("_raw_params")).unwrap_or_default();
+    match name.trim() {
+        "" => Err(Problem::new("Could not find file on the Ansible Controller.")),
+        name => hands.find("vars", name),
+    }
+}
+
+/// What the variable holds already stays, where the file says nothing else.
+fn merge(name: &str, value: &mut Value, hands: &impl Hands) -> Result<(), Problem> {
+    if !hands.condition(&Value::from(format!("{name} is defined")))? {
+        return Ok(());
+    }
+    if let (Value::Map(below), Value::Map(above)) = (hands.expression(name)?, &*value) {
+        *value = Value::map(merged(&below, above));
+    }
+    Ok(())
 }
 
 /// The files of a directory and of those in it, as deep as asked for: directory by directory, by name.

@@ -12,11 +12,13 @@ mod body;
 mod copy;
 mod debug;
 mod fetch;
+mod gather_facts;
 mod include;
 mod include_vars;
 mod meta;
 mod pause;
 mod raw;
+mod reboot;
 mod script;
 mod set_fact;
 mod template;
@@ -51,6 +53,8 @@ pub trait Hands: Sync {
     fn variables(&self, path: &Path) -> Result<Map, Problem>;
     fn verbosity(&self) -> u8;
     fn is_check(&self) -> bool;
+    /// `jinja2_native`.
+    fn is_native(&self) -> bool;
     fn is_diff(&self) -> bool;
     /// Runs a module on the host.
     fn module(&self, name: &str, args: Map, bodies: Bodies) -> impl Future<Output = Result<Map, Problem>> + Send;
@@ -68,6 +72,8 @@ pub trait Hands: Sync {
     /// A line that the operator is to see in any case.
     fn tell(&self, line: &str);
     fn host(&self) -> &str;
+    /// Whether the host is the control side itself.
+    fn is_local(&self) -> bool;
 }
 
 /// How a command line ended.
@@ -135,6 +141,7 @@ pub static ACTIONS: &[&str] = &[
     "debug",
     "fail",
     "fetch",
+    "gather_facts",
     "group_by",
     "include_role",
     "include_tasks",
@@ -142,6 +149,7 @@ pub static ACTIONS: &[&str] = &[
     "meta",
     "pause",
     "raw",
+    "reboot",
     "script",
     "set_fact",
     "set_stats",
@@ -161,6 +169,7 @@ pub async fn run<H: Hands>(module: &'static Module, args: &Args, hands: &H) -> R
         "fail" => Err(Failure::new(args.text("msg").unwrap_or_default().to_string()).into()),
         "debug" => debug::debug(args, hands),
         "copy" => copy::copy(args, hands).await,
+        "gather_facts" => gather_facts::gather(args, hands).await,
         "fetch" => fetch::fetch(args, hands).await,
         "include_tasks" => include::tasks(args, hands),
         "include_role" => include::role(args),
@@ -168,8 +177,9 @@ pub async fn run<H: Hands>(module: &'static Module, args: &Args, hands: &H) -> R
         "meta" => meta::meta(args),
         "pause" => pause::pause(args, hands).await,
         "raw" => raw::raw(args, hands).await,
+        "reboot" => reboot::reboot(args, hands).await,
         "script" => script::script(args, hands).await,
-        "set_fact" => set_fact::set_fact(args),
+        "set_fact" => set_fact::set_fact(args, hands),
         "set_stats" => set_fact::set_stats(args),
         "template" => template::template(args, hands).await,
         "unarchive" => unarchive::unarchive(args, hands).await,

@@ -7,7 +7,9 @@ use crate::value::{Map, Value};
 pub(super) async fn script(args: &Args, hands: &impl Hands) -> Result<Answer, Problem> {
     let line = args.text("cmd").or_else(|| args.text("_raw_params")).unwrap_or_default();
     let words = shell_words::split(&line).map_err(|_| Problem::new(format!("a quote is not closed in `{line}`")))?;
-    let Some((name, rest)) = words.split_first() else { return Err(Problem::new("script needs the path of a script")) };
+    let Some((name, rest)) = words.split_first() else {
+        return Err(Problem::new("one of the following is required: cmd, or the path of a script as bare text"));
+    };
     let path = hands.find("files", name)?;
     let mut bodies = Bodies::default();
     let body = bodies.add_opened(&path, hands)?;

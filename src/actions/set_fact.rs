@@ -1,10 +1,10 @@
 //! `set_fact` and `set_stats`.
 
-use super::{Answer, Effect, Problem};
+use super::{Answer, Effect, Hands, Problem};
 use crate::modules::Args;
 use crate::value::{Key, Map, Value};
 
-pub(super) fn set_fact(args: &Args) -> Result<Answer, Problem> {
+pub(super) fn set_fact(args: &Args, hands: &impl Hands) -> Result<Answer, Problem> {
     let mut facts = args.all().clone();
     let cacheable = facts.shift_remove("cacheable").is_some_and(|value| value.to_bool() == Some(true));
     if facts.is_empty() {
@@ -15,6 +15,9 @@ pub(super) fn set_fact(args: &Args) -> Result<Answer, Problem> {
             "The variable name '{name}' is not valid. Variables must start with a letter or underscore character, and contain only \
              letters, numbers and underscores."
         )));
+    }
+    if !hands.is_native() {
+        facts.values_mut().for_each(read_words);
     }
     let values = Map::from_iter([("changed".into(), Value::Bool(false)), ("ansible_facts".into(), Value::map(facts.clone()))]);
     Ok(Answer { values, effect: Some(Effect::SetFacts { facts, cacheable }) })
@@ -40,6 +43,18 @@ pub(super) fn set_stats(args: &Args) -> Result<Answer, Problem> {
     let shown = [("data", Value::map(data.clone())), ("per_host", per_host.into()), ("aggregate", aggregate.into())];
     let values = Map::from_iter([("changed".into(), Value::Bool(false)), ("ansible_stats".into(), shown.into_iter().collect())]);
     Ok(Answer { values, effect: Some(Effect::Stats { data, per_host, aggregate }) })
+}
+
+/// Without native Jinja, these words are booleans however they were written.
+fn read_words(value: &mut Value) {
+    let truth = value.as_str().and_then(|text| match text.to_lowercase().as_str() {
+        "true" | "yes" => Some(true),
+        "false" | "no" => Some(false),
+        _ => None,
+    });
+    if let Some(truth) = truth {
+        *value = Value::Bool(truth);
+    }
 }
 
 fn is_name(name: &Key) -> bool {

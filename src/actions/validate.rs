@@ -31,7 +31,8 @@ pub(super) fn validate(args: &Args, hands: &impl Hands) -> Result<Answer, Proble
 /// Everything that is wrong with `given`. `path` is what the options stand in.
 fn check(spec: &Map, given: &Map, path: &mut Vec<String>, errors: &mut Vec<String>) {
     let alias_of = |name: &str| {
-        let has_it = |option: &Value| option.get("aliases").and_then(Value::as_list).is_some_and(|all| all.contains(&name.into()));
+        let has_it =
+            |option: &Value| option.get("aliases").and_then(Value::as_list).is_some_and(|all| all.contains(&name.into()));
         spec.iter().find(|(key, option)| key.as_str() == Some(name) || has_it(option)).map(|(key, _)| key.to_string())
     };
     let mut values = Map::new();
@@ -74,7 +75,8 @@ fn check_option(name: &str, option: &Value, value: &Value, path: &mut Vec<String
             let place = found_in(path);
             let place = if place.is_empty() { place } else { format!("{place}.") };
             let class = class_of(value);
-            return errors.push(format!("argument '{name}' is of type {class}{place} and we were unable to convert to {kind}: {why}"));
+            return errors
+                .push(format!("argument '{name}' is of type {class}{place} and we were unable to convert to {kind}: {why}"));
         }
     };
     let items = match (&read, text("elements")) {
@@ -96,7 +98,12 @@ fn check_option(name: &str, option: &Value, value: &Value, path: &mut Vec<String
         if let Some(odd) = items.iter().find(|item| !is_one(item)) {
             let all: Vec<String> = choices.iter().map(|choice| choice.to_text().to_string()).collect();
             let number = if matches!(read, Value::List(_)) { "one or more of" } else { "one of" };
-            errors.push(format!("value of {name} must be {number}: {}, got: {}{}", all.join(", "), odd.to_text(), found_in(path)));
+            errors.push(format!(
+                "value of {name} must be {number}: {}, got: {}{}",
+                all.join(", "),
+                odd.to_text(),
+                found_in(path)
+            ));
         }
     }
     if let Some(options) = option.get("options").and_then(Value::as_map) {
@@ -122,7 +129,9 @@ fn read(kind: &str, value: &Value) -> Result<Value, String> {
     match kind {
         "str" if value.is_null() => Err("'None' is not a string and conversion is not allowed".to_owned()),
         "str" | "path" => Ok(Value::String(value.to_text())),
-        "bool" => value.to_bool().map(Value::Bool).ok_or_else(|| format!("The value '{}' is not a valid boolean. ", value.to_text())),
+        "bool" => {
+            value.to_bool().map(Value::Bool).ok_or_else(|| format!("The value '{}' is not a valid boolean. ", value.to_text()))
+        }
         "int" => whole(value).map(Value::Int).ok_or_else(|| format!("\"{}\" cannot be converted to an int", as_python(value))),
         "float" => value.to_float().map(Value::Float).ok_or_else(|| format!("{class} cannot be converted to a float")),
         "list" => match value {
@@ -208,7 +217,10 @@ mod tests {
     #[test]
     fn kinds_choices_and_inner_options_are_checked() {
         let of = |spec: &str, value: &str| errors(&format!("{{\"a\": {spec}}}"), &format!("{{\"a\": {value}}}"));
-        assert_eq!(of(r#"{"type": "int"}"#, "1.5")[0], "argument 'a' is of type <class 'float'> and we were unable to convert to int: \"1.5\" cannot be converted to an int");
+        assert_eq!(
+            of(r#"{"type": "int"}"#, "1.5")[0],
+            "argument 'a' is of type <class 'float'> and we were unable to convert to int: \"1.5\" cannot be converted to an int"
+        );
         assert_eq!(of(r#"{"type": "bool"}"#, "\"yes\""), [""; 0]);
         assert_eq!(of(r#"{"choices": ["x", "y"]}"#, "\"z\""), ["value of a must be one of: x, y, got: z"]);
         assert_eq!(of(r#"{"type": "list", "elements": "int"}"#, "[1, \"q\"]").len(), 1);

@@ -2,6 +2,7 @@
 
 use super::vault::VaultCommand;
 use crate::engine::Direction;
+use crate::lab::Balancer;
 use crate::report;
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{ArgAction, Args, Parser, Subcommand};
@@ -31,6 +32,8 @@ pub(super) enum Command {
     Rehearse(RehearseArgs),
     /// Keep disposable machines for trying things by hand
     Lab(LabArgs),
+    /// Run one module on hosts, without a playbook
+    Exec(ExecArgs),
     /// Show what runs where, and who is rolling it out
     Status(StatusArgs),
     /// Show what was rolled out, by whom and when
@@ -51,6 +54,17 @@ pub(super) enum Command {
     Inventory(InventoryArgs),
     /// Say what a module does and takes
     Doc(DocArgs),
+    /// Check playbooks, and warn about what is seldom meant
+    Lint(LintArgs),
+    /// Install roles and collections
+    Galaxy(GalaxyArgs),
+    /// Print completions for a shell
+    Completions(CompletionsArgs),
+    /// Print a JSON Schema of playbooks
+    Schema,
+    /// Print the manual page
+    #[command(hide = true)]
+    Man,
     /// Encrypt and decrypt files and values
     #[command(subcommand)]
     Vault(VaultCommand),
@@ -280,6 +294,8 @@ pub(super) struct RehearseArgs {
     /// How many hosts
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=9))]
     pub(super) hosts: u8,
+    #[command(flatten)]
+    pub(super) balancer: BalancerArgs,
     /// Leave the machines there afterwards
     #[arg(long)]
     pub(super) keep: bool,
@@ -297,6 +313,23 @@ pub(super) struct RehearseArgs {
     pub(super) arguments: Vec<OsString>,
 }
 
+/// What the lab's load balancer stands for.
+#[derive(Debug, Clone, Args)]
+pub(super) struct BalancerArgs {
+    /// haproxy, or alb: a double of its API that drives the same HAProxy
+    #[arg(long = "balancer", value_name = "KIND", default_value = "haproxy", value_parser = ["haproxy", "alb"])]
+    kind: String,
+    /// alb: seconds until its nodes follow its API
+    #[arg(long = "lag", value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u8).range(..=70))]
+    lag: u8,
+}
+
+impl BalancerArgs {
+    pub(super) fn balancer(&self) -> Balancer {
+        if self.kind == "alb" { Balancer::Alb { lag_seconds: self.lag.into() } } else { Balancer::HaProxy }
+    }
+}
+
 #[derive(Debug, Args)]
 pub(super) struct LabArgs {
     #[command(subcommand)]
@@ -310,6 +343,8 @@ pub(super) enum LabCommand {
         /// How many hosts
         #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=9))]
         hosts: u8,
+        #[command(flatten)]
+        balancer: BalancerArgs,
     },
     /// Stand for an Application Load Balancer, as this file says
     #[command(hide = true)]
@@ -327,6 +362,78 @@ pub(super) enum LabCommand {
         #[arg(long, conflicts_with = "id")]
         all: bool,
     },
+}
+
+/// The flags of `ansible-playbook` and nothing else.
+#[derive(Debug, Parser)]
+#[command(name = "ansible-playbook", version, disable_help_subcommand = true)]
+pub(super) struct PlaybookInvocation {
+    #[command(flatten)]
+    pub(super) run: RunArgs,
+}
+
+/// The flags of `ansible`.
+#[derive(Debug, Args)]
+pub(super) struct ExecArgs {
+    /// Which hosts
+    #[arg(value_name = "PATTERN")]
+    pub(super) pattern: String,
+    /// The module
+    #[arg(short, long, value_name = "MODULE", default_value = "command")]
+    pub(super) module_name: String,
+    /// Its arguments: k=v, a command line, or JSON
+    #[arg(short, long, value_name = "ARGS", default_value = "", allow_hyphen_values = true)]
+    pub(super) args: String,
+    /// Inventory: as for a run; may be repeated
+    #[arg(short, long, visible_alias = "inventory-file", value_name = "INVENTORY")]
+    pub(super) inventory: Vec<String>,
+    /// Only hosts of this pattern
+    #[arg(short, long, value_name = "PATTERN")]
+    pub(super) limit: Vec<String>,
+    /// Variables: k=v, JSON or YAML, or @FILE; may be repeated
+    #[arg(short, long, value_name = "VARIABLES")]
+    pub(super) extra_vars: Vec<String>,
+    /// Change nothing; say what would change
+    #[arg(short = 'C', long)]
+    pub(super) check: bool,
+    /// Show what changes
+    #[arg(short = 'D', long)]
+    pub(super) diff: bool,
+    /// Hosts at the same time [default: 5]
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(super) forks: Option<u16>,
+    /// Show results; more often: more
+    #[arg(short, long, action = ArgAction::Count)]
+    pub(super) verbose: u8,
+    /// List the hosts, and run nothing
+    #[arg(long)]
+    pub(super) list_hosts: bool,
+    /// A line for each host
+    #[arg(short, long)]
+    pub(super) one_line: bool,
+    /// Run in the background for at most this many seconds
+    #[arg(short = 'B', long, value_name = "SECONDS")]
+    pub(super) background: Option<u64>,
+    /// Seconds between looks at what runs in the background
+    #[arg(short = 'P', long, value_name = "SECONDS")]
+    pub(super) poll: Option<u64>,
+    /// Seconds that the task may take
+    #[arg(long, value_name = "SECONDS")]
+    pub(super) task_timeout: Option<u64>,
+    /// Accepted: modules are built in
+    #[arg(short = 'M', long, value_name = "PATH", hide = true)]
+    pub(super) module_path: Vec<PathBuf>,
+    /// Where `group_vars` and `roles` are looked for
+    #[arg(long, value_name = "DIRECTORY")]
+    pub(super) playbook_dir: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) connection: ConnectionArgs,
+    #[command(flatten)]
+    pub(super) escalation: BecomeArgs,
+    #[command(flatten)]
+    pub(super) vault: VaultArgs,
+    #[command(flatten)]
+    pub(super) output: OutputArgs,
 }
 
 #[derive(Debug, Args)]
@@ -351,9 +458,90 @@ pub(super) struct InventoryArgs {
     /// Variables of one host, as JSON
     #[arg(long, value_name = "HOST")]
     pub(super) host: Option<String>,
+    /// YAML instead of JSON
+    #[arg(short, long)]
+    pub(super) yaml: bool,
+    /// Variables of groups at the groups, not at their hosts
+    #[arg(long)]
+    pub(super) export: bool,
+    /// Write to this file instead of standard output
+    #[arg(long, value_name = "FILE")]
+    pub(super) output: Option<PathBuf>,
+    /// Where `group_vars` and `host_vars` are looked for besides
+    #[arg(long, value_name = "DIRECTORY")]
+    pub(super) playbook_dir: Option<PathBuf>,
+    /// Variables: k=v, JSON or YAML, or @FILE; may be repeated
+    #[arg(short, long, value_name = "VARIABLES")]
+    pub(super) extra_vars: Vec<String>,
+    /// Accepted, so that scripts need no change
+    #[arg(short, long, action = ArgAction::Count, hide = true)]
+    pub(super) verbose: u8,
     /// Where the tree begins
     #[arg(value_name = "GROUP", default_value = "all")]
     pub(super) group: String,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct LintArgs {
+    /// The playbooks
+    #[arg(required = true, value_name = "PLAYBOOK")]
+    pub(super) playbooks: Vec<PathBuf>,
+    /// Inventory: as for a run; may be repeated
+    #[arg(short, long, value_name = "INVENTORY")]
+    pub(super) inventory: Vec<String>,
+    /// Variables: k=v, JSON or YAML, or @FILE; may be repeated
+    #[arg(short, long, value_name = "VARIABLES")]
+    pub(super) extra_vars: Vec<String>,
+    /// Leave out a warning, such as lint-unnamed; may be repeated
+    #[arg(short = 'x', long, value_name = "CODE")]
+    pub(super) skip: Vec<String>,
+    /// Exit with 1 if there are warnings
+    #[arg(long)]
+    pub(super) strict: bool,
+    /// No colours
+    #[arg(long)]
+    pub(super) no_color: bool,
+    #[command(flatten)]
+    pub(super) vault: VaultArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CompletionsArgs {
+    /// For which shell
+    #[arg(value_enum)]
+    pub(super) shell: Shell,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+pub(super) enum Shell {
+    Bash,
+    Fish,
+    Zsh,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct GalaxyArgs {
+    /// role or collection, as for `ansible-galaxy`; left out: both
+    #[arg(value_name = "WORDS", num_args = 0.., trailing_var_arg = false)]
+    pub(super) words: Vec<String>,
+    /// What to install
+    #[arg(short = 'r', long = "requirements-file", visible_alias = "role-file", value_name = "FILE")]
+    pub(super) requirements: Option<PathBuf>,
+    /// Where roles go [default: the first of `roles_path`]
+    #[arg(short = 'p', long, visible_alias = "collections-path", value_name = "DIRECTORY")]
+    pub(super) roles_path: Option<PathBuf>,
+    /// The Galaxy server
+    #[arg(short, long, value_name = "URL")]
+    pub(super) server: Option<String>,
+    /// Install what is there already, too
+    #[arg(short, long)]
+    pub(super) force: bool,
+    /// No dependencies
+    #[arg(short, long)]
+    pub(super) no_deps: bool,
+    /// Accepted, so that scripts need no change
+    #[arg(short, long, action = ArgAction::Count, hide = true)]
+    pub(super) verbose: u8,
 }
 
 #[derive(Debug, Args)]

@@ -41,6 +41,8 @@ struct Checker<'a> {
     contexts: HashSet<*const Context>,
     /// What a task that is not among these has wrong does not matter in this run.
     selection: Option<&'a Selection>,
+    /// What is wrong with the conditions of the task that is being checked.
+    conditions: Vec<Diagnostic>,
 }
 
 /// A task of a play, and whether the playbook is prepared for its failure.
@@ -51,7 +53,7 @@ struct Placed {
 
 impl<'a> Checker<'a> {
     fn new(sources: &'a Sources, found: &'a mut Vec<Diagnostic>) -> Checker<'a> {
-        Checker { sources, found, roles: HashSet::new(), contexts: HashSet::new(), selection: None }
+        Checker { sources, found, roles: HashSet::new(), contexts: HashSet::new(), selection: None, conditions: Vec::new() }
     }
 
     fn play(&mut self, play: &Play) {
@@ -60,7 +62,14 @@ impl<'a> Checker<'a> {
         for placed in &tasks {
             let before = self.found.len();
             self.task(&placed.task);
-            if placed.is_caught || may_pass(&placed.task) || !self.is_selected(&placed.task) {
+            let is_expected = placed.is_caught || may_pass(&placed.task) || !self.is_selected(&placed.task);
+            if is_expected || is_conditional(&placed.task) {
+                soften(self.found, before);
+            }
+            // A condition itself is evaluated whatever it says.
+            let before = self.found.len();
+            self.found.append(&mut self.conditions);
+            if is_expected {
                 soften(self.found, before);
             }
         }
@@ -112,7 +121,11 @@ impl<'a> Checker<'a> {
 
     fn keyword(&mut self, name: &str, written: &Written) {
         if CONDITIONS.contains(&name) {
+            let before = self.found.len();
             self.condition(&written.value, written.span);
+            if name == "when" {
+                self.conditions.extend(self.found.drain(before..));
+            }
         } else {
             self.value(&written.value);
         }
@@ -182,7 +195,7 @@ impl<'a> Checker<'a> {
             for written in placed.task.context.gathered("notify") {
                 self.notified(written, &known);
             }
-            if placed.is_caught || may_pass(&placed.task) || !self.is_selected(&placed.task) {
+            if placed.is_caught || may_pass(&placed.task) || is_conditional(&placed.task) || !self.is_selected(&placed.task) {
                 soften(self.found, before);
             }
         }
@@ -244,11 +257,14 @@ fn collect(item: &Item, is_caught: bool, tasks: &mut Vec<Placed>) {
 fn may_pass(task: &Task) -> bool {
     let says_no = |written: &Written| written.value.to_bool() == Some(false);
     let is_list_known = |value: &Value| value.as_list().is_some_and(|items| !items.is_empty());
-    !task.context.gathered("when").is_empty()
-        || task.keyword("ignore_errors").is_some_and(|written| !says_no(written))
+    task.keyword("ignore_errors").is_some_and(|written| !says_no(written))
         || task.own("failed_when").is_some()
         || task.own("loop").is_some_and(|written| !is_list_known(&written.value))
         || task.with.as_ref().is_some_and(|(_, written)| !is_list_known(&written.value))
+}
+
+fn is_conditional(task: &Task) -> bool {
+    !task.context.gathered("when").is_empty()
 }
 
 /// Ansible would find it only if it came to it, so it is no reason to refuse the run.

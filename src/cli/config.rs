@@ -43,6 +43,8 @@ static SETTINGS: &[Setting] = &[
     row("become_method", "privilege_escalation", "become_method", "ANSIBLE_BECOME_METHOD", Kind::Text),
     row("become_password_file", "defaults", "become_password_file", "ANSIBLE_BECOME_PASSWORD_FILE", Kind::Path),
     row("become_user", "privilege_escalation", "become_user", "ANSIBLE_BECOME_USER", Kind::Text),
+    row("collections_path", "defaults", "collections_path", "ANSIBLE_COLLECTIONS_PATH", Kind::Paths),
+    row("collections_path", "defaults", "collections_paths", "ANSIBLE_COLLECTIONS_PATHS", Kind::Paths),
     row("connection", "defaults", "transport", "ANSIBLE_TRANSPORT", Kind::Text),
     row("connection_password_file", "defaults", "connection_password_file", "ANSIBLE_CONNECTION_PASSWORD_FILE", Kind::Path),
     row("diff", "diff", "always", "ANSIBLE_DIFF_ALWAYS", Kind::Bool),
@@ -55,11 +57,13 @@ static SETTINGS: &[Setting] = &[
     row("force_color", "defaults", "force_color", "ANSIBLE_FORCE_COLOR", Kind::Bool),
     row("force_handlers", "defaults", "force_handlers", "ANSIBLE_FORCE_HANDLERS", Kind::Bool),
     row("forks", "defaults", "forks", "ANSIBLE_FORKS", Kind::Number),
+    row("galaxy_server", "galaxy", "server", "ANSIBLE_GALAXY_SERVER", Kind::Text),
     row("gathering", "defaults", "gathering", "ANSIBLE_GATHERING", Kind::Text),
     row("hash_behaviour", "defaults", "hash_behaviour", "ANSIBLE_HASH_BEHAVIOUR", Kind::Text),
     row("host_key_checking", "ssh_connection", "host_key_checking", "ANSIBLE_SSH_HOST_KEY_CHECKING", Kind::Bool),
     row("host_key_checking", "defaults", "host_key_checking", "ANSIBLE_HOST_KEY_CHECKING", Kind::Bool),
     row("inventory", "defaults", "inventory", "ANSIBLE_INVENTORY", Kind::Texts),
+    row("jinja2_native", "defaults", "jinja2_native", "ANSIBLE_JINJA2_NATIVE", Kind::Bool),
     row("nocolor", "defaults", "nocolor", "ANSIBLE_NOCOLOR", Kind::Bool),
     row("private_key_file", "defaults", "private_key_file", "ANSIBLE_PRIVATE_KEY_FILE", Kind::Path),
     row("remote_user", "defaults", "remote_user", "ANSIBLE_REMOTE_USER", Kind::Text),
@@ -72,6 +76,7 @@ static SETTINGS: &[Setting] = &[
     row("ssh_common_args", "ssh_connection", "ssh_common_args", "ANSIBLE_SSH_COMMON_ARGS", Kind::Text),
     row("ssh_extra_args", "ssh_connection", "ssh_extra_args", "ANSIBLE_SSH_EXTRA_ARGS", Kind::Text),
     row("strategy", "defaults", "strategy", "ANSIBLE_STRATEGY", Kind::Text),
+    row("stdout_callback", "defaults", "stdout_callback", "ANSIBLE_STDOUT_CALLBACK", Kind::Text),
     row("tags", "tags", "run", "ANSIBLE_RUN_TAGS", Kind::Texts),
     row("timeout", "ssh_connection", "timeout", "ANSIBLE_SSH_TIMEOUT", Kind::Number),
     row("timeout", "defaults", "timeout", "ANSIBLE_TIMEOUT", Kind::Number),
@@ -364,10 +369,56 @@ mod tests {
 
     #[test]
     fn wrong_settings_are_errors_and_those_without_effect_warnings() {
-        let config = config("[defaults]\nforks = many\nhash_behaviour = merge\nnothing\n", &[("ANSIBLE_TASK_TIMEOUT", "5")]);
+        let config = config("[defaults]\nforks = many\nlibrary = modules\nnothing\n", &[("ANSIBLE_TASK_TIMEOUT", "5")]);
         let codes: Vec<&str> = config.diagnostics.iter().map(|found| found.code.as_str()).collect();
         assert_eq!(codes, ["bad-config", "bad-setting", "setting-without-effect", "setting-without-effect"]);
         assert_eq!(config.number("forks"), None);
+    }
+
+    /// Whatever is written, the reader neither panics nor goes on for ever, and what it finds points into the text.
+    #[test]
+    fn no_text_breaks_the_reader() {
+        let seed = "[defaults]\nforks = 7 ; many\nroles_path = a:b\ninventory=h1,h2\n# c\n[ssh_connection]\nssh_args = -o A=b\n  -o C=d\n";
+        let spice = [
+            "[",
+            "]",
+            "=",
+            ":",
+            "\n",
+            "\r\n",
+            "  ",
+            ";",
+            "#",
+            "é",
+            "\0",
+            "\u{feff}",
+            ",",
+            "~",
+            "%(here)s",
+            "\"",
+            "99999999999999999999",
+        ];
+        let mut state = 7_u64;
+        let mut roll = move |sides: usize| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) as usize % sides.max(1)
+        };
+        for _ in 0..2000 {
+            let mut text: Vec<char> = seed.chars().collect();
+            for _ in 0..=roll(5) {
+                let at = roll(text.len());
+                match roll(3) {
+                    0 => text.truncate(at),
+                    _ => drop(text.splice(at..at, spice[roll(spice.len())].chars())),
+                }
+            }
+            let text: String = text.into_iter().collect();
+            let config = config(&text, &[]);
+            super::super::constants::settings(&config);
+            for label in config.diagnostics.iter().flat_map(|found| &found.labels) {
+                assert!(text.get(label.span.start as usize..label.span.end as usize).is_some(), "{text:?}");
+            }
+        }
     }
 
     #[test]

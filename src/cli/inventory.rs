@@ -18,19 +18,44 @@ pub(super) fn run(args: &InventoryArgs) -> Exit {
     let (_, paint) = terminal::paints(false, &config);
     let mut found = config.diagnostics.clone();
     found.extend(secrets::open_vaults(&args.vault, &config, &sources));
-    let inventory = job::read_inventory(&sources, &args.inventory, &config, &mut found);
+    let mut inventory = job::read_inventory(&sources, &args.inventory, &config, &mut found);
+    if let Some(folder) = &args.playbook_dir
+        && let Err(diagnostics) = inventory.read_beside_playbook(&sources, folder)
+    {
+        found.extend(diagnostics);
+    }
     let answer = match &args.host {
-        Some(host) => one(&inventory, host, &mut found),
+        Some(host) => one(&inventory, host, args, &mut found),
         None if args.graph => graph(&inventory, args, &mut found),
-        None => list(&inventory, &limited(&inventory, args, &mut found)),
+        None if args.yaml => yaml(&tree(&inventory, args, &limited(&inventory, args, &mut found))),
+        None => list(&inventory, args, &limited(&inventory, args, &mut found)),
     };
     if found.iter().any(Diagnostic::is_error) {
         terminal::explain(&found, &sources, paint, "");
         return Exit::Refuted;
     }
     terminal::warn(&found, &sources, paint);
-    terminal::print(&answer);
-    Exit::Done
+    match &args.output {
+        Some(path) => written(path, &answer),
+        None => {
+            terminal::print(&answer);
+            Exit::Done
+        }
+    }
+}
+
+/// It may hold secrets, so only its owner may read the file.
+fn written(path: &std::path::Path, answer: &str) -> Exit {
+    use std::io::Write as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path);
+    match file.and_then(|mut file| file.write_all(answer.as_bytes())) {
+        Ok(()) => Exit::Done,
+        Err(error) => {
+            terminal::complain(&format!("error: cannot write `{}`: {error}\n", path.display()));
+            Exit::Prevented
+        }
+    }
 }
 
 fn limited(inventory: &Inventory, args: &InventoryArgs, found: &mut Vec<Diagnostic>) -> Vec<String> {
@@ -42,7 +67,7 @@ fn limited(inventory: &Inventory, args: &InventoryArgs, found: &mut Vec<Diagnost
     selection.hosts
 }
 
-fn one(inventory: &Inventory, host: &str, found: &mut Vec<Diagnostic>) -> String {
+fn one(inventory: &Inventory, host: &str, args: &InventoryArgs, found: &mut Vec<Diagnostic>) -> String {
     if inventory.host(host).is_none() {
         let mut diagnostic = Diagnostic::error("unknown-host", format!("there is no host `{host}` in the inventory"));
         if let Some(near) = crate::diag::closest(host, inventory.hosts.keys().map(String::as_str)) {
@@ -51,14 +76,62 @@ fn one(inventory: &Inventory, host: &str, found: &mut Vec<Diagnostic>) -> String
         found.push(diagnostic);
         return String::new();
     }
-    pretty(&vars_of(inventory, host))
+    let vars = vars_of(inventory, host);
+    if args.yaml { yaml(&vars) } else { pretty(&vars) }
+}
+
+/// With `--export`, variables stay at the groups that have them.
+fn shown_vars(inventory: &Inventory, host: &str, args: &InventoryArgs) -> Value {
+    if args.export {
+        let own = inventory.host(host).map(|host| host.vars.clone()).unwrap_or_default();
+        return without_place(own.iter().map(|(name, value)| (name.to_string(), masked(value))).collect());
+    }
+    vars_of(inventory, host)
+}
+
+/// As `ansible-inventory --list --yaml` prints it: groups within groups, the variables of a host where it is named first.
+fn tree(inventory: &Inventory, args: &InventoryArgs, hosts: &[String]) -> Value {
+    let mut seen = Vec::new();
+    let all = subtree(inventory, "all", args, hosts, &mut seen);
+    [("all", all)].into_iter().collect()
+}
+
+fn subtree(inventory: &Inventory, name: &str, args: &InventoryArgs, hosts: &[String], seen: &mut Vec<String>) -> Value {
+    let Some(group) = inventory.groups.get(name) else { return Value::Null };
+    let mut entry = Map::new();
+    let mut children: Vec<&String> = group.children.iter().collect();
+    children.sort();
+    let children: Map = children
+        .into_iter()
+        .map(|child| (child.as_str().into(), subtree(inventory, child, args, hosts, seen)))
+        .filter(|(_, tree): &(_, Value)| tree.as_map().is_some_and(|map| !map.is_empty()))
+        .collect();
+    if !children.is_empty() {
+        entry.insert("children".into(), Value::map(children));
+    }
+    let mut own: Vec<&String> = group.hosts.iter().filter(|host| hosts.contains(host)).collect();
+    own.sort();
+    let mut listed = Map::new();
+    for host in own {
+        let is_new = !seen.contains(host);
+        let vars = if is_new { shown_vars(inventory, host, args) } else { Value::map(Map::new()) };
+        seen.push(host.clone());
+        listed.insert(host.as_str().into(), vars);
+    }
+    if !listed.is_empty() {
+        entry.insert("hosts".into(), Value::map(listed));
+    }
+    if args.export && !group.vars.is_empty() {
+        entry.insert("vars".into(), masked(&Value::map(group.vars.clone())));
+    }
+    Value::map(entry)
 }
 
 /// As `ansible-inventory --list` prints it.
-fn list(inventory: &Inventory, hosts: &[String]) -> String {
+fn list(inventory: &Inventory, args: &InventoryArgs, hosts: &[String]) -> String {
     let is_listed = |host: &&str| hosts.iter().any(|one| one == host);
     let mut all: BTreeMap<String, Value> = BTreeMap::new();
-    let with_vars = hosts.iter().map(|host| (host.as_str(), vars_of(inventory, host)));
+    let with_vars = hosts.iter().map(|host| (host.as_str(), shown_vars(inventory, host, args)));
     let with_vars: BTreeMap<&str, Value> =
         with_vars.filter(|(_, vars)| vars.as_map().is_some_and(|map| !map.is_empty())).collect();
     let hostvars: Value = with_vars.into_iter().collect();
@@ -67,11 +140,14 @@ fn list(inventory: &Inventory, hosts: &[String]) -> String {
         let own: Vec<Value> = group.hosts.iter().map(String::as_str).filter(is_listed).map(Value::from).collect();
         let children: Vec<Value> = group.children.iter().map(Value::from).collect();
         let parts = [("children", children), ("hosts", own)];
-        let entry: Map = parts
+        let mut entry: Map = parts
             .into_iter()
             .filter(|(_, items)| !items.is_empty())
             .map(|(name, items)| (name.into(), Value::list(items)))
             .collect();
+        if args.export && !group.vars.is_empty() {
+            entry.insert("vars".into(), masked(&Value::map(group.vars.clone())));
+        }
         if !entry.is_empty() {
             all.insert(group.name.clone(), entry.into());
         }
@@ -127,10 +203,19 @@ fn vars_of(inventory: &Inventory, host: &str) -> Value {
         debug_assert!(layer.level >= Level::AllInInventory, "levels begin there");
         all.extend(layer.vars.iter().map(|(name, value)| (name.to_string(), masked(value))));
     }
+    without_place(all)
+}
+
+fn without_place(mut all: BTreeMap<String, Value>) -> Value {
     for own in ["inventory_file", "inventory_dir"] {
         all.remove(own);
     }
     all.iter().map(|(name, value)| (name.as_str(), value.clone())).collect()
+}
+
+/// As Ansible's own dumper lays it out.
+fn yaml(value: &Value) -> String {
+    job::filtered("to_nice_yaml(indent=2)", value).map_or_else(|| pretty(value), |text| text.to_text().to_string())
 }
 
 fn masked(value: &Value) -> Value {

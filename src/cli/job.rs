@@ -10,7 +10,7 @@ use crate::inventory::{self, Inventory};
 use crate::playbook::task::texts;
 use crate::playbook::{Context, Reader, Render};
 use crate::template::{self, Scope, World};
-use crate::value::{Map, Template, Text, Value};
+use crate::value::{self, Map, Template, Value};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -30,19 +30,36 @@ pub(super) struct Draft {
 
 /// Reads and checks everything; asks for nothing but the passwords of vaults, without which there is nothing to read.
 pub(super) fn draft(args: &RunArgs, config: &Config, sources: &Sources) -> Draft {
+    draft_of(args, None, config, sources)
+}
+
+/// A playbook that stands in no file.
+pub(super) struct Text {
+    pub(super) name: String,
+    pub(super) text: String,
+}
+
+/// The same, of a text or of the playbooks that were named.
+pub(super) fn draft_of(args: &RunArgs, text: Option<&Text>, config: &Config, sources: &Sources) -> Draft {
     let mut found = config.diagnostics.clone();
     found.extend(secrets::open_vaults(&args.vault, config, sources));
     let extra = kept(extra::variables(sources, &args.extra_vars), &mut found);
     let inventory = read_inventory(sources, &args.inventory, config, &mut found);
     let options = options(args, config, extra.clone(), &mut found);
     let mut reader = Reader::new(sources.clone(), roles_path(config), render(extra));
+    reader.collections_path = collections_path(config);
     reader.duplicate_keys = duplicate_keys(config);
     let mut playbooks = Vec::new();
-    for path in &args.playbooks {
-        let plays = reader.playbook(path);
+    let texts = text.into_iter().map(|text| (PathBuf::from(&text.name), Some(text.text.as_str())));
+    for (path, text) in texts.chain(args.playbooks.iter().map(|path| (path.clone(), None))) {
+        let path = if text.is_some() { path } else { reader.playbook_file(&path) };
+        let plays = match text {
+            Some(text) => reader.text(&path, text),
+            None => reader.playbook(&path),
+        };
         found.extend(reader.take_diagnostics());
         check::plays(&plays, &options.selection, sources, &mut found);
-        playbooks.push(Playbook { path: path.clone(), plays });
+        playbooks.push(Playbook { path, plays });
     }
     let inventory = with_playbook(inventory, sources, args, &mut found);
     check::inventory(&inventory, sources, &mut found);
@@ -70,7 +87,8 @@ pub(super) fn read_inventory(sources: &Sources, given: &[String], config: &Confi
                 .help("name an inventory with `-i`"),
         );
     }
-    match inventory::load(sources, &specs) {
+    let load = if merges(config) { inventory::load_merging } else { inventory::load };
+    match load(sources, &specs) {
         Ok(mut inventory) => {
             found.append(&mut inventory.warnings);
             inventory
@@ -108,7 +126,7 @@ pub(super) fn ask_passwords(args: &RunArgs, config: &Config, options: &mut Optio
 }
 
 /// An empty answer stands for the login password.
-fn asked_again(login: Option<Text>) -> Result<Text, Diagnostic> {
+fn asked_again(login: Option<value::Text>) -> Result<value::Text, Diagnostic> {
     let Some(login) = login else { return password::ask("BECOME password: ") };
     let answer = password::ask("BECOME password [as for SSH]: ")?;
     Ok(if answer.is_empty() { login } else { answer })
@@ -133,6 +151,7 @@ fn options(args: &RunArgs, config: &Config, extra: Map, found: &mut Vec<Diagnost
         forks: args.forks.map(usize::from).or_else(|| number("forks")?.try_into().ok()).unwrap_or(FORKS).max(1),
         verbosity,
         extra,
+        settings: super::constants::settings(config),
         remote_user: connection.user.clone().or_else(|| config.text("remote_user").map(str::to_owned)),
         key_file: connection.private_key.as_deref().map(home_expanded).or_else(|| config.path("private_key_file")),
         become_it: args.escalation.become_it || config.is("become"),
@@ -155,7 +174,8 @@ fn options(args: &RunArgs, config: &Config, extra: Map, found: &mut Vec<Diagnost
         show_custom_stats: config.is("show_custom_stats"),
         forgives_missing_handlers: config.bool("error_on_missing_handler") == Some(false),
         fact_cache: fact_cache(args, config),
-        merge_hashes: config.text("hash_behaviour") == Some("merge"),
+        is_native: config.is("jinja2_native"),
+        merge_hashes: merges(config),
         force_handlers: args.force_handlers || config.is("force_handlers"),
         is_interactive: terminal::is_interactive(),
         skip_dead: args.skip_dead,
@@ -259,6 +279,10 @@ fn ssh_args(args: &RunArgs, config: &Config, found: &mut Vec<Diagnostic>) -> Vec
     words
 }
 
+fn merges(config: &Config) -> bool {
+    config.text("hash_behaviour") == Some("merge")
+}
+
 fn duplicate_keys(config: &Config) -> Option<Severity> {
     match config.text("duplicate_dict_key") {
         Some("error") => Some(Severity::Error),
@@ -281,10 +305,17 @@ fn home_expanded(path: &Path) -> PathBuf {
     path.to_str().map_or_else(|| path.to_owned(), |text| expanded(text, std::env::home_dir().as_deref()))
 }
 
-fn roles_path(config: &Config) -> Vec<PathBuf> {
+pub(super) fn roles_path(config: &Config) -> Vec<PathBuf> {
     config.paths("roles_path").unwrap_or_else(|| {
         let home = std::env::home_dir().map(|home| home.join(".ansible/roles"));
         home.into_iter().chain(["/usr/share/ansible/roles".into(), "/etc/ansible/roles".into()]).collect()
+    })
+}
+
+pub(super) fn collections_path(config: &Config) -> Vec<PathBuf> {
+    config.paths("collections_path").unwrap_or_else(|| {
+        let home = std::env::home_dir().map(|home| home.join(".ansible/collections"));
+        home.into_iter().chain(["/usr/share/ansible/collections".into()]).collect()
     })
 }
 
@@ -362,6 +393,12 @@ fn render(extra: Map) -> Render {
         let scope = Static::new(&extra, context);
         template::evaluate(template, &scope, &Nowhere).ok()
     })
+}
+
+/// A value through a filter, outside of any run.
+pub(super) fn filtered(filter: &str, value: &Value) -> Option<Value> {
+    let scope = Static { layers: vec![Map::from_iter([("value".into(), value.clone())])] };
+    template::expression(&format!("value | {filter}"), Span::NOWHERE, &scope, &Nowhere).ok()
 }
 
 /// Variables that stand in the playbook, strongest first.

@@ -5,7 +5,7 @@ use super::config::Config;
 use super::exit::Exit;
 use super::{signals, terminal};
 use crate::diag::{Explain as _, Sources};
-use crate::lab::{Double, Engine, Lab, LabError, LabId, Machine, Progress, Spec, Voice};
+use crate::lab::{Balancer, Double, Engine, Lab, LabError, LabId, Machine, Progress, Spec, Voice};
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::future::Future;
@@ -14,7 +14,7 @@ use std::path::Path;
 pub(super) fn run(args: &LabArgs) -> Exit {
     attempt(async {
         match &args.command {
-            LabCommand::Up { hosts } => up(usize::from(*hosts)).await,
+            LabCommand::Up { hosts, balancer } => up(usize::from(*hosts), balancer.balancer()).await,
             LabCommand::Double { config } => double(config).await,
             LabCommand::Status => status().await,
             LabCommand::Down { all: true, .. } => down_all().await,
@@ -82,9 +82,9 @@ pub(super) async fn on_lab<T>(
     gone.map(|()| outcome)
 }
 
-async fn up(hosts: usize) -> Result<Exit, LabError> {
+async fn up(hosts: usize, balancer: Balancer) -> Result<Exit, LabError> {
     let voice = voice();
-    let spec = Spec { hosts, ..Spec::new(LabId::fresh()?) };
+    let spec = Spec { hosts, balancer, ..Spec::new(LabId::fresh()?) };
     let mut signals = signals::receive();
     let engine = Engine::find_or_install(&voice).await?;
     let made = tokio::select! {
@@ -174,11 +174,12 @@ async fn take_down(engine: &Engine, id: &LabId) -> Result<Exit, LabError> {
 
 /// How to use a lab that is up.
 pub(super) fn usage(lab: &Lab) -> String {
+    let environment: String = lab.environment().iter().map(|(name, value)| format!("export {name}={value}\n  ")).collect();
     let words: Vec<String> =
         lab.arguments().iter().map(|word: &OsString| shell_words::quote(&word.to_string_lossy()).into_owned()).collect();
     let front = lab.front_address().map_or_else(String::new, |front| format!("  the balancer   http://{front}/\n"));
     format!(
-        "lab {id} is up\n  its inventory  {inventory}\n{front}\nrun a playbook on it:\n  roll {} PLAYBOOK\nand take it away:\n  roll lab down {id}\n",
+        "lab {id} is up\n  its inventory  {inventory}\n{front}\nrun a playbook on it:\n  {environment}roll {} PLAYBOOK\nand take it away:\n  roll lab down {id}\n",
         words.join(" "),
         id = lab.id,
         inventory = lab.inventory().display(),

@@ -9,22 +9,29 @@
 
 mod args;
 mod check;
+mod completions;
 mod config;
+mod constants;
 mod doc;
+mod exec;
 mod exit;
 mod extra;
+mod galaxy;
 mod history;
 mod identity;
 mod inventory;
 mod job;
 mod lab;
+mod lint;
 mod list;
+mod named;
 mod password;
 mod plan;
 mod prompt;
 mod rehearse;
 mod resume;
 mod run;
+mod schema;
 mod secrets;
 mod signals;
 mod status;
@@ -33,24 +40,41 @@ mod terminal;
 mod vault;
 mod wish;
 
-use args::{Command, Invocation};
-use clap::{CommandFactory as _, FromArgMatches as _};
+use args::{Command, Invocation, PlaybookInvocation};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser as _};
 use exit::Exit;
+use named::Called;
 use std::io::Write;
 use std::process::ExitCode;
 
 /// Everything from argv to the exit code.
 pub fn main() -> ExitCode {
     own_up();
-    let words: Vec<std::ffi::OsString> = std::env::args_os().collect();
-    if words.len() < 2 {
+    let called = Called::of(std::env::args_os().collect());
+    if let Some(problem) = called.name.and_then(|_| named::locale_problem(|name| std::env::var(name).ok())) {
+        terminal::complain(&format!("ERROR: {problem}\n"));
+        return Exit::Prevented.into();
+    }
+    if called.asks_version() {
+        let config = config::Config::of_process(&crate::diag::Sources::default());
+        terminal::print(&named::version(called.name.unwrap_or_default(), config.file.as_deref()));
+        return Exit::Done.into();
+    }
+    if called.words.len() < 2 {
         terminal::complain(&Invocation::command().render_help().to_string());
         return Exit::Usage.into();
     }
-    match Invocation::command().try_get_matches_from(words).and_then(|matches| Invocation::from_arg_matches(&matches)) {
+    match parsed(&called) {
         Ok(invocation) => dispatch(invocation).into(),
         Err(error) => shown(&error).into(),
     }
+}
+
+fn parsed(called: &Called) -> Result<Invocation, clap::Error> {
+    if called.is_playbook() {
+        return PlaybookInvocation::try_parse_from(&called.words).map(|typed| Invocation { command: None, run: typed.run });
+    }
+    Invocation::command().try_get_matches_from(&called.words).and_then(|matches| Invocation::from_arg_matches(&matches))
 }
 
 /// A panic is a bug, and says so with an exit code of its own.
@@ -69,6 +93,7 @@ fn dispatch(invocation: Invocation) -> Exit {
         None => run::run(&invocation.run),
         Some(Command::Rehearse(args)) => rehearse::run(&args),
         Some(Command::Lab(args)) => lab::run(&args),
+        Some(Command::Exec(args)) => exec::run(&args),
         Some(Command::Status(args)) => status::run(&args),
         Some(Command::History(args)) => history::run(&args),
         Some(Command::Plan(args)) => plan::run(&args),
@@ -79,6 +104,11 @@ fn dispatch(invocation: Invocation) -> Exit {
         Some(Command::Continue(args)) => wish::go_on(&args),
         Some(Command::Inventory(args)) => inventory::run(&args),
         Some(Command::Doc(args)) => doc::run(&args),
+        Some(Command::Lint(args)) => lint::run(&args),
+        Some(Command::Galaxy(args)) => galaxy::run(&args),
+        Some(Command::Completions(args)) => completions::run(&args),
+        Some(Command::Schema) => schema::run(),
+        Some(Command::Man) => completions::man(),
         Some(Command::Vault(command)) => vault::run(&command),
     }
 }

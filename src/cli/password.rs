@@ -46,11 +46,8 @@ pub(super) fn of_file(path: &Path) -> Result<Text, Diagnostic> {
 pub(super) fn of_vault(path: &Path, id: &str) -> Result<Text, Diagnostic> {
     let is_client = path.file_stem().is_some_and(|stem| stem.to_string_lossy().ends_with("-client"));
     let words = ["--vault-id", id];
-    let content = if is_program(path) {
-        output_of(path, if is_client { &words } else { &[] })
-    } else {
-        std::fs::read_to_string(path)
-    };
+    let content =
+        if is_program(path) { output_of(path, if is_client { &words } else { &[] }) } else { std::fs::read_to_string(path) };
     content.map(|content| Text::secret(content.trim())).map_err(|error| {
         let title = format!("vault password file `{}` cannot be read: {}", path.display(), plain(&error));
         Diagnostic::error("no-password", title)

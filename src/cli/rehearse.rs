@@ -17,7 +17,7 @@ pub(super) fn run(args: &RehearseArgs) -> Exit {
 
 async fn rehearsal(args: &RehearseArgs) -> Result<Exit, LabError> {
     let voice = lab::voice();
-    let spec = Spec { hosts: usize::from(args.hosts), ..Spec::new(LabId::fresh()?) };
+    let spec = Spec { hosts: usize::from(args.hosts), balancer: args.balancer.balancer(), ..Spec::new(LabId::fresh()?) };
     let mut plan = Plan::new(args.playbook.clone(), spec.request_seconds_max)?;
     plan.arguments.clone_from(&args.arguments);
     plan.variables.extend(args.extra_vars.iter().cloned());

@@ -10,13 +10,13 @@ use crate::engine::{self, Job};
 use crate::event::{Emitter, Reporter};
 use crate::report::{self, JUnit, Paint, Streams, Style};
 
-const NOTHING_SENT: &str = "nothing was sent to any host";
+pub(super) const NOTHING_SENT: &str = "nothing was sent to any host";
 
 pub(super) fn run(args: &RunArgs) -> Exit {
     let sources = Sources::default();
     let config = Config::of_process(&sources);
-    let (paint, error_paint) = terminal::paints(args.output.no_color, &config);
-    let Draft { mut job, diagnostics } = job::draft(args, &config, &sources);
+    let (_, error_paint) = terminal::paints(args.output.no_color, &config);
+    let Draft { job, diagnostics } = job::draft(args, &config, &sources);
     if diagnostics.iter().any(Diagnostic::is_error) {
         annotate(args, &diagnostics, &sources);
         terminal::explain(&diagnostics, &sources, error_paint, NOTHING_SENT);
@@ -27,15 +27,21 @@ pub(super) fn run(args: &RunArgs) -> Exit {
         terminal::print(&listing);
         return Exit::Done;
     }
-    let asked = job::ask_passwords(args, &config, &mut job.options).and_then(|()| prompt::ask(&job));
+    carry_out(args, &config, &sources, job)
+}
+
+/// Asks for what is still missing, and runs.
+pub(super) fn carry_out(args: &RunArgs, config: &Config, sources: &Sources, mut job: Job) -> Exit {
+    let (paint, error_paint) = terminal::paints(args.output.no_color, config);
+    let asked = job::ask_passwords(args, config, &mut job.options).and_then(|()| prompt::ask(&job));
     match asked {
         Ok(answers) => job.options.prompted = answers,
         Err(diagnostic) => {
-            terminal::explain(&[diagnostic], &sources, error_paint, NOTHING_SENT);
+            terminal::explain(&[diagnostic], sources, error_paint, NOTHING_SENT);
             return Exit::Refuted;
         }
     }
-    if job.options.verbosity > 0 && form(args) != "json" {
+    if job.options.verbosity > 0 && matches!(form(args), "plain" | "github") {
         let file = config.file.as_ref().map_or_else(
             || "No config file found; using defaults".to_owned(),
             |file| format!("Using {} as config file", file.display()),

@@ -107,13 +107,6 @@ impl<'a> Frame<'a> {
                 }
                 return Ok(None);
             }
-            Value::Template(template) if is_mixed(&template.text) => {
-                // Templates inside of a condition are rendered first; what comes of them is the condition.
-                return match self.render(condition)? {
-                    Value::String(text) => self.conditions(&Value::from(text.as_str()), template.span),
-                    other => self.conditions(&other, template.span),
-                };
-            }
             Value::Template(template) => (template.text.clone(), template.span),
             other => (other.to_text().as_str().to_owned(), written),
         };
@@ -196,13 +189,6 @@ impl<'a> Frame<'a> {
     }
 }
 
-/// Whether there is more than one expression in braces.
-fn is_mixed(text: &str) -> bool {
-    let text = text.trim();
-    let is_one = text.starts_with("{{") && text.ends_with("}}") && text.matches("{{").count() == 1;
-    !is_one && (text.contains("{{") || text.contains("{%"))
-}
-
 fn file_options(source: u32, path: &Path, args: &Args) -> FileOptions {
     let mut options = FileOptions { source, directory: path.parent().map(Path::to_owned), ..FileOptions::default() };
     options.trim_blocks = args.get("trim_blocks").is_none() || args.bool("trim_blocks");
@@ -246,6 +232,10 @@ impl Scope for Frame<'_> {
         })
     }
 
+    fn has_hosts(&self) -> bool {
+        true
+    }
+
     fn hosts(&self) -> Vec<String> {
         self.run.inventory.read().unwrap_or_else(PoisonError::into_inner).hosts.keys().cloned().collect()
     }
@@ -270,6 +260,10 @@ impl World for Frame<'_> {
 
     fn was_vaulted(&self, text: &str) -> bool {
         self.run.sources.has_opened(text)
+    }
+
+    fn setting(&self, name: &str) -> Option<Value> {
+        self.run.options.settings.get(name).cloned()
     }
 
     fn hosts(&self, pattern: &str) -> Result<Vec<String>, String> {

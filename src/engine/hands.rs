@@ -236,6 +236,10 @@ impl Hands for TaskHands<'_> {
         self.is_check
     }
 
+    fn is_native(&self) -> bool {
+        self.work.run.options.is_native
+    }
+
     fn is_diff(&self) -> bool {
         self.is_diff
     }
@@ -302,6 +306,10 @@ impl Hands for TaskHands<'_> {
 
     fn host(&self) -> &str {
         &self.work.host
+    }
+
+    fn is_local(&self) -> bool {
+        self.target.kind == connection::Kind::Local
     }
 }
 

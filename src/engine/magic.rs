@@ -5,6 +5,9 @@ use crate::playbook::Task;
 use crate::value::{Map, Value};
 use std::sync::PoisonError;
 
+/// The version of ansible-core whose language this is.
+pub const LANGUAGE: &str = "2.19.4";
+
 /// Magic variables of one task on one host. `hostvars` and `vars` are made when they are used (see `frame`).
 pub(crate) fn magic(run: &Run, play: &PlayRun, host: &str, task: Option<&Task>) -> Map {
     let mut map = Map::new();
@@ -60,11 +63,11 @@ fn path(path: &std::path::Path) -> Value {
 /// The version of the language that is spoken, for playbooks that ask.
 fn version() -> Value {
     let fields = [
-        ("full", "2.19.4".into()),
+        ("full", LANGUAGE.into()),
         ("major", 2.into()),
         ("minor", 19.into()),
         ("revision", 4.into()),
-        ("string", "2.19.4".into()),
+        ("string", LANGUAGE.into()),
     ];
     fields.into_iter().collect()
 }

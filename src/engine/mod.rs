@@ -25,6 +25,7 @@ mod vars_files;
 mod work;
 
 pub use cache::FactCache;
+pub use magic::LANGUAGE;
 pub(crate) use rollout::RECORD_HELP;
 pub use rollout::{HostSurvey, Survey, Surveyor, TargetSurvey, Unanswered, WishFor};
 pub use tags::Selection;
@@ -73,6 +74,8 @@ pub struct Options {
     pub forks: usize,
     pub verbosity: u8,
     pub extra: Map,
+    /// Ansible's settings by their names there, for `lookup('config', …)`.
+    pub settings: Map,
     /// Answers to `vars_prompt`.
     pub prompted: Map,
     pub remote_user: Option<String>,
@@ -105,6 +108,8 @@ pub struct Options {
     pub force_handlers: bool,
     /// `hash_behaviour = merge`.
     pub merge_hashes: bool,
+    /// `jinja2_native = yes`.
+    pub is_native: bool,
     /// Whether somebody can answer questions.
     pub is_interactive: bool,
     /// Rollouts: hosts that are dead may be left out.

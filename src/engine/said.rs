@@ -67,6 +67,9 @@ fn words(error: &TemplateError) -> String {
         Problem::UnknownPlugin { plugin: Plugin::Test, name, .. } => format!("Syntax error in template: No test named '{name}'."),
         Problem::UnknownPlugin { plugin: Plugin::Lookup, name, .. } => format!("The lookup plugin '{name}' was not found."),
         Problem::UnknownPlugin { plugin: Plugin::Function, name, .. } => format!("'{name}' is undefined"),
+        Problem::PluginFailed { plugin: plugin @ (Plugin::Filter | Plugin::Test), name, reason, .. } if name.contains('.') => {
+            format!("The {} plugin '{name}' failed: {reason}", plugin.word())
+        }
         Problem::PluginFailed { plugin, name, reason, .. } => match plugin {
             Plugin::Filter => format!("The filter plugin 'ansible.builtin.{name}' failed: {reason}"),
             Plugin::Test => format!("The test plugin 'ansible.builtin.{name}' failed: {reason}"),

@@ -56,6 +56,17 @@ impl Inventory {
         self.keep_warnings(diagnostics)
     }
 
+    /// What lies beside the sources that were read already, for a source that builds on them.
+    pub(super) fn read_beside_so_far(&mut self, sources: &Sources) -> Result<(), Vec<Diagnostic>> {
+        let mut diagnostics = Vec::new();
+        for folder in self.directories.clone() {
+            let mut place = Beside { folder, ..Beside::default() };
+            diagnostics.extend(place.read(sources, self));
+            self.beside_inventory.push(place);
+        }
+        self.keep_warnings(diagnostics)
+    }
+
     fn keep_warnings(&mut self, diagnostics: Vec<Diagnostic>) -> Result<(), Vec<Diagnostic>> {
         if diagnostics.iter().any(Diagnostic::is_error) {
             return Err(diagnostics);

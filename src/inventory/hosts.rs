@@ -2,7 +2,7 @@
 
 use super::beside::Beside;
 use crate::diag::Diagnostic;
-use crate::value::{Map, Span, Value};
+use crate::value::{Map, Span, Value, merged};
 use indexmap::{IndexMap, IndexSet};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -19,6 +19,8 @@ pub struct Inventory {
     pub(super) beside_inventory: Vec<Beside>,
     pub(super) beside_playbook: Option<Beside>,
     pub(super) localhosts: [Host; 3],
+    /// `hash_behaviour = merge`: mappings of several sources become one.
+    pub(super) merges: bool,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -56,6 +58,7 @@ impl Default for Inventory {
             beside_inventory: Vec::new(),
             beside_playbook: None,
             localhosts: ["localhost", "127.0.0.1", "::1"].map(implicit_localhost),
+            merges: false,
         };
         inventory.add_group("all");
         inventory.add_group("ungrouped");
@@ -65,6 +68,14 @@ impl Default for Inventory {
 }
 
 /// Ansible knows such a host without any inventory, but outside of all groups.
+fn put(vars: &mut Map, name: &str, value: Value, merges: bool) {
+    let value = match (vars.get(name), &value) {
+        (Some(Value::Map(below)), Value::Map(above)) if merges => Value::map(merged(below, above)),
+        _ => value,
+    };
+    vars.insert(name.into(), value);
+}
+
 fn implicit_localhost(name: &str) -> Host {
     let vars = [("ansible_connection".into(), Value::from("local"))];
     Host { name: name.to_owned(), vars: Map::from_iter(vars), ..Host::default() }
@@ -172,8 +183,9 @@ impl Inventory {
     }
 
     pub(super) fn set_host_var(&mut self, host: &str, name: &str, value: Value) {
+        let merges = self.merges;
         if let Some(host) = self.hosts.get_mut(host) {
-            host.vars.insert(name.into(), value);
+            put(&mut host.vars, name, value, merges);
         }
     }
 
@@ -182,7 +194,7 @@ impl Inventory {
         if name == "ansible_group_priority" {
             group.priority = value.to_int().unwrap_or(group.priority);
         } else {
-            group.vars.insert(name.into(), value);
+            put(&mut group.vars, name, value, self.merges);
         }
     }
 

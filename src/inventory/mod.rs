@@ -8,6 +8,7 @@
 //! Start reading at [`load`], then [`Inventory`].
 
 mod beside;
+mod constructed;
 mod directory;
 mod hosts;
 mod ini;
@@ -49,6 +50,7 @@ const SOURCES: &[Source] = &[
     Source { is_for: terraform::is_for, read: terraform::read },
     Source { is_for: directory::is_for, read: directory::read },
     Source { is_for: script::is_for, read: script::read },
+    Source { is_for: constructed::is_for, read: constructed::read },
     Source { is_for: yaml::is_for, read: yaml::read },
     Source { is_for: ini::is_for, read: ini::read },
 ];
@@ -75,8 +77,16 @@ struct Loading<'a> {
 
 /// Reads all inventory sources, in order, and the `group_vars` and `host_vars` beside them.
 pub fn load(sources: &Sources, specs: &[String]) -> Result<Inventory, Vec<Diagnostic>> {
-    let mut loading =
-        Loading { sources, inventory: Inventory::default(), diagnostics: Vec::new(), file: None, is_in_directory: false };
+    load_into(Inventory::default(), sources, specs)
+}
+
+/// The same with `hash_behaviour = merge`.
+pub fn load_merging(sources: &Sources, specs: &[String]) -> Result<Inventory, Vec<Diagnostic>> {
+    load_into(Inventory { merges: true, ..Inventory::default() }, sources, specs)
+}
+
+fn load_into(inventory: Inventory, sources: &Sources, specs: &[String]) -> Result<Inventory, Vec<Diagnostic>> {
+    let mut loading = Loading { sources, inventory, diagnostics: Vec::new(), file: None, is_in_directory: false };
     for spec in specs {
         loading.read(spec);
         loading.inventory.add_source_directory(spec);

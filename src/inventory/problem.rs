@@ -19,6 +19,9 @@ pub enum Problem {
     SkippedKey { span: Span, group: String, near: Option<String> },
     HostIsGroup { span: Span, name: String },
     UnknownPlugin { span: Span, name: String },
+    UnknownOption { span: Span, name: String },
+    NotConstructed { file: String, host: String, why: String },
+    HostNotText { span: Span, name: String },
     NotExecutable { path: PathBuf },
     ProgramFailed { program: String, why: String, tail: String },
     NotInventoryJson { program: String, why: String },
@@ -109,8 +112,23 @@ impl Explain for Problem {
             }
             Problem::UnknownPlugin { span, name } => {
                 Diagnostic::error("unknown-inventory-plugin", format!("inventory plugin `{name}` is not built in"))
-                    .at(*span, "only `terraform` is")
+                    .at(*span, "only `constructed` and `terraform` are")
                     .help("let `ansible-inventory -i FILE --list > hosts.json` write the hosts down, and use that file")
+            }
+            Problem::UnknownOption { span, name } => {
+                Diagnostic::warning("unknown-inventory-option", format!("plugin `constructed` has no option `{name}`"))
+                    .at(*span, "this is left out")
+            }
+            Problem::NotConstructed { file, host, why } => {
+                Diagnostic::error("not-constructed", format!("`{file}` cannot be applied to host `{host}`"))
+                    .note(why.as_str())
+                    .help("without `strict: true`, what cannot be evaluated is left out")
+            }
+            Problem::HostNotText { span, name } => {
+                Diagnostic::error("host-name-not-string", format!("host name `{name}` is a number"))
+                    .at(*span, "not a string")
+                    .note(format!("Host pattern {name} must be a string"))
+                    .patch(*span, format!("\"{name}\""), "quote it")
             }
             Problem::NotExecutable { path } => {
                 Diagnostic::error("script-not-executable", format!("`{}` is a script but not executable", path.display()))

@@ -104,6 +104,10 @@ fn entries(loading: &mut Loading<'_>, node: &Node, what: &str) -> Vec<(Node, Nod
 
 fn hosts(loading: &mut Loading<'_>, section: &Node, group: &str) {
     for (pattern, vars) in entries(loading, section, "`hosts`") {
+        if matches!(&pattern.content, Content::Scalar(Value::Int(_) | Value::Float(_))) {
+            loading.report(&Problem::HostNotText { span: pattern.span, name: pattern.to_value().to_text().to_string() });
+            continue;
+        }
         let (names, port) = loading.expand(&pattern.to_value().to_text(), pattern.span);
         if vars.as_map().is_none() && !vars.is_null() {
             loading.report(&not_mapping(&vars, "the variables of a host"));

@@ -22,4 +22,5 @@ mod server;
 mod world;
 mod xml;
 
+pub(super) use config::{Config, Group, Instance, Plane, group_arn};
 pub(crate) use double::Double;

@@ -20,6 +20,7 @@ use super::http;
 use super::image::{self, Images};
 use super::outputs::{self, Secrets};
 use super::provision::{self, Site};
+use super::stand_in;
 use super::state;
 use super::voice::Voice;
 
@@ -75,11 +76,22 @@ pub(crate) struct Spec {
     pub(crate) hosts: usize,
     /// The longest request; drain and stop grace follow from it, so a short one makes a rehearsal quick.
     pub(crate) request_seconds_max: u32,
+    pub(crate) balancer: Balancer,
+}
+
+/// What the lab's HAProxy stands for.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(crate) enum Balancer {
+    /// Itself, driven through its admin socket.
+    #[default]
+    HaProxy,
+    /// An Application Load Balancer, driven through a double of its API; its nodes follow that with a lag.
+    Alb { lag_seconds: f64 },
 }
 
 impl Spec {
     pub(crate) fn new(id: LabId) -> Self {
-        Self { id, hosts: 3, request_seconds_max: 12 }
+        Self { id, hosts: 3, request_seconds_max: 12, balancer: Balancer::default() }
     }
 }
 
@@ -243,6 +255,11 @@ impl Lab {
         ]
     }
 
+    /// What `roll` must find in its environment to reach the double of AWS's API; nothing where there is none.
+    pub(crate) fn environment(&self) -> Vec<(&'static str, String)> {
+        stand_in::environment(self)
+    }
+
     pub(crate) fn hosts(&self) -> impl Iterator<Item = &Machine> {
         self.machines.iter().filter(|machine| machine.role == Role::Web)
     }
@@ -256,7 +273,7 @@ impl Lab {
         self.balancer().map(|machine| format!("{}:{STATS_PORT}", machine.address))
     }
 
-    fn balancer(&self) -> Option<&Machine> {
+    pub(super) fn balancer(&self) -> Option<&Machine> {
         self.machines.iter().find(|machine| machine.role == Role::Balancer)
     }
 }
@@ -285,12 +302,15 @@ async fn raise(engine: &Engine, spec: &Spec, voice: &Voice) -> Result<Lab, LabEr
     engine.docker(["network", "create", "--label", &label, &network_of(&spec.id)]).await?;
     let machines = voice.during("the machines to boot", boot_all(engine, spec, &images, &flags)).await?;
     let nameservers = engine.docker(["run", "--rm", "--label", &label, &images.host, "cat", "/etc/resolv.conf"]).await?;
-    let site = Site { public_key, nameservers, secrets, machines: machines.clone() };
+    let site = Site { public_key, nameservers, secrets, machines: machines.clone(), balancer: spec.balancer };
     voice.during("the machines to be set up", provision::all(engine, &site)).await?;
     let lab = Lab { id: spec.id.clone(), machines, engine: engine.clone(), dir };
     voice.during("the services to answer", wait_for_services(&lab)).await?;
     state::write_private(&lab.known_hosts(), host_keys(&lab).await?.as_bytes())?;
     outputs::write(&lab, spec, &site.secrets)?;
+    if let Balancer::Alb { lag_seconds } = spec.balancer {
+        voice.during("the double of the load balancer's API", stand_in::start(&lab, spec, lag_seconds)).await?;
+    }
     Ok(lab)
 }
 

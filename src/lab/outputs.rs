@@ -4,7 +4,8 @@
 use serde_json::{Map, Value, json};
 
 use super::failure::LabError;
-use super::machines::{LOGIN_USER, Lab, Machine, Role, Spec};
+use super::machines::{Balancer, LOGIN_USER, Lab, Machine, Role, Spec};
+use super::stand_in;
 use super::state;
 
 /// The file that stands for the output of Terraform.
@@ -36,7 +37,7 @@ impl Secrets {
 
 /// Writes both files into the lab's directory.
 pub(super) fn write(lab: &Lab, spec: &Spec, secrets: &Secrets) -> Result<(), LabError> {
-    let files = [(INVENTORY, outputs(&lab.machines, spec, secrets)), (VARIABLES, variables(&lab.machines))];
+    let files = [(INVENTORY, outputs(&lab.machines, spec, secrets)), (VARIABLES, variables(&lab.machines, spec.balancer))];
     files.into_iter().try_for_each(|(name, content)| {
         let path = lab.dir().join(name);
         let text = serde_json::to_vec_pretty(&content).map_err(|error| LabError::file(&path)(error.into()))?;
@@ -46,6 +47,10 @@ pub(super) fn write(lab: &Lab, spec: &Spec, secrets: &Secrets) -> Result<(), Lab
 
 fn outputs(machines: &[Machine], spec: &Spec, secrets: &Secrets) -> Value {
     let address = |role: Role| address(machines, role);
+    let target_group = match spec.balancer {
+        Balancer::HaProxy => String::new(),
+        Balancer::Alb { .. } => stand_in::group_arn(),
+    };
     let public = [
         ("app_port", json!(APP_PORT)),
         ("app_url", json!(format!("http://{}", address(Role::Balancer)))),
@@ -57,12 +62,12 @@ fn outputs(machines: &[Machine], spec: &Spec, secrets: &Secrets) -> Value {
         ("database_user", json!("palindrome")),
         ("redis_endpoint", json!(format!("{}:6379", address(Role::Redis)))),
         ("redis_tls", json!(false)),
-        ("region", json!("lab")),
+        ("region", json!(stand_in::REGION)),
         ("registry_mirrors", json!([format!("http://{}", registry(machines))])),
         ("repository_url", json!("")),
         ("request_seconds_max", json!(spec.request_seconds_max)),
         ("roll_hosts", hosts(machines)),
-        ("target_group_arn", json!("")),
+        ("target_group_arn", json!(target_group)),
     ];
     let sensitive = [
         ("database_admin_password", &secrets.database_admin),
@@ -110,18 +115,28 @@ fn hosts(machines: &[Machine]) -> Value {
             "address": machine.address.to_string(),
             "user": LOGIN_USER,
             "groups": [group],
-            "zone": if place % 2 == 0 { "lab-a" } else { "lab-b" },
-            "vars": { "instance_id": machine.container, "private_address": machine.address.to_string() },
+            "zone": zone(place),
+            "vars": { "instance_id": instance_id(machine), "private_address": machine.address.to_string() },
         })
     };
     Value::Array(entries.enumerate().map(entry).collect())
 }
 
+/// The zone of the host at a place in the list.
+pub(super) fn zone(place: usize) -> &'static str {
+    if place.is_multiple_of(2) { "lab-a" } else { "lab-b" }
+}
+
+/// What stands for the id of an instance.
+pub(super) fn instance_id(machine: &Machine) -> String {
+    machine.container.clone()
+}
+
 /// What is not as in production: the load balancer, and a registry without TLS.
-fn variables(machines: &[Machine]) -> Value {
+fn variables(machines: &[Machine], balancer: Balancer) -> Value {
     let registry = registry(machines);
     json!({
-        "balancer_kind": "haproxy",
+        "balancer_kind": if balancer == Balancer::HaProxy { "haproxy" } else { "alb" },
         "balancer_host": "lb",
         "balancer_socket": ADMIN_SOCKET,
         "balancer_backend": BACKEND,

@@ -5,7 +5,7 @@ use tokio::task::JoinSet;
 
 use super::engine::Engine;
 use super::failure::LabError;
-use super::machines::{LOGIN_USER, Machine, Role, STATS_PORT, finished};
+use super::machines::{Balancer, LOGIN_USER, Machine, Role, STATS_PORT, finished};
 use super::outputs::{ADMIN_SOCKET, ADMIN_USER, APP_PORT, BACKEND, Secrets, insecure_registries, registry};
 
 /// What the machines of a lab need to know of it.
@@ -16,7 +16,11 @@ pub(super) struct Site {
     pub(super) nameservers: String,
     pub(super) secrets: Secrets,
     pub(super) machines: Vec<Machine>,
+    pub(super) balancer: Balancer,
 }
+
+/// Where the double of the load balancer's API gives HAProxy its orders: the lab's own network only.
+pub(super) const ORDERS_PORT: u16 = 9999;
 
 /// Sets up every machine at once.
 pub(super) async fn all(engine: &Engine, site: &Site) -> Result<(), LabError> {
@@ -67,16 +71,22 @@ fn web(site: &Site) -> String {
 }
 
 fn balancer(site: &Site) -> String {
+    let is_driven = matches!(site.balancer, Balancer::Alb { .. });
+    // Who is healthy and who gets requests is decided elsewhere then.
+    let (words, checks) = if is_driven { (" disabled", "") } else { ("", "check inter 1s fastinter 1s downinter 1s rise 1 fall 2 ") };
+    let orders = if is_driven { format!("stats socket ipv4@0.0.0.0:{ORDERS_PORT} level admin") } else { String::new() };
     let servers: String = site
         .machines
         .iter()
         .filter(|machine| machine.role == Role::Web)
-        .map(|machine| format!("    server {} {}:{APP_PORT}\n", machine.name, machine.address))
+        .map(|machine| format!("    server {} {}:{APP_PORT}{words}\n", machine.name, machine.address))
         .collect();
     let config = include_str!("recipe/haproxy.cfg")
         .replace("{socket}", ADMIN_SOCKET)
         .replace("{backend}", BACKEND)
         .replace("{stats_port}", &STATS_PORT.to_string())
+        .replace("{orders}", &orders)
+        .replace("{checks}", checks)
         .replace("{servers}", servers.trim_end());
     file("/etc/haproxy/haproxy.cfg", &config) + "systemctl enable --now haproxy.service\n"
 }
@@ -126,7 +136,13 @@ mod tests {
         let secret = |text: &str| text.to_owned();
         let secrets =
             Secrets { database_admin: secret("a"), database_app: secret("b"), database_reader: secret("c"), redis: secret("d") };
-        Site { public_key: "ssh-ed25519 AAAA lab".into(), nameservers: "nameserver 192.0.2.53".into(), secrets, machines }
+        Site {
+            public_key: "ssh-ed25519 AAAA lab".into(),
+            nameservers: "nameserver 192.0.2.53".into(),
+            secrets,
+            machines,
+            balancer: Balancer::HaProxy,
+        }
     }
 
     #[test]
@@ -134,9 +150,12 @@ mod tests {
         let config = balancer(&site());
         assert!(config.contains("server web1 192.0.2.2:5000\n") && config.contains("server web2 192.0.2.3:5000\n"));
         assert!(config.contains("retries 0") && config.contains("no option redispatch"));
-        let placeholder =
-            ["{socket}", "{backend}", "{stats_port}", "{servers}"].into_iter().find(|placeholder| config.contains(placeholder));
-        assert_eq!(placeholder, None);
+        let driven = balancer(&Site { balancer: Balancer::Alb { lag_seconds: 5.0 }, ..site() });
+        assert!(driven.contains("server web1 192.0.2.2:5000 disabled\n") && !driven.contains("server check"), "{driven}");
+        for config in [config, driven] {
+            let left = ["{socket}", "{backend}", "{stats_port}", "{servers}", "{orders}", "{checks}"];
+            assert_eq!(left.into_iter().find(|placeholder| config.contains(placeholder)), None);
+        }
     }
 
     #[test]

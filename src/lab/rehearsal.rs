@@ -251,6 +251,10 @@ impl Stage<'_> {
             .args(set)
             .args(&self.plan.arguments)
             .arg(&self.plan.playbook)
+            // Nobody's own load balancer is ever meant by a rehearsal.
+            .env_remove("AWS_PROFILE")
+            .env_remove("AWS_SESSION_TOKEN")
+            .envs(self.lab.environment())
             .process_group(0)
             .kill_on_drop(true)
             .stdin(Stdio::null())

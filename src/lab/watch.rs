@@ -141,8 +141,13 @@ fn targets(csv: &str, backend: &str) -> Vec<(String, bool)> {
         .filter_map(|cells| Some((*cells.get(server)?, *cells.get(status)?)))
         .filter(|(server, _)| !matches!(*server, "FRONTEND" | "BACKEND"))
         // `UP`, or `UP 1/2` while it begins to fail; drained ones say `DRAIN`.
-        .map(|(server, status)| (server.to_owned(), status == "UP" || status.starts_with("UP ")))
+        .map(|(server, status)| (server.to_owned(), is_live(status)))
         .collect()
+}
+
+/// One without checks serves whenever it is not taken out.
+fn is_live(status: &str) -> bool {
+    status == "UP" || status.starts_with("UP ") || status == "no check"
 }
 
 #[cfg(test)]
@@ -156,13 +161,14 @@ mod tests {
                        app,web3,0,DRAIN,1\n\
                        app,web4,0,MAINT,1\n\
                        app,web5,0,DOWN 1/2,1\n\
+                       app,web6,0,no check,1\n\
                        app,BACKEND,0,UP,2\n\
                        stats,BACKEND,0,UP,0\n";
 
     #[test]
     fn only_servers_of_the_backend_that_take_requests_are_live() {
         let live = |name: &str| targets(CSV, "app").into_iter().find(|(server, _)| server == name).map(|(_, live)| live);
-        assert_eq!([live("web1"), live("web2")], [Some(true); 2]);
+        assert_eq!([live("web1"), live("web2"), live("web6")], [Some(true); 3]);
         assert_eq!([live("web3"), live("web4"), live("web5")], [Some(false); 3]);
         assert_eq!((live("BACKEND"), live("FRONTEND")), (None, None));
         assert!(targets("", "app").is_empty() && targets("no,such,columns\n", "app").is_empty());

@@ -194,7 +194,7 @@ impl Args {
         for arg in module.args().filter(|arg| arg.required && !map.contains_key(arg.name)) {
             problems.push(Problem::Missing { name: arg.name });
         }
-        problems.extend(module.rules.iter().filter_map(|rule| broken(rule, &map)));
+        problems.extend(module.rules.iter().filter_map(|rule| broken(module, rule, &map)));
         if !problems.is_empty() {
             return Err(problems);
         }
@@ -294,7 +294,7 @@ fn checked(arg: &Arg, name: &str, value: &Value) -> Result<Value, Problem> {
     })
 }
 
-fn broken(rule: &Rule, map: &Map) -> Option<Problem> {
+fn broken(module: &Module, rule: &Rule, map: &Map) -> Option<Problem> {
     let given = |names: &'static [&'static str]| names.iter().copied().filter(|name| map.contains_key(*name)).collect::<Vec<_>>();
     match rule {
         Rule::OneOf(names) => given(names).is_empty().then_some(Problem::NoneOf { names }),
@@ -307,7 +307,8 @@ fn broken(rule: &Rule, map: &Map) -> Option<Problem> {
             given(names).first().map(|given| Problem::Together { given, missing })
         }
         Rule::If(because, value, names) => {
-            let holds = map.get(*because).is_some_and(|found| found.to_text().as_str() == *value);
+            let default = || module.arg(because).and_then(|arg| arg.default) == Some(*value);
+            let holds = map.get(*because).map_or_else(default, |found| found.to_text().as_str() == *value);
             let missing = names.iter().copied().find(|name| !map.contains_key(*name));
             missing.filter(|_| holds).map(|name| Problem::RequiredBy { name, because, value })
         }

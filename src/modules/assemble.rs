@@ -42,8 +42,17 @@ fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
     if file.found.is_none() && !matches!(look.stat(paths::parent(dest), true), Ok(Some(_))) {
         return Err(Failure::new(format!("Destination directory {} does not exist", paths::parent(dest))));
     }
+    if look.is_diff() {
+        plan.set("diff", shown(dest, &file.text, &text));
+    }
     file.become_text(args, look, text, "OK", &mut plan)?;
     Ok(plan)
+}
+
+/// One difference, not a list of them.
+fn shown(dest: &str, before: &str, after: &str) -> Map {
+    let entries = [("before_header", dest), ("before", before), ("after_header", dest), ("after", after)];
+    entries.into_iter().map(|(key, value)| (key.into(), Value::from(value))).collect()
 }
 
 fn on_host(args: &Args, look: &dyn Look, src: &str) -> Result<String, Failure> {

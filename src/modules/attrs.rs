@@ -82,7 +82,7 @@ pub const FILE_ARGS: &[Arg] = &[
     Arg::new("serole", Kind::Str, "SELinux role"),
     Arg::new("setype", Kind::Str, "SELinux type"),
     Arg::new("selevel", Kind::Str, "SELinux level"),
-    Arg::new("unsafe_writes", Kind::Bool, "write in place where replacing is not possible").default("no"),
+    Arg::new("unsafe_writes", Kind::Bool, "write in place where replacing is not possible"),
     Arg::new("attributes", Kind::Str, "file attributes as chattr takes them").aliases(&["attr"]),
 ];
 
@@ -147,6 +147,12 @@ impl Attrs {
         }
         map
     }
+}
+
+/// As the task says, or else the environment.
+pub fn unsafe_writes(args: &Args, look: &dyn Look) -> bool {
+    let said = args.get("unsafe_writes").cloned().or_else(|| look.env("ANSIBLE_UNSAFE_WRITES").map(Value::from));
+    said.and_then(|value| value.to_bool()).unwrap_or(false)
 }
 
 /// `0644`.

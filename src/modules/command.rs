@@ -91,7 +91,7 @@ pub(super) fn plan_run(args: &Args, look: &dyn Look, argv: Vec<String>, shown: V
 }
 
 /// Whether anything matches a path or glob, seen from `chdir`.
-fn any_exists(look: &dyn Look, chdir: Option<&str>, path: &str) -> bool {
+pub(super) fn any_exists(look: &dyn Look, chdir: Option<&str>, path: &str) -> bool {
     let path = match chdir {
         Some(dir) if !path.starts_with('/') => format!("{}/{path}", dir.trim_end_matches('/')),
         _ => path.to_owned(),

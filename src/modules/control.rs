@@ -87,6 +87,18 @@ const ADD_HOST: Module = row(
     ]],
 );
 
+const GATHER_FACTS: Module = row(
+    "gather_facts",
+    "asks the host about itself, as a play does at its beginning",
+    &[&[
+        Arg::new("parallel", Kind::Bool, "accepted; the strategy decides"),
+        Arg::new("gather_subset", Kind::List, "which facts").default("all"),
+        Arg::new("gather_timeout", Kind::Int, "seconds for each source").default("10"),
+        Arg::new("filter", Kind::List, "patterns of the facts that are wanted"),
+        Arg::new("fact_path", Kind::Path, "directory of local facts").default("/etc/ansible/facts.d"),
+    ]],
+);
+
 const GROUP_BY: Module = row(
     "group_by",
     "puts hosts into groups by a value",
@@ -132,6 +144,27 @@ const RAW_MODULE: Module = free(
     "raw",
     "runs a command line through the login shell, with nothing else",
     &[&[RAW_ARG, Arg::new("executable", Kind::Path, "shell to use instead")]],
+);
+
+const REBOOT: Module = row(
+    "reboot",
+    "reboots the host and waits until it is back",
+    &[&[
+        Arg::new("pre_reboot_delay", Kind::Int, "seconds before it goes down, in whole minutes")
+            .aliases(&["pre_reboot_delay_sec"])
+            .default("0"),
+        Arg::new("post_reboot_delay", Kind::Int, "seconds before the first look")
+            .aliases(&["post_reboot_delay_sec"])
+            .default("0"),
+        Arg::new("reboot_timeout", Kind::Int, "seconds in all").aliases(&["reboot_timeout_sec"]).default("600"),
+        Arg::new("connect_timeout", Kind::Int, "seconds for one try").aliases(&["connect_timeout_sec"]),
+        Arg::new("test_command", Kind::Str, "must end well once it is back").default("whoami"),
+        Arg::new("msg", Kind::Str, "what users on the host are told").default("Reboot initiated by Ansible"),
+        Arg::new("search_paths", Kind::List, "where `shutdown` is looked for")
+            .default("/sbin,/bin,/usr/sbin,/usr/bin,/usr/local/sbin"),
+        Arg::new("boot_time_command", Kind::Str, "answers otherwise after every boot"),
+        Arg::new("reboot_command", Kind::Str, "instead of `shutdown`"),
+    ]],
 );
 
 const SCRIPT: Module = free(
@@ -223,6 +256,7 @@ pub static CONTROL: &[&Module] = &[
     &DEBUG,
     &FAIL,
     &FETCH,
+    &GATHER_FACTS,
     &GROUP_BY,
     &IMPORT_ROLE,
     &IMPORT_TASKS,
@@ -232,6 +266,7 @@ pub static CONTROL: &[&Module] = &[
     &META,
     &PAUSE,
     &RAW_MODULE,
+    &REBOOT,
     &SCRIPT,
     &SET_FACT,
     &SET_STATS,

@@ -3,7 +3,7 @@
 //! The control side reads `src`, `content` or a template and sends only the sha256 of the result (`_blob`); the bytes follow
 //! when they turn out to be needed. A directory comes as a list (`_files`). With `remote_src` everything is on the host.
 
-use super::attrs::{FILE_ARGS, describe, mode_of};
+use super::attrs::{FILE_ARGS, describe, mode_of, unsafe_writes};
 use super::touch::Write;
 use super::{Act, Arg, Args, Attrs, Change, Content, Done, Failure, Kind, Look, Module, Plan, Rule, Stat, finish_plainly, paths};
 use crate::value::{Map, Value};
@@ -291,7 +291,7 @@ impl Task<'_> {
             attrs,
             validate: self.args.str("validate").map(str::to_owned),
             backup: self.args.bool("backup"),
-            unsafe_writes: self.args.bool("unsafe_writes"),
+            unsafe_writes: unsafe_writes(self.args, self.look),
             ..Write::new(path, content)
         };
         self.plan.push(Change::new(path, before, after, Act::Write(write)));

@@ -153,9 +153,7 @@ fn write(file: TextFile, args: &Args, after: String, plan: &mut Plan) -> Result<
 }
 
 fn crontab(look: &dyn Look, user: Option<&str>, what: &str) -> Result<Cmd, Failure> {
-    let program = look.which("crontab").ok_or_else(|| {
-        Failure::new("Failed to find required executable \"crontab\" on the host; the package is called `cron` or `cronie`")
-    })?;
+    let program = look.require("crontab", "cron")?;
     let user = user.map(|user| ["-u", user]);
     Ok(Cmd::new([program.as_str()].into_iter().chain(user.into_iter().flatten()).chain([what])))
 }

@@ -1,5 +1,6 @@
 //! A text file that a module edits: what is there, and the changes to other contents.
 
+use super::attrs::unsafe_writes;
 use super::touch::Write;
 use super::{Act, Arg, Args, Attrs, Change, Content, Done, Failure, Kind, Look, Plan, Stat, paths};
 use crate::value::{Map, Value};
@@ -43,7 +44,14 @@ impl TextFile {
     }
 
     /// Plans other contents, and the attributes that the arguments ask for. The plan's `msg` says what happens.
-    pub(super) fn become_text(self, args: &Args, look: &dyn Look, after: String, msg: &str, plan: &mut Plan) -> Result<(), Failure> {
+    pub(super) fn become_text(
+        self,
+        args: &Args,
+        look: &dyn Look,
+        after: String,
+        msg: &str,
+        plan: &mut Plan,
+    ) -> Result<(), Failure> {
         let wanted = Attrs::wanted(args, look, self.found.as_ref(), false)?;
         let is_same = self.text == after;
         if let Some(found) = self.found.as_ref().filter(|_| is_same) {
@@ -61,7 +69,7 @@ impl TextFile {
             attrs: wanted,
             validate: args.str("validate").map(str::to_owned),
             backup: args.bool("backup") && self.found.is_some(),
-            unsafe_writes: args.bool("unsafe_writes"),
+            unsafe_writes: unsafe_writes(args, look),
             ..Write::new(&self.path, Content::Bytes(after.clone().into_bytes()))
         };
         plan.push(Change::new(format!("{} (content)", self.path), self.text, after, Act::Write(write)));

@@ -242,7 +242,8 @@ impl Search<'_> {
     fn text(&self, path: &str) -> Result<Option<String>, Failure> {
         let encoding = self.args.str("encoding").unwrap_or("utf-8");
         let Ok(bytes) = self.look.read(path) else { return Ok(None) };
-        let failed = || Failure::new(format!("Failed to read the file {path} due to an encoding error. current encoding: {encoding}"));
+        let failed =
+            || Failure::new(format!("Failed to read the file {path} due to an encoding error. current encoding: {encoding}"));
         match encoding.to_ascii_lowercase().replace('_', "-").as_str() {
             "utf-8" | "utf8" | "ascii" => String::from_utf8(bytes).map(Some).map_err(|_| failed()),
             "latin-1" | "latin1" | "iso-8859-1" => Ok(Some(bytes.iter().map(|byte| char::from(*byte)).collect())),

@@ -68,7 +68,7 @@ fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
     let write = Write {
         attrs,
         backup: args.bool("backup"),
-        unsafe_writes: args.bool("unsafe_writes"),
+        unsafe_writes: super::attrs::unsafe_writes(args, look),
         ..Write::new(&dest, Content::Bytes(Vec::new()))
     };
     let act = Act::Download {

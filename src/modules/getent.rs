@@ -26,11 +26,9 @@ const COLONS: [&str; 4] = ["passwd", "shadow", "group", "gshadow"];
 fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
     let database = args.required("database")?;
     let key = args.str("key").filter(|key| !key.is_empty());
-    let Some(program) = look.which("getent") else {
-        return Err(Failure::new("Failed to find required executable \"getent\" on the host"));
-    };
+    let program = look.require("getent", "")?;
     let service = args.str("service").map(|service| ["-s", service]);
-    let argv = [program.as_str(), database].into_iter().chain(service.into_iter().flatten()).chain(key);
+    let argv = [program.as_str()].into_iter().chain(service.into_iter().flatten()).chain([database]).chain(key);
     let output = look.run(&Cmd::new(argv))?;
     let mut plan = Plan::default();
     let msg = match output.code {
@@ -75,7 +73,9 @@ fn entries(text: &str, split: Option<&str>) -> Map {
         let entry: Value = fields.into_iter().map(Value::from).collect();
         let entry = match found.get(key) {
             None => entry,
-            Some(Value::List(entries)) if again.iter().any(|other| other == key) => entries.iter().cloned().chain([entry]).collect(),
+            Some(Value::List(entries)) if again.iter().any(|other| other == key) => {
+                entries.iter().cloned().chain([entry]).collect()
+            }
             Some(first) => {
                 again.push(key.to_owned());
                 Value::list(vec![first.clone(), entry])

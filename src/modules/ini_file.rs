@@ -122,11 +122,13 @@ impl Task<'_> {
         self.args.items("section_has_values").iter().all(|wanted| {
             let name = wanted.get("option").map(Value::to_text).unwrap_or_default();
             let value = wanted.get("value").map(|value| vec![value.clone()]);
-            let values = value.or_else(|| wanted.get("values").and_then(Value::as_list).map(<[Value]>::to_vec)).unwrap_or_default();
+            let values =
+                value.or_else(|| wanted.get("values").and_then(Value::as_list).map(<[Value]>::to_vec)).unwrap_or_default();
             let is_there = |value: &str| {
-                self.lines[range.clone()].iter().filter_map(|line| setting(line)).any(|found| {
-                    !found.is_comment && found.name == name.as_str() && found.value.unwrap_or_default() == value
-                })
+                self.lines[range.clone()]
+                    .iter()
+                    .filter_map(|line| setting(line))
+                    .any(|found| !found.is_comment && found.name == name.as_str() && found.value.unwrap_or_default() == value)
             };
             values.iter().all(|value| is_there(&value.to_text()))
         })
@@ -225,7 +227,8 @@ impl Task<'_> {
         }
         let new: Vec<String> = missing.map(|value| self.line(value.as_deref())).collect();
         if !new.is_empty() {
-            let is_text = |at: &usize| !self.lines[at - 1].trim().is_empty() && !self.lines[at - 1].trim_start().starts_with(['#', ';']);
+            let is_text =
+                |at: &usize| !self.lines[at - 1].trim().is_empty() && !self.lines[at - 1].trim_start().starts_with(['#', ';']);
             let at = (range.start + 1..=end).rev().find(is_text).unwrap_or(range.start);
             self.lines.splice(at..at, new);
             msg = "option added";
@@ -246,7 +249,8 @@ impl Task<'_> {
         let sections = self.sections();
         let Some(option) = self.option().map(str::to_owned) else {
             for range in sections.into_iter().rev() {
-                let first = if self.args.str("section").is_some_and(|name| !name.is_empty()) { range.start - 1 } else { range.start };
+                let first =
+                    if self.args.str("section").is_some_and(|name| !name.is_empty()) { range.start - 1 } else { range.start };
                 self.lines.drain(first..range.end);
             }
             return if self.lines.len() < before { "section removed" } else { "OK" };

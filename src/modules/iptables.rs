@@ -98,9 +98,7 @@ fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
         if version != "both" && (version == "ipv6") != is_six {
             continue;
         }
-        let program = look.which(name).ok_or_else(|| {
-            Failure::new(format!("Failed to find required executable \"{name}\" on the host; the package is called `iptables`"))
-        })?;
+        let program = look.require(name, "iptables")?;
         let tables = Tables { args, look, program, is_six };
         plan.changes.extend(tables.change()?);
     }
@@ -175,7 +173,8 @@ impl Tables<'_> {
         }
         let text = output.stdout_text();
         let found = text.lines().find_map(|line| line.strip_prefix("-P ")?.strip_prefix(chain)?.split_whitespace().next());
-        let found = found.ok_or_else(|| Failure::new(format!("the chain {chain} has no policy; only built-in chains have one")))?;
+        let found =
+            found.ok_or_else(|| Failure::new(format!("the chain {chain} has no policy; only built-in chains have one")))?;
         Ok((found != wanted).then(|| self.act(&["-P", chain, wanted], Vec::new(), found, wanted)))
     }
 }

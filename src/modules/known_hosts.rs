@@ -107,7 +107,8 @@ fn checked<'a>(name: &str, key: &'a str) -> Result<Option<Entry<'a>>, Failure> {
     if key.is_empty() {
         return Ok(None);
     }
-    let entry = Entry::parse(key).ok_or_else(|| Failure::new("The key is not a line of a known_hosts file: name, kind and key"))?;
+    let entry =
+        Entry::parse(key).ok_or_else(|| Failure::new("The key is not a line of a known_hosts file: name, kind and key"))?;
     if !entry.is_of(name) {
         return Err(Failure::new("Host parameter does not match hashed host field in supplied key"));
     }
@@ -122,11 +123,9 @@ fn hidden(look: &dyn Look, name: &str, entry: &Entry<'_>) -> String {
     [entry.marker, &hosts, entry.kind, entry.body].into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
-/// One line of this kind and name is left, the wanted one; a new one comes last.
+/// One line of this kind and name is left, the wanted one; a new one comes last. Of authorities and revoked keys there may be more.
 fn present<'a>(name: &str, lines: &[&'a str], wanted: &Entry<'_>, new: &'a str, is_hashed: bool) -> Vec<&'a str> {
-    let is_meant = |line: &str| {
-        Entry::parse(line).is_some_and(|entry| entry.kind == wanted.kind && entry.marker == wanted.marker && entry.is_of(name))
-    };
+    let is_meant = |line: &str| Entry::parse(line).is_some_and(|entry| is_rival(&entry, wanted) && entry.is_of(name));
     let is_right = |line: &str| {
         Entry::parse(line).is_some_and(|entry| is_meant(line) && entry.body == wanted.body && entry.is_hashed() == is_hashed)
     };
@@ -138,12 +137,17 @@ fn present<'a>(name: &str, lines: &[&'a str], wanted: &Entry<'_>, new: &'a str, 
     kept
 }
 
+/// Whether only one of two can be in the file.
+fn is_rival(entry: &Entry<'_>, wanted: &Entry<'_>) -> bool {
+    let is_kind = (entry.kind, entry.marker) == (wanted.kind, wanted.marker);
+    is_kind && (entry.marker.is_empty() || entry.body == wanted.body)
+}
+
 /// Without the wanted key, or without any of this name where none is given.
 fn absent<'a>(name: &str, lines: &[&'a str], wanted: Option<&Entry<'_>>) -> Vec<&'a str> {
     let is_meant = |entry: Entry<'_>| {
-        let is_key = wanted.is_none_or(|wanted| {
-            (entry.kind, entry.body, entry.marker) == (wanted.kind, wanted.body, wanted.marker)
-        });
+        let is_key =
+            wanted.is_none_or(|wanted| (entry.kind, entry.body, entry.marker) == (wanted.kind, wanted.body, wanted.marker));
         is_key && entry.is_of(name)
     };
     lines.iter().copied().filter(|line| !Entry::parse(line).is_some_and(is_meant)).collect()

@@ -62,7 +62,9 @@ fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
 /// In Ansible's words: people look for them.
 fn empty_pattern(args: &Args) -> Option<String> {
     let (what, instead) = match (args.str("regexp"), args.str("search_string")) {
-        (Some(""), _) => ("regular expression", " If this is desired, use '^' to match every line in the file and avoid this warning."),
+        (Some(""), _) => {
+            ("regular expression", " If this is desired, use '^' to match every line in the file and avoid this warning.")
+        }
         (_, Some("")) => ("search string", ""),
         _ => return None,
     };

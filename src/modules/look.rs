@@ -64,6 +64,14 @@ pub trait Look {
         matches!(self.stat(path, false), Ok(Some(_)))
     }
 
+    /// The full path of a program that a module cannot do without; `package` is what it comes in, where that helps.
+    fn require(&self, program: &str, package: &str) -> Result<String, Failure> {
+        self.which(program).ok_or_else(|| {
+            let hint = if package.is_empty() { String::new() } else { format!("; it comes with the package `{package}`") };
+            Failure::new(format!("Failed to find required executable \"{program}\" on the host{hint}"))
+        })
+    }
+
     /// The full path of a program, from `PATH` and the places where administration tools live.
     fn which(&self, program: &str) -> Option<String> {
         let path = self.env("PATH").unwrap_or_default();

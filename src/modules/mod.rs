@@ -21,15 +21,20 @@ pub mod pattern;
 pub mod touch;
 pub mod words;
 
+mod acl;
+mod alternatives;
 mod apache2_module;
 pub(crate) mod app;
 mod apt;
 mod apt_key;
 mod apt_repository;
+mod archive;
 pub mod assemble;
 mod authorized_key;
 mod blockinfile;
+mod capabilities;
 mod command;
+mod composer;
 mod copy;
 mod cron;
 mod deb822_repository;
@@ -43,34 +48,59 @@ mod facts;
 mod fetch;
 mod file;
 mod find;
+mod firewalld;
+mod gem;
 mod get_url;
 mod getent;
 mod git;
+mod git_config;
 mod group;
+mod hostname;
+mod htpasswd;
 mod ini_file;
 mod iptables;
 mod known_hosts;
 mod lineinfile;
+mod locale_gen;
+mod modprobe;
+mod mount;
+mod mysql;
+mod npm;
 mod package;
 mod package_facts;
+mod pam_limits;
 mod ping;
+mod pip;
 mod postgresql;
 mod replace;
+mod rpm_key;
 mod script;
+mod seboolean;
+mod selinux;
+mod semanage;
 mod service;
 mod service_facts;
 mod setup;
 mod shell;
 mod slurp;
+mod snap;
 mod stat;
+mod subversion;
+mod sysctl;
 mod systemd;
 mod systemd_service;
+mod sysvinit;
 mod tempfile;
+mod timezone;
+mod ufw;
 mod unarchive;
 mod uri;
 mod user;
 mod wait_for;
+mod xattr;
+mod crypto;
 mod yum;
+mod yum_repository;
 
 pub use args::{Arg, Args, Kind, Problem, Rule};
 pub use attrs::Attrs;
@@ -252,42 +282,76 @@ pub static MODULES: &[&Module] = &[
     &app::retire::MODULE,
     &script::MODULE,
     &app::unpark::MODULE,
+    &acl::MODULE,
+    &alternatives::MODULE,
     &apache2_module::MODULE,
     &apt::MODULE,
     &apt_key::MODULE,
     &apt_repository::MODULE,
+    &archive::MODULE,
     &assemble::MODULE,
     &authorized_key::MODULE,
     &blockinfile::MODULE,
+    &capabilities::MODULE,
     &command::MODULE,
+    &composer::MODULE,
     &copy::MODULE,
     &cron::MODULE,
     &deb822_repository::MODULE,
     &debconf::MODULE,
     &dnf::MODULE,
+    &docker::compose_v2::MODULE,
+    &docker::compose_v2_pull::MODULE,
     &docker::container::MODULE,
+    &docker::container_exec::MODULE,
     &docker::container_info::MODULE,
     &docker::host_info::MODULE,
     &docker::image::MODULE,
+    &docker::image_build::MODULE,
     &docker::image_info::MODULE,
+    &docker::image_pull::MODULE,
+    &docker::image_push::MODULE,
+    &docker::image_remove::MODULE,
+    &docker::image_tag::MODULE,
     &docker::login::MODULE,
     &docker::network::MODULE,
     &docker::prune::MODULE,
+    &docker::volume::MODULE,
     &dpkg_selections::MODULE,
     &expect::MODULE,
     &file::MODULE,
     &find::MODULE,
+    &firewalld::MODULE,
+    &gem::MODULE,
     &get_url::MODULE,
     &getent::MODULE,
     &git::MODULE,
+    &git_config::MODULE,
     &group::MODULE,
+    &hostname::MODULE,
+    &htpasswd::MODULE,
     &ini_file::MODULE,
     &iptables::MODULE,
     &known_hosts::MODULE,
     &lineinfile::MODULE,
+    &locale_gen::MODULE,
+    &modprobe::MODULE,
+    &mount::MODULE,
+    &mysql::db::MODULE,
+    &mysql::info::MODULE,
+    &mysql::query::MODULE,
+    &mysql::user::MODULE,
+    &mysql::variables::MODULE,
+    &npm::MODULE,
+    &crypto::csr::MODULE,
+    &crypto::dhparam::MODULE,
+    &crypto::privatekey::MODULE,
+    &crypto::publickey::MODULE,
     &package::MODULE,
     &package_facts::MODULE,
+    &pam_limits::MODULE,
     &ping::MODULE,
+    &pip::MODULE,
     &postgresql::db::MODULE,
     &postgresql::ext::MODULE,
     &postgresql::owner::MODULE,
@@ -298,18 +362,33 @@ pub static MODULES: &[&Module] = &[
     &postgresql::set::MODULE,
     &postgresql::user::MODULE,
     &replace::MODULE,
+    &rpm_key::MODULE,
+    &seboolean::MODULE,
+    &selinux::MODULE,
+    &semanage::permissive::MODULE,
+    &semanage::sefcontext::MODULE,
+    &semanage::seport::MODULE,
     &service::MODULE,
     &service_facts::MODULE,
     &setup::MODULE,
     &shell::MODULE,
     &slurp::MODULE,
+    &snap::MODULE,
     &stat::MODULE,
+    &subversion::MODULE,
+    &sysctl::MODULE,
     &systemd::MODULE,
     &systemd_service::MODULE,
+    &sysvinit::MODULE,
     &tempfile::MODULE,
+    &timezone::MODULE,
+    &ufw::MODULE,
     &unarchive::MODULE,
     &uri::MODULE,
     &user::MODULE,
     &wait_for::MODULE,
+    &xattr::MODULE,
+    &crypto::certificate::MODULE,
     &yum::MODULE,
+    &yum_repository::MODULE,
 ];

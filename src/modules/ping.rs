@@ -16,7 +16,8 @@ pub(super) static MODULE: Module = Module {
 fn plan(args: &Args, _: &dyn Look) -> Result<Plan, Failure> {
     let data = args.required("data")?;
     if data == "crash" {
-        return Err(Failure::new("boom"));
+        // Where Ansible's own program would have come to grief.
+        return Err(Failure::new("boom").with("module_stdout", "").with("module_stderr", "Exception: boom").with("rc", 1));
     }
     let mut plan = Plan::default();
     plan.set("ping", data);

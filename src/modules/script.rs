@@ -1,6 +1,6 @@
 //! `_script`: the host's half of `script`. The script is there only while it runs.
 
-use super::command::{finish, plan_run};
+use super::command::{any_exists, finish, plan_run};
 use super::touch::Write;
 use super::{Act, Arg, Args, Attrs, Change, Content, Done, Failure, Kind, Look, Module, Plan};
 use crate::value::{Map, Value};
@@ -31,6 +31,9 @@ fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
         args.str("executable").map(|program| super::words::split(program).map_err(Failure::new)).transpose()?.unwrap_or_default();
     argv.push(path.clone());
     argv.extend(args.list("argv"));
+    if let Some(msg) = needless(args, look) {
+        return Ok(Plan { skipped: Some(msg), ..Plan::default() });
+    }
     let mut plan = plan_run(args, look, argv, Value::Null)?;
     plan.values.shift_remove("cmd");
     if plan.changes.is_empty() {
@@ -41,6 +44,14 @@ fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
     plan.changes.insert(0, Change::step(&path, Act::Write(write)));
     plan.push(Change::step(&path, Act::Remove { path: path.clone() }));
     Ok(plan)
+}
+
+/// Other than `command`, a script that `creates` or `removes` make needless is passed over.
+fn needless(args: &Args, look: &dyn Look) -> Option<String> {
+    let exists = |path: &str| any_exists(look, args.str("chdir"), path);
+    let made = args.str("creates").filter(|path| exists(path)).map(|path| format!("{path} exists, matching creates option"));
+    let gone = args.str("removes").filter(|path| !exists(path));
+    made.or_else(|| gone.map(|path| format!("{path} does not exist, matching removes option")))
 }
 
 fn finish_script(args: &Args, values: Map, done: &[Done], look: &dyn Look) -> Result<Map, Failure> {

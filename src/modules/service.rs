@@ -41,8 +41,8 @@ struct Script<'a> {
     kind: Init,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Init {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Init {
     OpenRc,
     SysV,
 }
@@ -65,7 +65,7 @@ fn finish(args: &Args, values: Map, done: &[Done], look: &dyn Look) -> Result<Ma
     systemd::finish(args, values, done, look)
 }
 
-fn script(args: &Args, look: &dyn Look, kind: Init) -> Result<Plan, Failure> {
+pub(super) fn script(args: &Args, look: &dyn Look, kind: Init) -> Result<Plan, Failure> {
     let script = Script { args, look, name: args.required("name")?, kind };
     script.require()?;
     let mut plan = Plan::default();

@@ -87,7 +87,8 @@ fn of_openrc(look: &dyn Look, services: &mut Map) {
 fn of_systemd(look: &dyn Look, services: &mut Map) {
     let flags = ["--no-pager", "--type", "service", "--all"];
     let asked = |list: &str| {
-        let argv: Vec<&str> = ["systemctl", list].into_iter().chain(flags).chain((list == "list-units").then_some("--plain")).collect();
+        let argv: Vec<&str> =
+            ["systemctl", list].into_iter().chain(flags).chain((list == "list-units").then_some("--plain")).collect();
         ask(look, &argv).unwrap_or_default()
     };
     for line in asked("list-units").lines().filter(|line| line.contains(".service")) {
@@ -133,8 +134,8 @@ fn states(look: &dyn Look, names: &[&str]) -> Vec<(String, String)> {
     let argv: Vec<&str> = ["systemctl", "show", "--property=Id,ActiveState"].into_iter().chain(names.iter().copied()).collect();
     let text = ask(look, &argv).unwrap_or_default();
     // An alias answers with the name of what it stands for: the order tells which one it is.
-    let blocks = text.split("\n\n").map(|block| {
-        block.lines().find_map(|line| line.strip_prefix("ActiveState=")).unwrap_or("unknown").trim().to_owned()
-    });
+    let blocks = text
+        .split("\n\n")
+        .map(|block| block.lines().find_map(|line| line.strip_prefix("ActiveState=")).unwrap_or("unknown").trim().to_owned());
     names.iter().map(|name| (*name).to_owned()).zip(blocks).collect()
 }

@@ -203,7 +203,7 @@ fn keep(args: &Args, look: &dyn Look, dest: &str, reply: &HttpReply, plan: &mut 
         _ => {
             let write = Write {
                 attrs,
-                unsafe_writes: args.bool("unsafe_writes"),
+                unsafe_writes: super::attrs::unsafe_writes(args, look),
                 ..Write::new(&path, Content::Bytes(reply.body.clone()))
             };
             plan.push(Change::new(&path, Value::Null, reply.text(), Act::Write(write)));

@@ -55,7 +55,6 @@ static KNOWN: &[&str] = &[
     "find",
     "firewalld",
     "flatpak",
-    "gather_facts",
     "gce_net",
     "gem",
     "getent",

@@ -154,6 +154,10 @@ fn unescaped(value: &str, quote: char) -> String {
             ('\\', Some('n')) => out.push('\n'),
             ('\\', Some('t')) => out.push('\t'),
             ('\\', Some('r')) => out.push('\r'),
+            ('\\', Some('a')) => out.push('\x07'),
+            ('\\', Some('b')) => out.push('\x08'),
+            ('\\', Some('f')) => out.push('\x0c'),
+            ('\\', Some('v')) => out.push('\x0b'),
             ('\\', Some(next)) if *next == '\\' || *next == quote => out.push(*next),
             _ => {
                 out.push(letter);

@@ -5,6 +5,7 @@
 //! flat list of steps with jump targets, which `strategy` walks. Everything wrong is collected as diagnostics; nothing here
 //! runs a task, asks a host or prints. The keyword table is [`keyword::KEYWORDS`]. Start reading at [`Reader::playbook`].
 
+mod collections;
 mod elsewhere;
 pub mod keyword;
 mod kv;

@@ -14,6 +14,10 @@ pub struct Reader {
     pub(super) sources: Sources,
     /// Searched after `roles/` beside the playbook.
     pub(super) roles_path: Vec<PathBuf>,
+    /// Where collections are searched after `collections/` beside the playbook.
+    pub collections_path: Vec<PathBuf>,
+    /// The collections that the play being read names.
+    pub(super) collections: Vec<String>,
     pub(super) roles: IndexMap<PathBuf, Arc<Role>>,
     /// Handlers of roles that were read since the last [`Reader::take_handlers`].
     pub(super) handlers: Vec<Arc<Task>>,
@@ -52,6 +56,8 @@ impl Reader {
         Reader {
             sources,
             roles_path,
+            collections_path: Vec::new(),
+            collections: Vec::new(),
             roles: IndexMap::new(),
             handlers: Vec::new(),
             imported: Vec::new(),
@@ -68,16 +74,31 @@ impl Reader {
     /// All plays of a playbook, with those it imports.
     pub fn playbook(&mut self, path: &Path) -> Vec<Play> {
         let Some(node) = self.file(path, Span::NOWHERE) else { return Vec::new() };
-        let plays = match node.as_list() {
+        let plays = self.plays(&node, path);
+        self.reading.pop();
+        plays
+    }
+
+    /// All plays of a text that is in no file.
+    pub fn text(&mut self, name: &Path, text: &str) -> Vec<Play> {
+        let reading = yaml::read(&self.sources, &name.to_string_lossy(), text, Trust::User);
+        self.diagnostics.extend(reading.diagnostics);
+        let Some(node) = reading.documents.into_iter().next() else { return Vec::new() };
+        self.reading.push(name.to_owned());
+        let plays = self.plays(&node, name);
+        self.reading.pop();
+        plays
+    }
+
+    fn plays(&mut self, node: &Node, path: &Path) -> Vec<Play> {
+        match node.as_list() {
             Some(plays) => plays.iter().flat_map(|node| self.play_or_import(node, path, &Keywords::new())).collect(),
             None if node.is_null() => Vec::new(),
             None => {
                 self.wrong("not-a-playbook", "a playbook is a list of plays", node.span, "this is not a list");
                 Vec::new()
             }
-        };
-        self.reading.pop();
-        plays
+        }
     }
 
     /// What was found so far, the first ones only.
@@ -184,7 +205,13 @@ impl Reader {
 
     fn import_playbook(&mut self, node: &Node, target: &Node, path: &Path, outer: &Keywords) -> Vec<Play> {
         let Some(name) = self.static_text(target, &Context::default()) else { return Vec::new() };
-        let file = beside(path).join(name.split_whitespace().next().unwrap_or(&name));
+        let name = name.split_whitespace().next().unwrap_or(&name);
+        let beside = beside(path).join(name);
+        let file = if beside.is_file() {
+            beside
+        } else {
+            Some(self.playbook_file(Path::new(name))).filter(|file| file.is_file()).unwrap_or(beside)
+        };
         let Some(inner) = self.file(&file, target.span) else { return Vec::new() };
         let own = self.keywords(node, PLAY | keyword::TASK, is_import);
         let around = merged(outer, own);
@@ -212,34 +239,39 @@ impl Reader {
             keywords.shift_remove(section);
         }
         let context = self.settled(Context { keywords, ..Context::default() });
+        self.collections =
+            context.keywords.get("collections").map(|written| super::task::texts(&written.value)).unwrap_or_default();
         self.used.clear();
         self.handlers.clear();
         self.imported.clear();
-        let section = |reader: &mut Reader, name: &str| match node.get(name) {
+        // What is no list was reported with the keywords.
+        let section = |reader: &mut Reader, name: &str| match node.get(name).filter(|list| list.as_list().is_some()) {
             Some(list) => reader.items(list, &context, path, false),
             None => Vec::new(),
         };
         let pre_tasks = section(self, "pre_tasks");
-        let roles = node.get("roles").map(|list| self.role_uses(list, &context, path)).unwrap_or_default();
+        let roles = node
+            .get("roles")
+            .filter(|list| list.as_list().is_some())
+            .map(|list| self.role_uses(list, &context, path))
+            .unwrap_or_default();
         let tasks = section(self, "tasks");
         let post_tasks = section(self, "post_tasks");
-        let own = node.get("handlers").map(|list| self.handler_items(list, &context, path)).unwrap_or_default();
+        let own = node
+            .get("handlers")
+            .filter(|list| list.as_list().is_some())
+            .map(|list| self.handler_items(list, &context, path))
+            .unwrap_or_default();
         let mut handlers = self.take_handlers();
         handlers.extend(own);
         let imported = self.take_imported();
-        let dir = beside(path).to_owned();
+        let dir = Some(beside(path)).filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
         let used = std::mem::take(&mut self.used);
         Some(Play { span: head_of(node), context, pre_tasks, roles, tasks, post_tasks, handlers, imported, dir, used })
     }
 
     fn role_uses(&mut self, list: &Node, context: &Arc<Context>, path: &Path) -> Vec<RoleUse> {
-        let Some(entries) = list.as_list() else {
-            if !list.is_null() {
-                self.wrong("not-a-list", "`roles` takes a list", list.span, "this is not a list");
-            }
-            return Vec::new();
-        };
-        entries.iter().flat_map(|entry| self.role_entry(entry, context, path)).collect()
+        list.as_list().unwrap_or_default().iter().flat_map(|entry| self.role_entry(entry, context, path)).collect()
     }
 
     /// Keywords of a mapping, checked against the table. `is_other` says which names somebody else reads.
@@ -342,7 +374,8 @@ impl Reader {
 
     /// Tags are known before the run, so that tasks can be chosen by them.
     pub(super) fn settled(&mut self, mut context: Context) -> Arc<Context> {
-        let tags = context.keywords.get("tags").filter(|written| written.value.has_template()).map(|written| written.value.clone());
+        let tags =
+            context.keywords.get("tags").filter(|written| written.value.has_template()).map(|written| written.value.clone());
         let items = match &tags {
             Some(Value::List(items)) => items.to_vec(),
             Some(other) => vec![other.clone()],
@@ -390,9 +423,9 @@ pub(super) fn flat(items: Vec<Item>) -> Vec<Arc<Task>> {
         .collect()
 }
 
-/// The directory a file is in.
+/// The directory a file is in; empty for the working directory, so that `x.yaml` stays `x.yaml` and is never `./x.yaml`.
 pub(super) fn beside(file: &Path) -> &Path {
-    file.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))
+    file.parent().unwrap_or(Path::new(""))
 }
 
 /// The first line of a mapping, to point at it without marking all of it.

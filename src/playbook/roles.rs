@@ -239,25 +239,27 @@ impl Reader {
         places.extend(self.roles_path.iter().cloned());
         // A dependency is searched beside the role that names it.
         places.extend(dir.ancestors().nth(2).map(Path::to_owned));
-        if let [namespace, collection, role] = name.split('.').collect::<Vec<_>>()[..] {
-            let inside = format!("collections/ansible_collections/{namespace}/{collection}/roles");
-            places.extend([playbook_dir.join(&inside)]);
-            if let Some(path) = places.iter().map(|place| place.join(role)).find(|path| path.is_dir()) {
-                return Some(path);
-            }
+        if let Some(path) = self.role_in_collections(name, file) {
+            return Some(path);
         }
         let found = places.iter().map(|place| place.join(name)).find(|path| path.is_dir());
         if found.is_none() {
             let known: Vec<String> = places
                 .iter()
-                .flat_map(|place| std::fs::read_dir(place).into_iter().flatten().flatten())
+                .flat_map(|place| {
+                    std::fs::read_dir(if place.as_os_str().is_empty() { Path::new(".") } else { place })
+                        .into_iter()
+                        .flatten()
+                        .flatten()
+                })
                 .map(|entry| entry.file_name().to_string_lossy().into_owned())
                 .collect();
             let mut diagnostic = Diagnostic::error("unknown-role", format!("there is no role `{name}`")).at(span, "used here");
             if let Some(near) = closest(name, known.iter().map(String::as_str)) {
                 diagnostic = diagnostic.patch(span, near, "this role exists");
             }
-            let mut looked: Vec<String> = places.iter().map(|place| place.display().to_string()).collect();
+            let shown = |place: &PathBuf| if place.as_os_str().is_empty() { ".".to_owned() } else { place.display().to_string() };
+            let mut looked: Vec<String> = places.iter().map(shown).collect();
             looked.sort();
             looked.dedup();
             self.diagnostics.push(diagnostic.note(format!("looked in {}", looked.join(", "))));

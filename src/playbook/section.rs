@@ -1,9 +1,9 @@
 //! Tasks, blocks and static imports.
 
 use super::keyword::{self, BLOCK, Keywords, TASK, Written};
-use super::{elsewhere, kv};
 use super::reader::{Reader, beside, head_of};
 use super::task::{Action, ActionKind, Block, Context, Item, Task};
+use super::{elsewhere, kv};
 use crate::diag::{Diagnostic, Span, closest};
 use crate::modules::{self, Arg, Args, Module, Problem};
 use crate::value::{Map, Value};
@@ -29,7 +29,7 @@ impl Reader {
             keywords.shift_remove(part);
         }
         let inner = self.settled(context.child(keywords));
-        let part = |reader: &mut Reader, name: &str| match node.get(name) {
+        let part = |reader: &mut Reader, name: &str| match node.get(name).filter(|list| list.as_list().is_some()) {
             Some(list) => reader.items(list, &inner, file, is_handler),
             None => Vec::new(),
         };
@@ -94,9 +94,10 @@ impl Reader {
     fn is_elsewhere(&mut self, key: &Node) -> bool {
         let Some(name) = key.as_str().filter(|name| !name.is_empty()) else { return false };
         let short = name.rsplit('.').next().unwrap_or(name);
-        let is_own = self.reading.iter().any(|file| {
-            beside(file).ancestors().take(2).any(|dir| dir.join("library").join(format!("{short}.py")).is_file())
-        });
+        let is_own = self
+            .reading
+            .iter()
+            .any(|file| beside(file).ancestors().take(2).any(|dir| dir.join("library").join(format!("{short}.py")).is_file()));
         let is_python = is_own && short == name;
         if !is_python && !elsewhere::is_known(name) {
             return false;
@@ -342,13 +343,7 @@ fn is_variable(name: &Value) -> bool {
 }
 
 /// With `module_defaults`, what is missing may come from there.
-fn check_arguments(
-    module: &'static Module,
-    args: &Map,
-    found: &Found,
-    has_defaults: bool,
-    problems: &mut Vec<Diagnostic>,
-) {
+fn check_arguments(module: &'static Module, args: &Map, found: &Found, has_defaults: bool, problems: &mut Vec<Diagnostic>) {
     if args.contains_key(WHOLE) {
         return;
     }
@@ -412,7 +407,15 @@ impl Found {
         let entries = value.as_map().unwrap_or_default();
         let arg_nodes =
             entries.iter().map(|(key, value)| (key.as_str().unwrap_or_default().to_owned(), key.span, value.span)).collect();
-        Found { name: name.to_owned(), span: key.span, head: key.span, module, args: value.to_value(), value_span: value.span, arg_nodes }
+        Found {
+            name: name.to_owned(),
+            span: key.span,
+            head: key.span,
+            module,
+            args: value.to_value(),
+            value_span: value.span,
+            arg_nodes,
+        }
     }
 
     fn arg_spans(&self) -> Vec<(String, Span)> {

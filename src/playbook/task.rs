@@ -210,6 +210,11 @@ impl Task {
         self.context.keywords.get(name)
     }
 
+    /// Where an argument was written.
+    pub fn arg_span(&self, name: &str) -> Span {
+        self.arg_spans.iter().find(|(known, _)| known == name).map_or(self.span, |(_, span)| *span)
+    }
+
     /// Its name as written, if it has one; it may hold a template.
     pub fn name(&self) -> Option<&Value> {
         self.own("name").map(|written| &written.value)

@@ -29,7 +29,7 @@ impl Reader {
         let keywords = Keywords::from_iter([("name", Value::from(name).into()), ("tags", Value::from("always").into())]);
         let about = [
             ("type", Value::from("role")),
-            ("name", role.name.as_str().into()),
+            ("name", role.name.rsplit('.').next().unwrap_or(&role.name).into()),
             ("argument_spec_name", entry.into()),
             ("path", absolute(role).into()),
         ];

@@ -238,6 +238,7 @@ mod tests {
         6 | a: 6
           | ^ this one counts
           |
+          = note: Ansible says: found a duplicate dict key (a)
           = help: remove one of them
         ");
     }

@@ -29,7 +29,8 @@ impl Minimal {
     fn ended(&mut self, host: &str, task: u64, outcome: Outcome, result: &Map) {
         let module = self.modules.get(&task).cloned().unwrap_or_default();
         let shown = Shown { module: &module, result, verbosity: self.style.verbosity };
-        let is_command = COMMANDS.contains(&module.as_str()) && result.contains_key("rc") && !result.contains_key("ansible_job_id");
+        let is_command =
+            COMMANDS.contains(&module.as_str()) && result.contains_key("rc") && !result.contains_key("ansible_job_id");
         let json = if self.is_one_line { line(&shown.cleaned()) } else { pretty(&shown.cleaned()) };
         let text = match outcome {
             Outcome::Skipped => format!("{host} | SKIPPED"),
@@ -72,7 +73,8 @@ impl Reporter for Minimal {
             }
             Event::HostEnded { host, task, outcome, result } => self.ended(host, *task, *outcome, result),
             Event::Warned { diagnostic } | Event::Explained { diagnostic, .. } => {
-                let text = diagnostic::render(std::slice::from_ref(diagnostic), &self.style.sources, self.style.error_paint.color);
+                let text =
+                    diagnostic::render(std::slice::from_ref(diagnostic), &self.style.sources, self.style.error_paint.color);
                 write(&mut self.err, text.trim_end());
             }
             Event::Diff { diff, .. } if !self.is_one_line => {

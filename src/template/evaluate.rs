@@ -127,7 +127,7 @@ impl<'e> Eval<'e> {
             "omit" => Some(Val::object(Object::Omit)),
             "dict" => Some(Val::object(Object::DictType)),
             "self" => Some(Val::object(Object::Template)),
-            "hostvars" if !self.scope.hosts().is_empty() => Some(Val::object(Object::HostVars)),
+            "hostvars" if self.scope.has_hosts() => Some(Val::object(Object::HostVars)),
             "vars" => {
                 let entries = |name: String| self.scope.get(&name).map(|value| (Key::from(name), from_value(&value)));
                 Some(self.scope.names().into_iter().filter_map(entries).collect())

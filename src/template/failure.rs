@@ -159,6 +159,9 @@ impl fmt::Display for TemplateError {
             Problem::UnknownPlugin { plugin, name, .. } => {
                 write!(out, "Syntax error in template: No {} named '{name}'.", plugin.word())
             }
+            Problem::PluginFailed { plugin: plugin @ (Plugin::Filter | Plugin::Test), name, reason, .. } if !name.contains('.') => {
+                write!(out, "The {} plugin 'ansible.builtin.{name}' failed: {reason}", plugin.word())
+            }
             Problem::PluginFailed { plugin, name, reason, .. } => {
                 write!(out, "The {} plugin '{name}' failed: {reason}", plugin.word())
             }
@@ -201,7 +204,9 @@ impl Problem {
             }
             Problem::NoAttribute { kind, name, closest } => {
                 let diagnostic = Diagnostic::error("unknown-attribute", format!("this {} has no `{name}`", kind_word(kind)));
-                with_closest(diagnostic.at(span, format!("a {} without `{name}`", kind_word(kind))), span, closest, "key")
+                // The span is that of the whole expression: a patch would take the owner away with the name.
+                let diagnostic = diagnostic.at(span, format!("a {} without `{name}`", kind_word(kind)));
+                with_closest(diagnostic, Span::NOWHERE, closest, "key")
             }
             Problem::Hint { hint } => Diagnostic::error("undefined-value", "a value is undefined").at(span, hint.clone()),
             Problem::Syntax { reason } => {

@@ -19,9 +19,9 @@ pub(crate) struct Function {
 }
 
 pub(crate) const FUNCTIONS: &[Function] = &[
-    row("lookup", &["name", "*terms", "**options"], "the result of a lookup as text or single value", lookups::lookup),
-    row("query", &["name", "*terms", "**options"], "the result of a lookup as a list", lookups::query),
-    row("q", &["name", "*terms", "**options"], "the result of a lookup as a list", lookups::query),
+    row("lookup", &["the lookup", "*terms", "**options"], "the result of a lookup as text or single value", lookups::lookup),
+    row("query", &["the lookup", "*terms", "**options"], "the result of a lookup as a list", lookups::query),
+    row("q", &["the lookup", "*terms", "**options"], "the result of a lookup as a list", lookups::query),
     row("range", &["*numbers"], "numbers from a start to a stop", range),
     row("namespace", &["*from", "**values"], "values that loops can change", namespace),
     row("undef", &["hint"], "a value that must be overridden", undef),

@@ -62,6 +62,11 @@ pub trait Scope {
         None
     }
 
+    /// Whether `hostvars` is there.
+    fn has_hosts(&self) -> bool {
+        !self.hosts().is_empty()
+    }
+
     /// The hosts that `hostvars` lists.
     fn hosts(&self) -> Vec<String> {
         Vec::new()

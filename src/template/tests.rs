@@ -119,7 +119,7 @@ pub(crate) const TESTS: &[Test] = &[
     test("same_file", &["other"], "the same file as another path", same_file).or(&["is_same_file"]),
     test("uri", &["schemes"], "a URI", |call| uri(call, false)),
     test("url", &["schemes"], "a URL", |call| uri(call, true)),
-    test("urn", &[], "a URN", |call| Ok(call.text()?.to_ascii_lowercase().starts_with("urn:"))),
+    test("urn", &[], "a URN", |call| Ok(split_uri(&call.text()?).0 == "urn")),
     test("vault_encrypted", &[], "encrypted by a vault", vault_encrypted),
     test("vaulted_file", &[], "a file encrypted by a vault", vaulted_file),
 ];
@@ -312,17 +312,33 @@ fn same_file(call: &mut Call<'_, '_>) -> Res<bool> {
     Ok(left.dev() == right.dev() && left.ino() == right.ino())
 }
 
-fn uri(call: &mut Call<'_, '_>, needs_host: bool) -> Res<bool> {
+/// Every text can be a URI; a URL names a server.
+fn uri(call: &mut Call<'_, '_>, needs_server: bool) -> Res<bool> {
     let text = call.text()?;
-    let Some((scheme, rest)) = text.split_once(':') else { return Ok(false) };
-    let is_scheme = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
-        && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c));
-    let has_host = rest.strip_prefix("//").is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'));
+    let (scheme, server) = split_uri(&text);
+    let Some(server) = server else { return Ok(false) };
     let is_listed = match call.given(0).cloned() {
         None => true,
-        Some(schemes) => call.eval.elements(&schemes)?.iter().any(|wanted| wanted.as_str() == Some(scheme)),
+        Some(schemes) => {
+            let schemes = call.eval.elements(&schemes)?;
+            schemes.is_empty() || schemes.iter().any(|wanted| wanted.as_str() == Some(&*scheme))
+        }
     };
-    Ok(is_scheme && is_listed && !rest.is_empty() && (has_host || !needs_host))
+    Ok(is_listed && (!needs_server || !server.is_empty()))
+}
+
+/// Scheme (empty for none) and server; no server where its brackets are not closed.
+fn split_uri(text: &str) -> (String, Option<&str>) {
+    let is_scheme = |word: &str| {
+        word.starts_with(|c: char| c.is_ascii_alphabetic())
+            && word.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
+    };
+    let (scheme, rest) = match text.split_once(':').filter(|(word, _)| is_scheme(word)) {
+        Some((scheme, rest)) => (scheme.to_ascii_lowercase(), rest),
+        None => (String::new(), text),
+    };
+    let server = rest.strip_prefix("//").map_or("", |rest| rest.split(['/', '?', '#']).next().unwrap_or(""));
+    (scheme, (server.contains('[') == server.contains(']')).then_some(server))
 }
 
 /// Only what was written with `!vault` is: a text that looks like one is a text.

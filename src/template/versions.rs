@@ -81,7 +81,7 @@ fn parts(text: &str) -> Vec<Part<'_>> {
     parts
 }
 
-fn loose(left: &str, right: &str) -> Result<Ordering, String> {
+pub(crate) fn loose(left: &str, right: &str) -> Result<Ordering, String> {
     let (lefts, rights) = (parts(left), parts(right));
     for (one, other) in lefts.iter().zip(&rights) {
         let order = match (one, other) {

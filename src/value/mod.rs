@@ -10,8 +10,10 @@
 mod convert;
 mod json;
 mod map;
+mod merge;
 
 pub use map::{Key, Map};
+pub use merge::merged;
 
 use std::fmt;
 use std::sync::Arc;

@@ -101,6 +101,11 @@ fn lists_of_hosts_are_read_as_ansible_reads_them() {
 }
 
 #[test]
+fn constructed_groups_are_those_that_ansible_makes() {
+    check("constructed");
+}
+
+#[test]
 fn directories_hold_sources_of_all_kinds() {
     check("directory");
 }

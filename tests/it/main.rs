@@ -6,9 +6,11 @@ mod cli;
 mod connection;
 mod docker;
 mod errors;
+mod hostile;
 mod inventory;
 mod lab;
 mod lock;
+mod lookups;
 #[path = "../model/mod.rs"]
 mod model;
 mod modules;

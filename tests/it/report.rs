@@ -2,7 +2,7 @@
 
 use roll::diag::Sources;
 use roll::event::{Event, Reporter};
-use roll::report::{GitHub, JUnit, Json, Paint, Streams, Style, Terminal};
+use roll::report::{GitHub, JUnit, Json, Minimal, Paint, Streams, Style, Terminal};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -100,6 +100,20 @@ fn json_is_one_event_a_line_and_can_be_read_back() {
             .collect();
         let first: Vec<String> = events.iter().map(|event| serde_json::to_string(event).unwrap()).collect();
         assert_eq!(again, first);
+    }
+}
+
+#[test]
+fn one_task_is_shown_as_a_result_for_each_host() {
+    for recording in recordings() {
+        for (name, is_one_line) in [("minimal", false), ("oneline", true)] {
+            let paper = Paper::default();
+            let paint = Paint { color: false };
+            let style = Style { paint, error_paint: paint, verbosity: 0, window: None, sources: Sources::default() };
+            let streams = Streams { out: Box::new(paper.clone()), err: Box::new(paper.clone()) };
+            play(&events(&recording), Minimal::new(style, streams, is_one_line));
+            snapshot(&recording, name, &paper.text());
+        }
     }
 }
 

@@ -214,6 +214,11 @@ impl Hold {
     }
 }
 
+/// What is wrong, in the words of this tool where there are any.
+pub(super) fn why(problem: &Problem) -> String {
+    problem.diagnostic.as_ref().map_or_else(|| problem.failure.msg.clone(), |diagnostic| diagnostic.title.clone())
+}
+
 /// A flag among the values of a failure.
 pub(super) fn says(problem: &Problem, flag: &str) -> bool {
     problem.failure.values.get(flag).and_then(Value::as_bool) == Some(true)

@@ -4,7 +4,7 @@
 //! runs ([`Surveyor::wish`]).
 
 use super::front::Front;
-use super::tools;
+use super::{hold, tools};
 use crate::actions::Problem;
 use crate::connection::Connections;
 use crate::diag::Diagnostic;
@@ -211,7 +211,7 @@ impl Known {
             asking.spawn(async move {
                 let answer = tools::module(&run, &play, &host, module, &args).await;
                 let answer =
-                    answer.map_err(|problem| Unanswered { why: problem.failure.msg, is_unreachable: problem.is_unreachable });
+                    answer.map_err(|problem| Unanswered { why: hold::why(&problem), is_unreachable: problem.is_unreachable });
                 (place, host, answer)
             });
         }

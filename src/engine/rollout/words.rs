@@ -194,7 +194,7 @@ pub(super) fn denied(app: &str, denied: &Denied, arguments: &str) -> Diagnostic 
             );
             let mut diagnostic = Diagnostic::error("rollout-dead-hosts", title);
             for (host, problem) in hosts {
-                diagnostic = diagnostic.note(format!("`{host}`: {}", problem.failure.msg));
+                diagnostic = diagnostic.note(format!("`{host}`: {}", hold::why(problem)));
             }
             diagnostic
                 .note("nothing was changed on any host")

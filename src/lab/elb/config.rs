@@ -25,6 +25,9 @@ pub(crate) struct Config {
     pub(crate) plane: Option<Plane>,
     /// It ends when this is gone.
     pub(crate) until: Option<PathBuf>,
+    /// Knobs that are turned from the start.
+    #[serde(default)]
+    pub(crate) weather: serde_json::Value,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -75,6 +78,10 @@ pub(crate) enum Plane {
     Tcp(String),
 }
 
+pub(crate) fn group_arn(region: &str, group: &str) -> String {
+    format!("arn:aws:elasticloadbalancing:{region}:{ACCOUNT}:targetgroup/{group}/0123456789abcdef")
+}
+
 fn region() -> String {
     "eu-central-1".to_owned()
 }
@@ -109,7 +116,7 @@ fn fall() -> u32 {
 
 impl Config {
     pub(crate) fn group_arn(&self, group: &Group) -> String {
-        format!("arn:aws:elasticloadbalancing:{}:{ACCOUNT}:targetgroup/{}/0123456789abcdef", self.region, group.name)
+        group_arn(&self.region, &group.name)
     }
 
     pub(super) fn balancer_arn(&self) -> String {

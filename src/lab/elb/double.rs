@@ -65,7 +65,12 @@ impl Double {
         let address = listener.local_addr().map_err(failed)?;
         let until = config.until.clone();
         let plane = config.plane.clone();
-        let shared = Shared { world: World::new(config), shares: Shares::default(), calls: Vec::new(), plane_says: None };
+        let weather = config.weather.clone();
+        let mut shared = Shared { world: World::new(config), shares: Shares::default(), calls: Vec::new(), plane_says: None };
+        if !weather.is_null() {
+            let turned = shared.turn(&weather.to_string());
+            turned.map_err(|because| LabError::BadAnswer { from: "the weather of the double".to_owned(), answer: because })?;
+        }
         let stage = Stage { shared: Arc::new(Mutex::new(shared)), begun: Instant::now() };
         let mut jobs = JoinSet::new();
         let answering = stage.clone();

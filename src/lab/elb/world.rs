@@ -329,6 +329,7 @@ mod tests {
             instances: [1, 2, 3].map(instance).to_vec(),
             plane: None,
             until: None,
+            weather: serde_json::Value::Null,
         })
     }
 

@@ -3,6 +3,7 @@
 //! An image that is there already is not made again unless `force_source` says so; then `changed` says whether another
 //! image came of it. Building, pulling, pushing, loading and saving are the client's work.
 
+use super::build::Recipe;
 use super::container::pull_change;
 use super::engine::{Engine, encode, encode_path, text_at};
 use super::reference::{Reference, is_id};
@@ -23,7 +24,7 @@ const ARGS: &[Arg] = &[
     Arg::new("force_source", Kind::Bool, "build, load or pull even where it is there").default("no"),
     Arg::new("force_absent", Kind::Bool, "remove it even where it has other tags or is used").default("no"),
     Arg::new("force_tag", Kind::Bool, "tag even where the tag names another image").default("no"),
-    Arg::new("_context", Kind::Path, "the build context that the control side sent").hidden(),
+    Arg::new("_context", Kind::Str, "the build context that the control side can send").hidden(),
 ];
 
 pub(in crate::modules) static MODULE: Module = Module {
@@ -115,41 +116,10 @@ fn source(args: &Args, engine: &Engine<'_>, name: &str, found: Option<&Value>) -
 }
 
 fn build(args: &Args, engine: &Engine<'_>, name: &str) -> Result<Cmd, Failure> {
-    let options = args.get("build").cloned().unwrap_or_default();
-    let text = |key: &str| options.get(key).filter(|value| !value.is_null()).map(|value| value.to_text().as_str().to_owned());
-    let is_set = |key: &str| options.get(key).and_then(Value::to_bool).unwrap_or(false);
-    let given = text("path").ok_or_else(|| Failure::new("build: `path` is missing: the directory of the build context"))?;
-    let path = args.str("_context").map_or(given, str::to_owned);
-    if !path.contains("://") && !engine.look.exists(&path) {
-        return Err(Failure::new(format!("build: {path} does not exist on the host")));
-    }
-    let mut cmd = engine.cli(&["build", "--tag", name])?;
-    let mut option = |name: &str, value: String| cmd.argv.extend([name.to_owned(), value]);
-    if let Some(file) = text("dockerfile") {
-        option("--file", if file.starts_with('/') { file } else { format!("{path}/{file}") });
-    }
-    for (key, name) in [("target", "--target"), ("network", "--network"), ("platform", "--platform"), ("shm_size", "--shm-size")]
-    {
-        if let Some(value) = text(key) {
-            option(name, value);
-        }
-    }
-    for (key, name, separator) in [("args", "--build-arg", '='), ("labels", "--label", '='), ("etc_hosts", "--add-host", ':')] {
-        for (name_inside, value) in options.get(key).and_then(Value::as_map).into_iter().flatten() {
-            option(name, format!("{name_inside}{separator}{}", value.to_text().as_str()));
-        }
-    }
-    for image in options.get("cache_from").and_then(Value::as_list).unwrap_or_default() {
-        option("--cache-from", image.to_text().as_str().to_owned());
-    }
-    for (key, flag) in [("nocache", "--no-cache"), ("pull", "--pull")] {
-        if is_set(key) {
-            cmd.argv.push(flag.to_owned());
-        }
-    }
-    cmd.argv.push(path);
-    engine.look.say(&format!("building {name}"));
-    Ok(cmd)
+    let options = args.dict("build").cloned().unwrap_or_default();
+    let platform = options.get("platform").filter(|value| !value.is_null()).map(|value| value.to_text().as_str().to_owned());
+    let recipe = Recipe { options: &options, context: args.str("_context"), platforms: platform.into_iter().collect() };
+    recipe.command(engine, name)
 }
 
 /// An archive that names the same image is left alone.

@@ -103,7 +103,7 @@ fn described(look: &dyn Look, device: &str, mount: &str, kind: &str, options: &s
 }
 
 /// Names of block devices and their file systems' ids.
-fn uuids(look: &dyn Look) -> Vec<(String, String)> {
+pub(super) fn uuids(look: &dyn Look) -> Vec<(String, String)> {
     let dir = "/dev/disk/by-uuid";
     let names = look.list(dir).unwrap_or_default();
     let device = |uuid: &String| look.read_link(&format!("{dir}/{uuid}")).ok()?.rsplit('/').next().map(str::to_owned);
@@ -115,44 +115,8 @@ fn unescaped(field: &str) -> String {
     field.replace("\\040", " ").replace("\\011", "\t").replace("\\012", "\n").replace("\\134", "\\")
 }
 
-pub(super) fn devices(look: &dyn Look, _: &str, facts: &mut Map) {
-    let names = look.list("/sys/block").unwrap_or_default();
-    let all: Map = names.iter().map(|name| (name.as_str().into(), device(look, name).into())).collect();
-    set(facts, "devices", all);
-}
-
-fn device(look: &dyn Look, name: &str) -> Map {
-    let dir = format!("/sys/block/{name}");
-    let read = |file: &str| line(look, &format!("{dir}/{file}"));
-    let sectors = read("size").and_then(|text| text.parse::<i64>().ok()).unwrap_or(0);
-    let is_real = look.exists(&format!("{dir}/device"));
-    let entries = look.list(&dir).unwrap_or_default();
-    let parts = entries.iter().filter(|entry| entry.starts_with(name)).map(|part| {
-        let size = read(&format!("{part}/size")).and_then(|text| text.parse::<i64>().ok()).unwrap_or(0);
-        let found = map([
-            ("sectors", size.into()),
-            ("sectorsize", 512.into()),
-            ("size", human(size * 512).into()),
-            ("start", read(&format!("{part}/start")).into()),
-        ]);
-        (part.as_str().into(), found.into())
-    });
-    map([
-        ("virtual", i64::from(!is_real).into()),
-        ("model", read("device/model").into()),
-        ("vendor", read("device/vendor").into()),
-        ("removable", read("removable").into()),
-        ("rotational", read("queue/rotational").into()),
-        ("sectors", sectors.into()),
-        ("sectorsize", read("queue/logical_block_size").into()),
-        ("size", human(sectors * 512).into()),
-        ("partitions", parts.collect::<Map>().into()),
-        ("holders", look.list(&format!("{dir}/holders")).unwrap_or_default().into()),
-    ])
-}
-
 /// `8.00 GB`.
-fn human(bytes: i64) -> String {
+pub(super) fn human(bytes: i64) -> String {
     let units = [("TB", 40), ("GB", 30), ("MB", 20), ("KB", 10)];
     let (unit, shift) = units.into_iter().find(|(_, shift)| bytes >= 1 << shift).unwrap_or(("Bytes", 0));
     format!("{:.2} {unit}", bytes as f64 / (1_i64 << shift) as f64)

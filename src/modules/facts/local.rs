@@ -16,6 +16,9 @@ pub(super) fn local(look: &dyn Look, dir: &str, facts: &mut Map) {
 
 /// JSON or INI, from a file or from what a program writes; what is neither says so.
 fn read(look: &dyn Look, path: &str) -> Value {
+    if let Err(error) = look.stat(path, true).and_then(|found| found.ok_or_else(|| std::io::ErrorKind::NotFound.into())) {
+        return format!("Could not stat fact ({path}): {error}").into();
+    }
     let is_program = matches!(look.stat(path, true), Ok(Some(found)) if found.mode & 0o111 != 0);
     let text = if is_program {
         match look.run(&Cmd::new([path]).timeout(Duration::from_secs(10))) {
@@ -29,13 +32,29 @@ fn read(look: &dyn Look, path: &str) -> Value {
     } else {
         match look.text(path) {
             Ok(Some(text)) => text,
-            _ => return format!("error loading fact - please check content: {path}").into(),
+            _ => return format!("error loading facts - please check content: {path}").into(),
         }
     };
-    Value::from_json(&text)
-        .ok()
-        .or_else(|| ini(&text))
-        .unwrap_or_else(|| format!("error loading facts as JSON or ini - please check content: {path}").into())
+    let json = Value::from_json(&text).ok();
+    let ini = || {
+        ini(&text).map(|found| {
+            if has_stray_percent(&found) {
+                format!("error loading facts as ini - please check content: {path}").into()
+            } else {
+                found
+            }
+        })
+    };
+    json.or_else(ini).unwrap_or_else(|| format!("error loading facts as JSON or ini - please check content: {path}").into())
+}
+
+/// Python fills `%(name)s` in, and stumbles over any other `%`.
+fn has_stray_percent(found: &Value) -> bool {
+    let is_stray = |text: &str| text.replace("%%", "").replace("%(", "").contains('%');
+    match found {
+        Value::Map(entries) => entries.values().any(has_stray_percent),
+        other => other.as_str().is_some_and(is_stray),
+    }
 }
 
 /// Sections of lower-case keys, as Python's reader has them.

@@ -8,6 +8,7 @@ mod hardware;
 mod local;
 mod network;
 mod platform;
+mod storage;
 mod virtualization;
 
 use super::Look;
@@ -76,11 +77,13 @@ pub(super) static FACTS: &[Source] = &[
     source("ssh_pub_keys", &[], Group::Min, platform::host_keys),
     source("loadavg", &[], Group::Min, platform::load),
     source("local", &[], Group::Min, local::local),
+    source("is_chroot", &["chroot"], Group::Min, platform::chroot),
     source("processor", &["processor_cores", "processor_count", "processor_vcpus"], Group::Hardware, hardware::processor),
     source("memory", &["memtotal_mb", "memfree_mb"], Group::Hardware, hardware::memory),
     source("mounts", &[], Group::Hardware, hardware::mounts),
-    source("devices", &[], Group::Hardware, hardware::devices),
+    source("devices", &[], Group::Hardware, storage::devices),
     source("dmi", &["product_name", "system_vendor"], Group::Hardware, hardware::dmi),
+    source("lvm", &[], Group::Hardware, storage::lvm),
     source("uptime_seconds", &[], Group::Hardware, hardware::uptime),
     source(
         "interfaces",
@@ -88,6 +91,7 @@ pub(super) static FACTS: &[Source] = &[
         Group::Network,
         network::network,
     ),
+    source("iscsi", &["hostnqn", "nvme", "fibre_channel_wwn"], Group::Network, storage::names),
     source(
         "virtualization_type",
         &["virtualization_role", "virtualization_tech_guest", "virtualization_tech_host"],

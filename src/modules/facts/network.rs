@@ -41,6 +41,10 @@ pub(super) fn network(look: &dyn Look, _: &str, facts: &mut Map) {
     set(facts, "all_ipv4_addresses", public4.collect::<Value>());
     let public6 = six.iter().filter(|one| !one.address.is_loopback()).map(|one| Value::from(one.address.to_string()));
     set(facts, "all_ipv6_addresses", public6.collect::<Value>());
+    let local4 = four.iter().map(|one| one.address.to_string());
+    let local4: Vec<String> = std::iter::once("127.0.0.0/8".to_owned()).chain(local4).collect();
+    let local6: Vec<String> = six.iter().map(|one| one.address.to_string()).collect();
+    set(facts, "locally_reachable_ips", map([("ipv4", local4.into()), ("ipv6", local6.into())]));
     set(facts, "default_ipv4", default4(look, &routes, &four).unwrap_or_default());
     set(facts, "default_ipv6", default6(look, &six).unwrap_or_default());
 }
@@ -171,12 +175,21 @@ fn described(look: &dyn Look, name: &str, four: &[Address4], six: &[Address6]) -
     if let Some(address) = read("address").filter(|address| !address.is_empty() && address != "00:00:00:00:00:00") {
         set(&mut found, "macaddress", address);
     }
+    if let Ok(device) = look.read_link(&format!("{dir}/device")) {
+        set(&mut found, "pciid", device.rsplit('/').next().unwrap_or_default());
+    }
+    if let Some(module) =
+        look.read_link(&format!("{dir}/device/driver/module")).ok().as_deref().and_then(|path| path.rsplit('/').next())
+    {
+        set(&mut found, "module", module);
+    }
     if let Some(speed) = read("speed").and_then(|text| text.parse::<i64>().ok()) {
         set(&mut found, "speed", speed);
     }
     if look.exists(&format!("{dir}/bridge")) {
         set(&mut found, "interfaces", look.list(&format!("{dir}/brif")).unwrap_or_default());
         set(&mut found, "stp", read("bridge/stp_state").as_deref() == Some("1"));
+        set(&mut found, "id", read("bridge/bridge_id").unwrap_or_default());
     }
     let mut own = four.iter().filter(|one| one.link == name);
     if let Some(first) = own.next() {

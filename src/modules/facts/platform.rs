@@ -25,23 +25,28 @@ pub(super) fn platform(look: &dyn Look, _: &str, facts: &mut Map) {
     set(facts, "machine_id", id);
 }
 
-/// A name with a domain if the hosts file or the resolver knows one.
+/// As Python's `getfqdn`: the name's address, all names of that address, the first of them with a dot, or just the first.
 fn full_name(look: &dyn Look, node: &str) -> String {
     if node.contains('.') || node.is_empty() {
         return node.to_owned();
     }
-    let named = |text: &str| {
-        text.lines().find_map(|line| {
-            let mut names = line.split('#').next().unwrap_or_default().split_whitespace().skip(1);
-            let names: Vec<&str> = names.by_ref().collect();
-            let is_ours = names.iter().any(|name| *name == node || name.split('.').next() == Some(node));
-            is_ours.then(|| names.iter().find(|name| name.contains('.')).or(names.first()).map_or(node, |name| name).to_owned())
-        })
+    let entries = |text: &str| -> Vec<Vec<String>> {
+        let words = |line: &str| line.split('#').next().unwrap_or_default().split_whitespace().map(str::to_owned).collect();
+        text.lines().map(words).filter(|words: &Vec<String>| words.len() > 1).collect()
     };
-    let local = look.text("/etc/hosts").ok().flatten().and_then(|text| named(&text));
+    let named = |entries: &[Vec<String>]| {
+        let address = &entries.iter().find(|entry| entry[1..].iter().any(|name| name == node))?[0];
+        let first = entries.iter().find(|entry| entry[0] == *address)?;
+        first[1..].iter().find(|name| name.contains('.')).or(first.get(1)).cloned()
+    };
+    let local = look.text("/etc/hosts").ok().flatten().and_then(|text| named(&entries(&text)));
     let asked = || {
         let cmd = Cmd::new(["getent", "hosts", node]).timeout(Duration::from_secs(2));
-        look.run(&cmd).ok().filter(crate::modules::Output::is_success).and_then(|output| named(&output.stdout_text()))
+        let output = look.run(&cmd).ok().filter(crate::modules::Output::is_success)?;
+        entries(&output.stdout_text()).first().map(|entry| {
+            let names = &entry[1..];
+            names.iter().find(|name| name.contains('.')).or(names.first()).cloned().unwrap_or_default()
+        })
     };
     local.or_else(asked).unwrap_or_else(|| node.to_owned())
 }
@@ -204,18 +209,30 @@ pub(super) fn capabilities(look: &dyn Look, _: &str, facts: &mut Map) {
     set(facts, "system_capabilities_enforced", if mask.is_some() { "True" } else { "NA" });
 }
 
-/// No Python is needed on a host. Where there is one, its version is read off its name; where not, the fact is an empty map.
+/// Whether another root directory than that of the first process is seen.
+pub(super) fn chroot(look: &dyn Look, _: &str, facts: &mut Map) {
+    let own = look.stat("/", true).ok().flatten();
+    let first = look.stat("/proc/1/root/.", true).ok().flatten();
+    let differs = own.zip(first).is_some_and(|(own, first)| (own.inode, own.dev) != (first.inode, first.dev));
+    set(facts, "is_chroot", look.env("debian_chroot").is_some() || differs);
+}
+
+/// No Python is needed on a host. Where there is one, it says its version; where not, the fact is an empty map.
 pub(super) fn python(look: &dyn Look, _: &str, facts: &mut Map) {
-    let Some(path) = look.which("python3") else {
+    let own = Some("/usr/bin/python3".to_owned()).filter(|path| look.exists(path));
+    let Some(path) = own.or_else(|| look.which("python3")) else {
         return set(facts, "python", Map::new());
     };
-    let real = crate::modules::paths::real(look, &path);
-    let version = real.rsplit_once("python").map(|(_, version)| version).unwrap_or_default();
-    let mut parts = version.split('.').map(str::parse::<i64>);
-    let mut found = map([("executable", path.into()), ("type", "cpython".into())]);
-    if let (Some(Ok(major)), Some(Ok(minor))) = (parts.next(), parts.next()) {
-        set(&mut found, "version", map([("major", major.into()), ("minor", minor.into())]));
-        set(&mut found, "version_info", Value::list(vec![major.into(), minor.into()]));
+    let said = look.run(&Cmd::new([path.as_str(), "-V"]).timeout(Duration::from_secs(5))).ok();
+    let said = said.map(|output| output.stdout_text()).unwrap_or_default();
+    let version = said.trim().strip_prefix("Python ").unwrap_or_default();
+    let parts: Vec<Value> = version.split('.').filter_map(|part| part.parse::<i64>().ok()).map(Value::from).collect();
+    let mut found = map([("executable", path.as_str().into()), ("type", "cpython".into()), ("has_sslcontext", true.into())]);
+    if let [major, minor, micro] = parts.as_slice() {
+        let names = ["major", "minor", "micro", "releaselevel", "serial"];
+        let values = [major.clone(), minor.clone(), micro.clone(), "final".into(), 0.into()];
+        set(&mut found, "version_info", Value::list(values.to_vec()));
+        set(&mut found, "version", names.iter().zip(values).map(|(name, value)| ((*name).into(), value)).collect::<Map>());
         set(facts, "python_version", version);
     }
     set(facts, "python", found);

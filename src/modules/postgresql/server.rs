@@ -88,12 +88,6 @@ impl<'a> Server<'a> {
         Ok(self.row(query)?.is_some())
     }
 
-    /// Major version times 10000, as in 150004.
-    pub(super) fn version(&self) -> Result<i64, Failure> {
-        let row = self.row("SELECT current_setting('server_version_num')::int AS v")?;
-        Ok(row.and_then(|row| row.get("v").and_then(Value::as_int)).unwrap_or_default())
-    }
-
     /// All statements as one run of psql, and what they are as `queries`.
     pub(super) fn carry_out(&self, what: &str, before: impl Into<Value>, statements: Statements, plan: &mut Plan) {
         let shown: Value = statements.shown.iter().map(Value::from).collect();

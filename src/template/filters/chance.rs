@@ -2,7 +2,7 @@
 //! names stays where it is.
 
 use super::{Filter, filter};
-use crate::template::calls::{Call, whole};
+use crate::template::calls::Call;
 use crate::template::failure::Res;
 use crate::template::runtime::Val;
 use sha2::{Digest, Sha512};
@@ -140,11 +140,27 @@ pub(crate) fn random_below(end: usize) -> usize {
     usize::try_from(Twister::from_seed(None).below(end)).unwrap_or(0)
 }
 
-/// So many characters of a set by chance.
-pub(crate) fn random_text(set: &[char], length: usize) -> String {
-    let mut twister = Twister::from_seed(None);
+/// So many characters of a set, which nobody can guess; with a seed, those that Python's generator would choose.
+pub(crate) fn random_text(set: &[char], length: usize, seed: Option<&Val>) -> String {
     let end = u64::try_from(set.len().max(1)).unwrap_or(1);
-    (0..length).filter_map(|_| set.get(usize::try_from(twister.below(end)).unwrap_or(0))).collect()
+    let mut twister = seed.map(|seed| Twister::from_seed(Some(seed)));
+    let mut chosen = || match &mut twister {
+        Some(twister) => twister.below(end),
+        None => unguessable_below(end),
+    };
+    (0..length).filter_map(|_| set.get(usize::try_from(chosen()).unwrap_or(0))).collect()
+}
+
+/// From the system's own generator; the remainder's bias is below 2^-56.
+fn unguessable_below(end: u64) -> u64 {
+    use std::io::Read as _;
+    let mut bytes = [0; 8];
+    let read = std::fs::File::open("/dev/urandom").and_then(|mut source| source.read_exact(&mut bytes));
+    let number = match read {
+        Ok(()) => u64::from_ne_bytes(bytes),
+        Err(_) => std::collections::hash_map::RandomState::new().build_hasher().finish(),
+    };
+    number % end.max(1)
 }
 
 fn random(call: &mut Call<'_, '_>) -> Res<Val> {
@@ -182,12 +198,4 @@ fn shuffle(call: &mut Call<'_, '_>) -> Res<Val> {
         items.swap(last, usize::try_from(chosen).unwrap_or(0));
     }
     Ok(Val::list(items))
-}
-
-/// For a seed that is a number but written as text.
-pub(super) fn rounds(value: Option<&Val>, default: u64) -> Res<u64> {
-    match value {
-        None | Some(Val::None) => Ok(default),
-        Some(value) => Ok(u64::try_from(whole(value)?).unwrap_or(default)),
-    }
 }

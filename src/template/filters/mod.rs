@@ -1,9 +1,12 @@
 //! Filters: one row each, in the file of what they work on.
 
+mod addresses;
 mod chance;
 mod convert;
 mod dicts;
 mod encode;
+mod general;
+mod json_query;
 mod lists;
 mod numbers;
 mod passwords;
@@ -17,7 +20,7 @@ mod yaml_out;
 
 pub(crate) use chance::{random_below, random_text};
 pub(crate) use lists::sort_values;
-pub(crate) use passwords::hashed;
+pub(crate) use passwords::{Hashing, hashed, new_salt};
 pub(crate) use times::zone_offset;
 
 use super::calls::{Args, Call, bind, named, unknown};
@@ -59,12 +62,15 @@ impl Filter {
     }
 }
 
-fn tables() -> [&'static [Filter]; 13] {
+fn tables() -> [&'static [Filter]; 16] {
     [
+        addresses::FILTERS,
         chance::FILTERS,
         convert::FILTERS,
         dicts::FILTERS,
         encode::FILTERS,
+        general::FILTERS,
+        json_query::FILTERS,
         lists::FILTERS,
         numbers::FILTERS,
         passwords::FILTERS,

@@ -1,10 +1,11 @@
 //! Hashed passwords as `/etc/shadow` holds them.
 
-use super::chance::{random_text, rounds};
+use super::chance::random_text;
 use super::{Filter, filter};
-use crate::template::calls::Call;
+use crate::template::calls::{Call, whole};
 use crate::template::failure::Res;
 use crate::template::runtime::Val;
+use md5::Md5;
 use sha2::{Digest, Sha256, Sha512};
 
 pub(super) const FILTERS: &[Filter] = &[filter(
@@ -20,31 +21,160 @@ const ROUNDS_IMPLIED: u64 = 5000;
 const ROUNDS_MIN: u64 = 1000;
 const ROUNDS_MAX: u64 = 5_000_000;
 
-fn password_hash(call: &mut Call<'_, '_>) -> Res<Val> {
-    let password = call.text()?;
-    let kind = call.text_arg(0, "sha512");
-    let size = usize::try_from(call.int_arg(2, 16)?).unwrap_or(16).min(16);
-    let set: Vec<char> = ALPHABET.iter().copied().map(char::from).collect();
-    let salt = match call.given(1) {
-        Some(salt) => salt.to_text().as_str().to_owned(),
-        None => random_text(&set, size),
-    };
-    if let Some(bad) = salt.chars().find(|c| !set.contains(c)) {
-        return Err(format!("a salt cannot hold {bad:?}").into());
-    }
-    let rounds = call.given(3).cloned();
-    let rounds = self::rounds(rounds.as_ref(), 0)?;
-    Ok(Val::text_of(hashed(&password, &kind, &salt, rounds)?, true))
+/// How a password is to be hashed.
+pub(crate) struct Hashing<'a> {
+    pub(crate) kind: &'a str,
+    pub(crate) salt: &'a str,
+    pub(crate) rounds: Option<u64>,
+    /// The variant of bcrypt.
+    pub(crate) ident: Option<&'a str>,
 }
 
-/// A password in the form that `kind` names; with 0 rounds, as many as passlib takes.
-pub(crate) fn hashed(password: &str, kind: &str, salt: &str, rounds: u64) -> Result<String, String> {
-    let or = |default: u64| if rounds == 0 { default } else { rounds };
+fn password_hash(call: &mut Call<'_, '_>) -> Res<Val> {
+    let Val::Str(password) = call.input.clone() else {
+        let kind = if matches!(call.input, Val::None) { "None" } else { call.input.kind() };
+        return Err(format!("secret must be unicode or bytes, not {kind}").into());
+    };
+    let kind = call.text_arg(0, "sha512");
+    let salt = match (call.given(1), call.given(2).cloned()) {
+        (Some(salt), _) => salt.to_text().as_str().to_owned(),
+        (None, Some(size)) if kind.as_str() != "bcrypt" && kind.as_str() != "blowfish" => {
+            random_text(&salt_letters(), usize::try_from(whole(&size)?).unwrap_or(0).min(16), None)
+        }
+        (None, _) => new_salt(&kind),
+    };
+    let rounds = match call.given(3) {
+        Some(rounds) => Some(u64::try_from(whole(rounds)?).unwrap_or(0)),
+        None => None,
+    };
+    let ident = call.given(4).map(|ident| ident.to_text().as_str().to_owned());
+    let hashing = Hashing { kind: &kind, salt: &salt, rounds, ident: ident.as_deref() };
+    Ok(Val::text_of(hashed(&password, &hashing)?, true))
+}
+
+fn salt_letters() -> Vec<char> {
+    ALPHABET.iter().copied().map(char::from).collect()
+}
+
+/// A salt of the length that a kind of hash takes.
+pub(crate) fn new_salt(kind: &str) -> String {
     match kind {
-        "sha512" | "sha512_crypt" => Ok(sha_crypt::<Sha512>(password, salt, or(656_000), "6", &ORDER_512)),
-        "sha256" | "sha256_crypt" => Ok(sha_crypt::<Sha256>(password, salt, or(535_000), "5", &ORDER_256)),
-        other => Err(format!("`{other}` is not supported; sha512 and sha256 are")),
+        "md5" | "md5_crypt" => random_text(&salt_letters(), 8, None),
+        // The last letter stands for two bits only.
+        "bcrypt" | "blowfish" => random_text(&salt_letters(), 21, None) + &random_text(&['.', 'O', 'e', 'u'], 1, None),
+        _ => random_text(&salt_letters(), 16, None),
     }
+}
+
+/// A password in the form that `kind` names; without a number of rounds, as many as passlib takes.
+pub(crate) fn hashed(password: &str, hashing: &Hashing<'_>) -> Result<String, String> {
+    let salt = hashing.salt;
+    let fits = |name: &str, longest: usize| {
+        if !salt.chars().all(|letter| ALPHABET.contains(&(u8::try_from(letter).unwrap_or(0)))) {
+            return Err(format!("Could not hash the secret: invalid characters in {name} salt"));
+        }
+        if salt.len() > longest {
+            return Err(format!("Could not hash the secret: salt too large ({name} requires <= {longest} chars)"));
+        }
+        Ok(())
+    };
+    let rounds = |name: &str, default: u64| match hashing.rounds {
+        Some(few) if few < ROUNDS_MIN => Err(format!(
+            "Could not hash the secret: {name}: min_desired_rounds ({few}) is too low, must be at least {ROUNDS_MIN}"
+        )),
+        Some(many) if many > ROUNDS_MAX => Err(format!("{many} rounds are more than {ROUNDS_MAX}")),
+        Some(rounds) => Ok(rounds),
+        None => Ok(default),
+    };
+    match hashing.kind {
+        "sha512" | "sha512_crypt" => {
+            fits("sha512_crypt", 16)?;
+            Ok(sha_crypt::<Sha512>(password, salt, rounds("sha512_crypt", 656_000)?, "6", &ORDER_512))
+        }
+        "sha256" | "sha256_crypt" => {
+            fits("sha256_crypt", 16)?;
+            Ok(sha_crypt::<Sha256>(password, salt, rounds("sha256_crypt", 535_000)?, "5", &ORDER_256))
+        }
+        "md5" | "md5_crypt" => {
+            fits("md5_crypt", 8)?;
+            Ok(md5_crypt(password, salt))
+        }
+        "bcrypt" | "blowfish" => bcrypt(password, hashing),
+        other => Err(format!("{other} is not in the list of supported passlib algorithms: md5, blowfish, sha256, sha512")),
+    }
+}
+
+const BCRYPT_ALPHABET: &[u8; 64] = b"./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+const BCRYPT_COST: u64 = 12;
+/// More takes minutes.
+const BCRYPT_COST_MAX: u64 = 20;
+
+fn bcrypt(password: &str, hashing: &Hashing<'_>) -> Result<String, String> {
+    let version = match hashing.ident {
+        None | Some("2b") => ::bcrypt::Version::TwoB,
+        Some("2a") => ::bcrypt::Version::TwoA,
+        Some("2y") => ::bcrypt::Version::TwoY,
+        Some(other) => return Err(format!("there is no variant `{other}` of bcrypt; 2b, 2a and 2y are known")),
+    };
+    let salt = bcrypt_salt(hashing.salt).ok_or("Could not hash the secret: a salt of bcrypt has 22 letters of ./A-Za-z0-9")?;
+    let cost = hashing.rounds.unwrap_or(BCRYPT_COST);
+    if !(4..=BCRYPT_COST_MAX).contains(&cost) {
+        return Err(format!("bcrypt takes 4 to {BCRYPT_COST_MAX} rounds, not {cost}"));
+    }
+    let parts = ::bcrypt::hash_with_salt(password, u32::try_from(cost).unwrap_or(4), salt)
+        .map_err(|error| format!("Could not hash the secret: {error}"))?;
+    Ok(parts.format_for_version(version))
+}
+
+/// 22 letters are 16 bytes; what is over in the last one counts for nothing.
+fn bcrypt_salt(text: &str) -> Option<[u8; 16]> {
+    if text.len() != 22 {
+        return None;
+    }
+    let mut salt = [0; 16];
+    let (mut bits, mut count, mut at) = (0_u32, 0_u32, 0);
+    for letter in text.bytes() {
+        let value = BCRYPT_ALPHABET.iter().position(|known| *known == letter)?;
+        bits = (bits << 6 | u32::try_from(value).ok()?) & 0xffff;
+        count += 6;
+        if count >= 8 && at < salt.len() {
+            count -= 8;
+            salt[at] = u8::try_from(bits >> count & 0xff).ok()?;
+            at += 1;
+        }
+    }
+    Some(salt)
+}
+
+/// The order in which bytes of an MD5 digest are written.
+const ORDER_MD5: [[usize; 3]; 6] = [[0, 6, 12], [1, 7, 13], [2, 8, 14], [3, 9, 15], [4, 10, 5], [255, 255, 11]];
+
+/// Poul-Henning Kamp's MD5-crypt.
+fn md5_crypt(password: &str, salt: &str) -> String {
+    const MAGIC: &[u8] = b"$1$";
+    let (key, salt_bytes) = (password.as_bytes(), salt.as_bytes());
+    let inner = Md5::new().chain_update(key).chain_update(salt_bytes).chain_update(key).finalize();
+    let mut hasher = Md5::new().chain_update(key).chain_update(MAGIC).chain_update(salt_bytes);
+    hasher.update(repeated(&inner, key.len()));
+    let mut length = key.len();
+    while length > 0 {
+        hasher.update(if length & 1 == 1 { &[0][..] } else { &key[..1] });
+        length >>= 1;
+    }
+    let mut state = hasher.finalize().to_vec();
+    for round in 0..1000 {
+        let mut hasher = Md5::new();
+        hasher.update(if round % 2 == 1 { key } else { &state });
+        if round % 3 != 0 {
+            hasher.update(salt_bytes);
+        }
+        if round % 7 != 0 {
+            hasher.update(key);
+        }
+        hasher.update(if round % 2 == 1 { &state } else { key });
+        state = hasher.finalize().to_vec();
+    }
+    format!("$1${salt}${}", encoded(&state, &ORDER_MD5))
 }
 
 /// The order in which bytes of the digest are written, three at a time; 255 stands for none.

@@ -17,13 +17,13 @@ const ID: &str = "filter_default";
 fn secret(call: &mut Call<'_, '_>) -> Res<String> {
     match call.needed(0, "secret")? {
         Val::Str(text) => Ok(text.as_str().to_owned()),
-        other => Err(format!("Secret passed is required to be a string, instead we got: {}", other.kind()).into()),
+        other => Err(format!("Secret passed is required to be a string, instead we got <class '{}'>.", other.kind()).into()),
     }
 }
 
 fn close(call: &mut Call<'_, '_>) -> Res<Val> {
     let Val::Str(plain) = call.input.clone() else {
-        return Err(format!("Can only vault strings, instead we got: {}", call.input.kind()).into());
+        return Err(format!("Can only vault strings, instead we got <class '{}'>.", call.input.kind()).into());
     };
     let password = secret(call)?;
     let salt = call.given(1).map(Val::to_text);
@@ -36,7 +36,7 @@ fn close(call: &mut Call<'_, '_>) -> Res<Val> {
 /// What is in no vault stays as it is.
 fn open(call: &mut Call<'_, '_>) -> Res<Val> {
     let Val::Str(text) = call.input.clone() else {
-        return Err(format!("Vault should be in the form of a string, instead we got: {}", call.input.kind()).into());
+        return Err(format!("Vault should be in the form of a string, instead we got <class '{}'>.", call.input.kind()).into());
     };
     let password = secret(call)?;
     if !vault::is_vault(text.as_bytes()) {

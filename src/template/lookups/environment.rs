@@ -12,7 +12,6 @@ pub(super) const LOOKUPS: &[Lookup] = &[
     row("pipe", "what a command on this machine prints", pipe),
     row("lines", "the lines that a command on this machine prints", lines),
     row("inventory_hostnames", "the hosts that a pattern selects", hostnames),
-    row("url", "what a web server answers", url),
 ];
 
 fn env(asked: &mut Asked<'_, '_>) -> Res<Vec<Val>> {
@@ -48,8 +47,7 @@ fn vars(asked: &mut Asked<'_, '_>) -> Res<Vec<Val>> {
 }
 
 fn varnames(asked: &mut Asked<'_, '_>) -> Res<Vec<Val>> {
-    let mut known = asked.eval.scope.names();
-    known.sort();
+    let known = asked.eval.scope.names();
     let mut found = Vec::new();
     for pattern in asked.texts()? {
         let regex = crate::template::filters::regex::compile(&pattern, false, false)?;
@@ -63,14 +61,30 @@ fn varnames(asked: &mut Asked<'_, '_>) -> Res<Vec<Val>> {
 }
 
 fn config(asked: &mut Asked<'_, '_>) -> Res<Vec<Val>> {
-    let names = asked.texts()?;
-    names
-        .iter()
-        .map(|name| match asked.eval.world.setting(name) {
-            Some(value) => Ok(from_value(&value)),
-            None => Err(format!("Unable to find setting {name}").into()),
-        })
-        .collect()
+    let on_missing = asked.text_option("on_missing", "error");
+    if !matches!(on_missing.as_str(), "error" | "warn" | "skip") {
+        return Err(format!(
+            "Invalid value '{on_missing}' for config 'on_missing' for 'config' lookup plugin: valid values are error, warn, skip"
+        )
+        .into());
+    }
+    let mut values = Vec::new();
+    for term in asked.terms.clone() {
+        let Val::Str(name) = &term else {
+            let kind = term.kind();
+            let shown = crate::template::calls::shown(&term);
+            return Err(format!("Invalid setting identifier, {shown} is not a <class 'str'>, its a <class '{kind}'>.").into());
+        };
+        match asked.eval.world.setting(name) {
+            Some(value) => values.push(from_value(&value)),
+            None if on_missing == "error" => {
+                let name = name.as_str();
+                return Err(format!("Unable to find setting {name}: No config definition exists for '{name}'.").into());
+            }
+            None => {}
+        }
+    }
+    Ok(values)
 }
 
 fn pipe(asked: &mut Asked<'_, '_>) -> Res<Vec<Val>> {
@@ -94,8 +108,4 @@ fn lines(asked: &mut Asked<'_, '_>) -> Res<Vec<Val>> {
 fn hostnames(asked: &mut Asked<'_, '_>) -> Res<Vec<Val>> {
     let patterns = asked.texts()?.join(",");
     Ok(asked.eval.world.hosts(&patterns)?.into_iter().map(Val::from).collect())
-}
-
-fn url(_asked: &mut Asked<'_, '_>) -> Res<Vec<Val>> {
-    Err("the url lookup is not there yet; the `uri` module with `delegate_to: localhost` does the same".into())
 }

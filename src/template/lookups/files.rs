@@ -91,6 +91,10 @@ impl crate::template::Scope for Extra<'_> {
         self.scope.of_host(host)
     }
 
+    fn has_hosts(&self) -> bool {
+        self.scope.has_hosts()
+    }
+
     fn hosts(&self) -> Vec<String> {
         self.scope.hosts()
     }
@@ -150,6 +154,9 @@ fn candidates(asked: &mut Asked<'_, '_>) -> Res<(Vec<String>, bool)> {
 
 fn first_found(asked: &mut Asked<'_, '_>) -> Res<Vec<Val>> {
     let (names, skips) = candidates(asked)?;
+    if names.is_empty() && !skips {
+        return Err("No file was found when using first_found.".into());
+    }
     let mut searched = Vec::new();
     for name in &names {
         for folder in ["templates", "files", "vars"] {
@@ -200,41 +207,87 @@ pub(crate) fn glob(directory: &std::path::Path, pattern: &str) -> Vec<String> {
             let is_hidden = name.starts_with('.') && pattern.first() != Some(&'.');
             !is_hidden && glob_matches(&pattern, &name.chars().collect::<Vec<_>>())
         })
-        .map(|entry| entry.path().display().to_string())
+        .map(|entry| std::path::absolute(entry.path()).unwrap_or_else(|_| entry.path()).display().to_string())
         .collect();
     found.sort();
     found
 }
 
-/// `*`, `?` and `[a-z]`.
+/// `*`, `?` and `[a-z]`. After a letter that does not fit, the last star takes one letter more: no star is tried twice.
 fn glob_matches(pattern: &[char], name: &[char]) -> bool {
-    let Some((first, rest)) = pattern.split_first() else { return name.is_empty() };
-    match first {
-        '*' => (0..=name.len()).any(|skipped| glob_matches(rest, &name[skipped..])),
-        '?' => !name.is_empty() && glob_matches(rest, &name[1..]),
-        '[' => {
-            let Some(end) = rest.iter().skip(1).position(|c| *c == ']').map(|end| end + 1) else {
-                return name.first() == Some(&'[') && glob_matches(rest, &name[1..]);
-            };
-            let (set, after) = (&rest[..end], &rest[end + 1..]);
-            let (is_negated, set) = match set.split_first() {
-                Some(('!' | '^', set)) => (true, set),
-                _ => (false, set),
-            };
-            let Some((c, others)) = name.split_first() else { return false };
-            let mut is_in = false;
-            let mut at = 0;
-            while at < set.len() {
-                if at + 2 < set.len() && set[at + 1] == '-' {
-                    is_in |= (set[at]..=set[at + 2]).contains(c);
-                    at += 3;
-                } else {
-                    is_in |= set[at] == *c;
-                    at += 1;
-                }
-            }
-            is_in != is_negated && glob_matches(after, others)
+    let (mut rest, mut letters) = (pattern, name);
+    let mut star: Option<(&[char], &[char])> = None;
+    loop {
+        if let Some(('*', after)) = rest.split_first() {
+            star = Some((after, letters));
+            rest = after;
+            continue;
         }
-        c => name.first() == Some(c) && glob_matches(rest, &name[1..]),
+        let next = match letters.split_first() {
+            Some((letter, others)) => one_matches(rest, *letter).map(|after| (after, others)),
+            None if rest.is_empty() => return true,
+            None => return false,
+        };
+        match (next, star) {
+            (Some((after, others)), _) => (rest, letters) = (after, others),
+            (None, Some((after, from))) => {
+                let Some((_, others)) = from.split_first() else { return false };
+                star = Some((after, others));
+                (rest, letters) = (after, others);
+            }
+            (None, None) => return false,
+        }
+    }
+}
+
+/// What is left of a pattern after its first part, if a letter fits that.
+fn one_matches(pattern: &[char], letter: char) -> Option<&[char]> {
+    let (first, rest) = pattern.split_first()?;
+    match first {
+        '?' => Some(rest),
+        '[' => match rest.iter().skip(1).position(|c| *c == ']').map(|end| end + 1) {
+            Some(end) => is_in_set(&rest[..end], letter).then_some(&rest[end + 1..]),
+            None => (letter == '[').then_some(rest),
+        },
+        c => (*c == letter).then_some(rest),
+    }
+}
+
+fn is_in_set(set: &[char], letter: char) -> bool {
+    let (is_negated, set) = match set.split_first() {
+        Some(('!' | '^', set)) => (true, set),
+        _ => (false, set),
+    };
+    let mut is_in = false;
+    let mut at = 0;
+    while at < set.len() {
+        if at + 2 < set.len() && set[at + 1] == '-' {
+            is_in |= (set[at]..=set[at + 2]).contains(&letter);
+            at += 3;
+        } else {
+            is_in |= set[at] == letter;
+            at += 1;
+        }
+    }
+    is_in != is_negated
+}
+
+#[cfg(test)]
+mod unit {
+    use super::glob_matches;
+
+    #[test]
+    fn globs_match_as_shells_do_and_in_time() {
+        let matches =
+            |pattern: &str, name: &str| glob_matches(&pattern.chars().collect::<Vec<_>>(), &name.chars().collect::<Vec<_>>());
+        for (pattern, name) in
+            [("*", ""), ("*.c*f", "a.conf"), ("a?c", "abc"), ("[a-c]x", "bx"), ("[!a]x", "bx"), ("a*b*c", "aXbYbc")]
+        {
+            assert!(matches(pattern, name), "{pattern} {name}");
+        }
+        for (pattern, name) in [("a", ""), ("a*", "ba"), ("[a-c]x", "dx"), ("*b", "bc"), ("?", "")] {
+            assert!(!matches(pattern, name), "{pattern} {name}");
+        }
+        assert!(!matches(&("*a".repeat(30) + "b"), &"a".repeat(200)));
     }
 }

@@ -1,12 +1,15 @@
 //! Lookups: what `lookup(…)`, `query(…)` and `with_*` ask for; one row each.
 
+mod elsewhere;
 mod environment;
 mod files;
 mod lists;
 mod passwords;
 mod records;
+mod url;
 
 pub(crate) use files::glob;
+pub(crate) use records::{csv_rows, ini_entries};
 
 use super::calls::{Call, unknown};
 use super::evaluate::Eval;
@@ -35,9 +38,18 @@ const fn row(name: &'static str, doc: &'static str, run: fn(&mut Asked<'_, '_>) 
     Lookup { name, doc, run }
 }
 
-fn tables() -> [&'static [Lookup]; 5] {
-    [environment::LOOKUPS, files::LOOKUPS, lists::LOOKUPS, passwords::LOOKUPS, records::LOOKUPS]
+fn tables() -> [&'static [Lookup]; 7] {
+    [elsewhere::LOOKUPS, environment::LOOKUPS, files::LOOKUPS, lists::LOOKUPS, passwords::LOOKUPS, records::LOOKUPS, url::LOOKUPS]
 }
+
+/// Other names of lookups.
+const ALIASES: &[(&str, &str)] = &[
+    ("community.general.flattened", "flattened"),
+    ("amazon.aws.aws_ssm", "amazon.aws.ssm_parameter"),
+    ("aws_ssm", "amazon.aws.ssm_parameter"),
+    ("amazon.aws.aws_secret", "amazon.aws.secretsmanager_secret"),
+    ("aws_secret", "amazon.aws.secretsmanager_secret"),
+];
 
 pub(crate) fn rows() -> impl Iterator<Item = &'static Lookup> {
     tables().into_iter().flatten()
@@ -45,6 +57,7 @@ pub(crate) fn rows() -> impl Iterator<Item = &'static Lookup> {
 
 pub(crate) fn find(name: &str) -> Option<&'static Lookup> {
     let name = plain_name(name);
+    let name = ALIASES.iter().find(|(alias, _)| *alias == name).map_or(name, |(_, name)| name);
     tables().into_iter().flatten().find(|lookup| lookup.name == name)
 }
 

@@ -3,7 +3,7 @@
 use super::{Asked, Lookup, row};
 use crate::template::calls::whole;
 use crate::template::failure::{Problem, Res, fault};
-use crate::template::filters::{hashed, random_text};
+use crate::template::filters::{Hashing, hashed, new_salt, random_text};
 use crate::template::runtime::Val;
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -19,7 +19,8 @@ struct Wanted {
     length: usize,
     characters: Vec<char>,
     encrypt: Option<String>,
-    seed: Option<String>,
+    seed: Option<Val>,
+    ident: Option<String>,
 }
 
 fn password(asked: &mut Asked<'_, '_>) -> Res<Vec<Val>> {
@@ -51,7 +52,8 @@ fn parse(asked: &mut Asked<'_, '_>, term: &str) -> Res<Wanted> {
     };
     let length = option("length").map_or(Ok(20), |length| whole(&Val::from(length)))?;
     let sets = sets.unwrap_or_else(|| {
-        option("chars").map_or_else(|| split_sets("ascii_letters,digits,.,:-_").clone(), |chars| split_sets(&chars))
+        let usual = || ["ascii_letters", "digits", ".,:-_"].map(str::to_owned).to_vec();
+        option("chars").map_or_else(usual, |chars| split_sets(&chars))
     });
     let path = words.join(" ");
     let path = if path == "/dev/null" || Path::new(&path).is_absolute() {
@@ -66,7 +68,8 @@ fn parse(asked: &mut Asked<'_, '_>, term: &str) -> Res<Wanted> {
         length: usize::try_from(length).unwrap_or(0).min(LENGTH_MAX),
         characters: characters(&sets),
         encrypt: option("encrypt").filter(|kind| !kind.is_empty() && kind != "False"),
-        seed: option("seed"),
+        seed: option("seed").map(Val::from),
+        ident: option("ident"),
     })
 }
 
@@ -97,6 +100,7 @@ fn characters(sets: &[String]) -> Vec<char> {
             own => all.extend(own.chars()),
         }
     }
+    all.retain(|letter| !matches!(letter, '"' | '\''));
     all
 }
 
@@ -107,9 +111,6 @@ fn unreadable(path: &Path, reason: &std::io::Error) -> crate::template::failure:
 fn kept_or_made(wanted: &Wanted) -> Res<String> {
     if wanted.characters.is_empty() {
         return Err("`chars` names no characters".into());
-    }
-    if wanted.seed.is_some() {
-        return Err("`seed` is not supported for passwords: what can be guessed from a name is no password".into());
     }
     let is_kept = wanted.path != Path::new("/dev/null");
     let kept = match std::fs::read_to_string(&wanted.path) {
@@ -126,16 +127,19 @@ fn kept_or_made(wanted: &Wanted) -> Res<String> {
     }
     let needs_salt = wanted.encrypt.is_some() && salt.is_none();
     let is_new = plain.is_none() || needs_salt;
-    let plain = plain.unwrap_or_else(|| random_text(&wanted.characters, wanted.length));
+    let plain = plain.unwrap_or_else(|| random_text(&wanted.characters, wanted.length, wanted.seed.as_ref()));
     if needs_salt {
-        let set: Vec<char> = ('a'..='z').chain('A'..='Z').chain('0'..='9').collect();
-        salt = Some(random_text(&set, 16));
+        let kind = wanted.encrypt.as_deref().unwrap_or_default();
+        salt = Some(new_salt(kind));
     }
     if is_new && is_kept {
         keep(&wanted.path, &plain, salt.as_deref())?;
     }
     match (&wanted.encrypt, salt) {
-        (Some(kind), Some(salt)) => Ok(hashed(&plain, kind, &salt, 0)?),
+        (Some(kind), Some(salt)) => {
+            let hashing = Hashing { kind, salt: &salt, rounds: None, ident: wanted.ident.as_deref() };
+            Ok(hashed(&plain, &hashing)?)
+        }
         _ => Ok(plain),
     }
 }

@@ -27,10 +27,10 @@ fn option(asked: &Asked<'_, '_>, inline: &[(String, String)], name: &str, defaul
     inline.unwrap_or_else(|| asked.text_option(name, default))
 }
 
-fn text_of(asked: &Asked<'_, '_>, name: &str) -> Res<String> {
+fn text_of(asked: &Asked<'_, '_>, name: &str, encoding: &str) -> Res<String> {
     let mut searched = Vec::new();
     match asked.eval.find("files", name, &mut searched) {
-        Some(path) => asked.eval.read_text(&path),
+        Some(path) => asked.eval.read_encoded(&path, encoding),
         None => Err(fault(Problem::NoFile { name: name.to_owned(), searched })),
     }
 }
@@ -39,7 +39,8 @@ fn ini(asked: &mut Asked<'_, '_>) -> Res<Vec<Val>> {
     let mut found = Vec::new();
     for term in asked.texts()? {
         let (key, inline) = inline_options(&term, &["section", "file", "type", "default", "re", "encoding", "case_sensitive"]);
-        let text = text_of(asked, &option(asked, &inline, "file", "ansible.ini"))?;
+        let encoding = option(asked, &inline, "encoding", "utf-8");
+        let text = text_of(asked, &option(asked, &inline, "file", "ansible.ini"), &encoding)?;
         let is_properties = option(asked, &inline, "type", "ini") == "properties";
         let section = if is_properties { String::new() } else { option(asked, &inline, "section", "global") };
         let is_pattern = matches!(option(asked, &inline, "re", "false").to_lowercase().as_str(), "true" | "yes" | "1");
@@ -70,6 +71,11 @@ struct Entry {
     value: String,
 }
 
+/// Section, key and value of every entry.
+pub(crate) fn ini_entries(text: &str) -> Vec<(String, String, String)> {
+    entries(text).into_iter().map(|entry| (entry.section, entry.key, entry.value)).collect()
+}
+
 /// Further lines of a value are indented.
 fn entries(text: &str) -> Vec<Entry> {
     let mut section = String::new();
@@ -98,7 +104,8 @@ fn csvfile(asked: &mut Asked<'_, '_>) -> Res<Vec<Val>> {
     let mut found = Vec::new();
     for term in asked.texts()? {
         let (key, inline) = inline_options(&term, &["file", "delimiter", "col", "default", "encoding", "keycol"]);
-        let text = text_of(asked, &option(asked, &inline, "file", "ansible.csv"))?;
+        let encoding = option(asked, &inline, "encoding", "utf-8");
+        let text = text_of(asked, &option(asked, &inline, "file", "ansible.csv"), &encoding)?;
         let delimiter = match option(asked, &inline, "delimiter", "TAB").as_str() {
             "TAB" | "\\t" | "\t" => '\t',
             other => other.chars().next().unwrap_or(','),
@@ -107,7 +114,7 @@ fn csvfile(asked: &mut Asked<'_, '_>) -> Res<Vec<Val>> {
             Ok(usize::try_from(whole(&Val::from(option(asked, &inline, name, default)))?).unwrap_or(0))
         };
         let (key_column, column) = (column("keycol", "0")?, column("col", "1")?);
-        let row = rows(&text, delimiter).into_iter().find(|row| row.get(key_column) == Some(&key));
+        let row = csv_rows(&text, delimiter).into_iter().find(|row| row.get(key_column) == Some(&key));
         match row.and_then(|row| row.into_iter().nth(column)) {
             Some(value) => found.push(Val::from(value)),
             None => {
@@ -122,7 +129,7 @@ fn csvfile(asked: &mut Asked<'_, '_>) -> Res<Vec<Val>> {
 }
 
 /// Fields may be quoted; a doubled quote stands for one.
-fn rows(text: &str, delimiter: char) -> Vec<Vec<String>> {
+pub(crate) fn csv_rows(text: &str, delimiter: char) -> Vec<Vec<String>> {
     let mut rows = Vec::new();
     let mut row = Vec::new();
     let mut field = String::new();
