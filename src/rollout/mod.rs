@@ -136,17 +136,17 @@ impl Found {
         let Evidence { recorded, is_first, served, is_parked, runs } = evidence;
         let reached = match recorded {
             Reached::Retired => Reached::Retired,
-            Reached::Switched | Reached::Done if is_parked || is_first => recorded,
-            Reached::Nothing | Reached::Left | Reached::Parked | Reached::Switched | Reached::Done if is_parked => {
-                Reached::Parked
-            }
+            // Whoever goes back writes that first: an old container that is not to be seen was pruned, and is made again.
+            Reached::Switched | Reached::Done => recorded,
+            Reached::Nothing | Reached::Left | Reached::Parked if is_parked => Reached::Parked,
             Reached::Parked if is_first => Reached::Parked,
             // Not parked yet, or the old one is back under its name.
-            Reached::Left | Reached::Parked | Reached::Switched | Reached::Done => Reached::Left,
+            Reached::Left | Reached::Parked => Reached::Left,
             Reached::Nothing => Reached::Nothing,
         };
         let is_new = is_first && matches!(reached, Reached::Parked | Reached::Switched | Reached::Done);
-        Found { reached, has_old: is_parked || (runs && !is_new), served }
+        let is_whole = !is_first && matches!(reached, Reached::Switched | Reached::Done);
+        Found { reached, has_old: is_parked || is_whole || (runs && !is_new), served }
     }
 }
 

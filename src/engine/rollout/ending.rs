@@ -107,6 +107,44 @@ mod tests {
         list.split_whitespace().map(str::to_owned).collect()
     }
 
+    fn cause(step: Step, said: &str) -> Cause {
+        Cause { host: "web2".into(), step, is_touched: true, is_lost: false, is_back: false, said: said.into() }
+    }
+
+    fn told(outcome: Outcome, causes: &[Cause], new: &str, out: &str) -> String {
+        let end = End {
+            outcome,
+            release: "7f3a",
+            causes,
+            refusal: None,
+            hosts: &names("web1 web2 web3"),
+            new: &names(new),
+            out: &names(out),
+            healthy: Some((3 - out.split_whitespace().count(), 3)),
+            unread: None,
+            arguments: "site.yaml",
+        };
+        let lines = end.why().into_iter().chain(end.now()).chain(end.next());
+        lines.collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn every_early_end_says_why_what_is_true_and_what_to_do() {
+        let unhealthy = cause(Step::Verify, "try 12: GET /up -> 503");
+        let stuck = Cause { is_back: true, ..cause(Step::Unpark, "port is taken") };
+        let lost = Cause { is_lost: true, ..cause(Step::Switch, "connection reset") };
+        let busy = Cause { is_touched: false, ..cause(Step::Check, "a migration is pending") };
+        let rows = [
+            told(Outcome::Reverted, std::slice::from_ref(&unhealthy), "", ""),
+            told(Outcome::RevertFailed, &[unhealthy, stuck], "web1", "web2"),
+            told(Outcome::RevertFailed, &[lost], "web1 web2", "web2"),
+            told(Outcome::Halted, &[busy], "web1", ""),
+            told(Outcome::Interrupted, &[], "web1", ""),
+        ];
+        let expected = include_str!("../../../tests/cases/rollout/endings.txt");
+        assert_eq!(rows.join("\n\n") + "\n", expected);
+    }
+
     #[test]
     fn a_host_that_died_before_its_turn() {
         let cause = Cause {

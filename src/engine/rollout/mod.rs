@@ -337,7 +337,9 @@ impl Driver {
             Outcome::Locked => Ending::Locked,
             _ => Ending::Refused,
         };
-        match self.steps.denied().filter(|_| self.core.batches().is_empty() && outcome != Outcome::Interrupted) {
+        let is_early =
+            self.core.batches().is_empty() && outcome != Outcome::Interrupted && self.causes.iter().all(is_of_the_lock);
+        match self.steps.denied().filter(|_| is_early) {
             Some(denied) => self.run.warn(words::denied(app, &denied, arguments)),
             None if outcome == Outcome::Fenced => self.run.warn(words::fenced(app, self.steps.generation(), arguments)),
             None => return None,
@@ -433,6 +435,11 @@ impl Driver {
         };
         PlayEnd { ending, go_on: ending == Ending::Done }
     }
+}
+
+/// The first steps of all.
+fn is_of_the_lock(cause: &Cause) -> bool {
+    matches!(cause.step, Step::Lock | Step::Number)
 }
 
 /// In which order hosts are locked: the same for every rollout, however its play names them.

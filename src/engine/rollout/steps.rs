@@ -366,7 +366,7 @@ impl Steps {
         if direction == Direction::Resume && is_unfinished && before.release != self.spec.release {
             return Err(Problem::new(words::other_release(self.name(host), &before.release, &self.spec.release)));
         }
-        let mut written = before.taken_up(direction, &self.spec.release);
+        let mut written = before.taken_up(direction, &self.spec.release, self.generation());
         let found = written.found(&values);
         if found.reached == Reached::Nothing {
             written.is_first = !found.has_old;

@@ -15,6 +15,8 @@ pub(super) struct Written {
     pub(super) release: String,
     /// Names what is parked: that of the rollout which parked it, also when another one goes on.
     pub(super) parking: i64,
+    /// What is parked is left of a rollout that has ended: nobody goes back to it.
+    pub(super) is_over: bool,
     /// What ran before, for the history.
     pub(super) former: Value,
 }
@@ -38,13 +40,15 @@ impl Written {
         let flag = |name: &str| rollout.get(name).and_then(Value::to_bool).unwrap_or(false);
         let text = |name: &str| rollout.get(name).map(Value::to_text).unwrap_or_default().to_string();
         let reached = REACHED.iter().find(|(_, name)| *name == text("reached")).map_or(Reached::Nothing, |(reached, _)| *reached);
+        let written = rollout.get("parking").and_then(Value::to_int);
         let running = values.get("current").and_then(|current| current.get("release")).filter(|release| !release.is_null());
         Written {
             reached,
             served: flag("served"),
             is_first: flag("first"),
             release: if reached == Reached::Nothing { release.to_owned() } else { text("release") },
-            parking: parking.unwrap_or(generation),
+            parking: parking.or(written.filter(|_| reached != Reached::Nothing)).unwrap_or(generation),
+            is_over: false,
             former: running.cloned().unwrap_or_default(),
         }
     }
@@ -57,16 +61,21 @@ impl Written {
             ("reached", name.into()),
             ("served", self.served.into()),
             ("first", self.is_first.into()),
+            ("parking", self.parking.into()),
         ];
         entries.into_iter().collect()
     }
 
     /// What counts for a rollout that goes in this direction to this release. What was done for another release, or was finished, is no part
     /// of the way there.
-    pub(super) fn taken_up(mut self, direction: Direction, release: &str) -> Written {
+    pub(super) fn taken_up(mut self, direction: Direction, release: &str, generation: i64) -> Written {
         let is_other = self.release != release && self.reached != Reached::Left;
-        let is_over = direction == Direction::Forward && self.reached == Reached::Retired;
-        if direction != Direction::Rollback && (is_other || is_over) {
+        let goes_back = direction == Direction::Rollback;
+        self.is_over = self.reached == Reached::Retired && !goes_back && (direction == Direction::Forward || is_other);
+        if self.is_over {
+            self.parking = generation;
+        }
+        if !goes_back && (is_other || self.is_over) {
             self.reached = Reached::Nothing;
         }
         if direction != Direction::Rollback {
@@ -80,7 +89,7 @@ impl Written {
             recorded: self.reached,
             is_first: self.is_first,
             served: self.served,
-            is_parked: !values.get("parked").and_then(Value::as_list).unwrap_or_default().is_empty(),
+            is_parked: !self.is_over && !values.get("parked").and_then(Value::as_list).unwrap_or_default().is_empty(),
             runs: super::steps::is_running(values),
         })
     }
@@ -111,6 +120,7 @@ mod tests {
             is_first: false,
             release: "7f3a".into(),
             parking: 4,
+            is_over: false,
             former: Value::Null,
         };
         let mut values = state(r#"{"parked": [{"generation": 3}, {"generation": 4}], "current": {"is_running": true}}"#);
@@ -118,8 +128,12 @@ mod tests {
         assert_eq!(Written::read(&values, "7f3a", 9), written);
         let found = written.found(&values);
         assert_eq!((found.reached, found.has_old, found.served), (Reached::Switched, true, true));
-        assert_eq!(written.clone().taken_up(Direction::Forward, "8e4b").reached, Reached::Nothing, "another release begins anew");
-        assert_eq!(written.taken_up(Direction::Rollback, "8e4b").reached, Reached::Switched);
+        assert_eq!(
+            written.clone().taken_up(Direction::Forward, "8e4b", 9).reached,
+            Reached::Nothing,
+            "another release begins anew"
+        );
+        assert_eq!(written.taken_up(Direction::Rollback, "8e4b", 9).reached, Reached::Switched);
     }
 
     #[test]
