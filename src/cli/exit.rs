@@ -56,11 +56,11 @@ fn of_ending(ending: Ending) -> u8 {
         Ending::Stopped => 8,
         Ending::Broken => 1,
         Ending::Refused => 10,
+        Ending::Locked => 11,
         Ending::Halted => 12,
         Ending::Reverted => 13,
         Ending::RevertFailed => 14,
         Ending::Interrupted => 15,
-        Ending::Locked => 11,
         Ending::Fenced => 16,
     }
 }

@@ -179,12 +179,12 @@ pub enum Ending {
     Broken,
     /// A rollout's own endings.
     Refused,
+    /// Another rollout has the lock.
+    Locked,
     Halted,
     Reverted,
     RevertFailed,
     Interrupted,
-    /// Another run has the lock.
-    Locked,
     /// A newer rollout has taken over, or this one was silent for too long.
     Fenced,
 }

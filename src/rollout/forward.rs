@@ -1,72 +1,43 @@
 //! The way to the new release.
 
-use super::{Answer, Ask, At, Effect, Guards, Host, OnFailure, Outcome, Rollout, Stage, Step, Stop};
+use super::{Answer, Ask, At, Effect, Guards, Host, OnFailure, Outcome, Rollout, Stage, Step, Stop, paths};
 
 impl Rollout {
-    /// On all hosts, while all of them serve: nothing leaves the balancer before everything that can fail early has passed.
-    pub(super) fn advance_before(&mut self, effects: &mut Vec<Effect>) {
-        if self.stop.is_some() {
-            return self.finish(Outcome::Interrupted, effects);
-        }
-        let is_all = |at: At| self.hosts.iter().all(|host| host.at == at && host.ask.is_none());
-        match self.stage {
-            Stage::Inspecting if is_all(At::Inspected) => {
-                self.stage = Stage::Preparing;
-                self.batch = (0..self.hosts.len()).collect();
-                self.ask_together(Step::Prepare, effects);
-            }
-            Stage::Preparing if is_all(At::Prepared) => {
-                self.stage = Stage::Ordering;
-                self.batch.clear();
-                self.ask_balancer(None, effects);
-            }
-            _ => {}
-        }
-    }
-
     pub(super) fn went_forward(&mut self, ask: Ask, answer: Answer, effects: &mut Vec<Effect>) {
+        let may_cut = self.rules.may_cut;
         let host = &mut self.hosts[ask.host];
-        let is_ok = answer == Answer::Ok;
-        let reached = match (ask.step, answer) {
-            (Step::Inspect, Answer::Ok | Answer::Empty) => {
-                host.has_old = is_ok;
-                At::Inspected
-            }
-            (Step::Prepare, Answer::Ok) => At::Prepared,
-            (Step::Inspect | Step::Prepare, _) => return self.finish(Outcome::Refused, effects),
-            (Step::Check, Answer::Ok) => At::Ready,
+        let is_done = match (ask.step, answer) {
             // Not now: it may be that the balancer could not be spoken to. What is true then is read anew.
             (Step::Check | Step::Drain, Answer::Busy) => {
-                host.at = At::Prepared;
+                if ask.step == Step::Check {
+                    host.at = At::Ready;
+                }
                 if !self.is_back {
                     self.hold_for(ask.host, effects);
                 }
                 return;
             }
-            (Step::Drain, Answer::Ok) => {
-                host.may_serve = false;
-                At::Drained
-            }
-            (Step::AwaitQuiet, Answer::Ok) => At::Quiet,
-            (Step::AwaitQuiet, Answer::Capped) if self.rules.may_cut => At::Quiet,
-            (Step::Park, Answer::Ok) => {
-                // Also one that was there without running can be gone back to.
-                host.has_old = true;
-                At::Parked
-            }
-            // Nothing was there to be put aside: right only where the app never ran.
-            (Step::Park, Answer::Empty) if !host.has_old => At::Parked,
-            (Step::Switch, Answer::Ok) => At::Switched,
-            (Step::Verify, Answer::Ok) => At::Verified,
-            (Step::Enable, Answer::Ok) => At::Enabled,
-            (Step::AwaitHealthy, Answer::Ok) => At::Healthy,
-            (Step::Confirm, Answer::Ok) => At::Confirmed,
-            (Step::Bake, Answer::Ok) => At::Baked,
             // Whatever came of it, the release is in place.
-            (Step::Retire, _) => At::Done,
-            (_, _) => return self.failed(ask.host),
+            (Step::Retire, _) => return,
+            (Step::AwaitQuiet, Answer::Capped) => may_cut,
+            // Nothing was there to be put aside: right only where the app never ran.
+            (Step::Park, Answer::Empty) => !host.has_old,
+            (_, answer) => answer == Answer::Ok,
         };
-        host.at = reached;
+        if !is_done {
+            return self.failed(ask.host);
+        }
+        let path = self.path(&self.hosts[ask.host]);
+        let is_start_first = self.is_start_first(&self.hosts[ask.host]);
+        let host = &mut self.hosts[ask.host];
+        host.at = At::Forward(paths::after(path, ask.step));
+        match (ask.step, answer) {
+            (Step::Drain, _) => host.may_serve &= is_start_first,
+            (Step::AwaitQuiet, _) => host.is_quiet = true,
+            // Also one that was there without running can be gone back to.
+            (Step::Park, Answer::Ok) => host.has_old = true,
+            _ => {}
+        }
     }
 
     pub(super) fn advance_forward(&mut self, effects: &mut Vec<Effect>) {
@@ -79,9 +50,7 @@ impl Rollout {
             return self.next_batch(effects);
         }
         for host in self.batch.clone() {
-            if self.hosts[host].ask.is_none() {
-                self.go_on(host, effects);
-            }
+            self.go_on(host, effects);
         }
         self.go_on_together(effects);
         self.let_one_leave(effects);
@@ -89,56 +58,49 @@ impl Rollout {
 
     /// What a host does without regard to the others of its batch.
     fn go_on(&mut self, host: Host, effects: &mut Vec<Effect>) {
-        // The model takes steps away by pretending that they were done.
-        let skip = |guard: Guards, at: At| if self.has(guard) { self.hosts[host].at } else { at };
-        let at = match self.hosts[host].at {
-            At::Drained => skip(Guards::QUIET, At::Quiet),
-            At::Quiet => skip(Guards::PARK, At::Parked),
-            At::Switched => skip(Guards::VERIFY, At::Verified),
-            At::Enabled => skip(Guards::HEALTHY, At::Healthy),
-            at => at,
-        };
-        self.hosts[host].at = at;
-        match at {
-            At::Drained => self.ask(host, Step::AwaitQuiet, effects),
-            At::Quiet => self.ask(host, Step::Park, effects),
-            At::Switched => self.ask(host, Step::Verify, effects),
-            At::Verified => self.ask(host, Step::Enable, effects),
-            At::Enabled => self.ask(host, Step::AwaitHealthy, effects),
-            _ => {}
+        let next = self.next_step(host).filter(|_| self.hosts[host].ask.is_none());
+        // Those are one host's at a time, or the whole batch's.
+        let is_alone = |step: &Step| !matches!(step, Step::Check | Step::Drain) && !paths::is_play(*step);
+        if let Some(step) = next.filter(is_alone) {
+            self.ask(host, step, effects);
         }
     }
 
-    /// What a batch does when all its hosts have come so far.
+    /// What the hosts of a batch do together, as soon as none of them is still on its way there. One that an earlier try brought further
+    /// waits at the next such step.
     fn go_on_together(&mut self, effects: &mut Vec<Effect>) {
-        let first = self.batch.first().map(|host| self.hosts[*host].at);
-        let is_all = self.batch.iter().all(|host| Some(self.hosts[*host].at) == first && self.hosts[*host].ask.is_none());
-        match first.filter(|_| is_all) {
-            Some(At::Parked) => self.ask_together(Step::Switch, effects),
-            Some(At::Healthy) => self.ask_together(Step::Confirm, effects),
-            Some(At::Confirmed) if self.rules.bake && self.has(Guards::BAKE) => self.ask_together(Step::Bake, effects),
-            Some(At::Confirmed | At::Baked) => {
-                for host in self.batch.clone() {
-                    self.hosts[host].at = At::Done;
-                }
-                self.next_batch(effects);
+        let is_free = |host: &Host| self.hosts[*host].ask.is_none();
+        if self.batch.iter().all(|host| is_free(host) && self.next_step(*host).is_none()) {
+            for host in self.batch.clone() {
+                self.hosts[host].at = At::Done;
             }
-            _ => {}
+            return self.next_batch(effects);
+        }
+        for step in [Step::Switch, Step::Confirm, Step::Bake] {
+            let is_there = |host: &Host| self.next_step(*host) == Some(step) && is_free(host);
+            let (there, others): (Vec<Host>, Vec<Host>) = self.batch.iter().copied().partition(is_there);
+            if !there.is_empty() && !others.into_iter().any(|host| self.is_before(host, step)) {
+                return self.ask_together(there, step, effects);
+            }
         }
     }
 
     pub(super) fn next_batch(&mut self, effects: &mut Vec<Effect>) {
         self.gate.clear();
-        let is_last = self.batches_done >= self.batches.len();
-        if is_last && self.hosts.iter().all(|host| host.at == At::Done) {
-            return self.retire(effects);
+        self.batch.clear();
+        while self.batch.is_empty() && self.batches_begun < self.batches.len() {
+            self.batch.clone_from(&self.batches[self.batches_begun]);
+            self.batches_begun += 1;
+            if self.stop.is_some() {
+                self.drop_untouched();
+            }
         }
-        if self.stop.is_some() || is_last {
-            return self.finish(self.end_of_the_stop(), effects);
+        let is_through = |at: At| matches!(at, At::Done | At::Skipped);
+        match self.batch.is_empty() {
+            false => self.advance_forward(effects),
+            true if self.hosts.iter().all(|host| is_through(host.at)) => self.retire(effects),
+            true => self.finish(self.end_of_the_stop(), effects),
         }
-        self.batch = self.batches[self.batches_done].clone();
-        self.batches_done += 1;
-        self.let_one_leave(effects);
     }
 
     /// What was touched turns back; what never was is left alone, and so is everybody who is done.
@@ -150,12 +112,12 @@ impl Rollout {
         self.stop = self.stop.or(Some(Stop::Halted));
     }
 
-    fn end_of_the_stop(&self) -> Outcome {
+    pub(super) fn end_of_the_stop(&self) -> Outcome {
         let is_touched = self.hosts.iter().any(|host| host.is_touched);
         match self.stop {
             Some(Stop::Halted) if is_touched => Outcome::Halted,
             Some(Stop::Halted) => Outcome::Refused,
-            Some(Stop::Interrupted) | None => Outcome::Interrupted,
+            Some(Stop::Interrupted | Stop::Yielding) | None => Outcome::Interrupted,
         }
     }
 
@@ -166,7 +128,7 @@ impl Rollout {
             let state = &mut hosts[*host];
             if !state.is_touched {
                 state.ask = None;
-                state.at = At::Prepared;
+                state.at = At::Ready;
                 gate.clear();
             }
             state.is_touched
@@ -175,13 +137,18 @@ impl Rollout {
 
     fn retire(&mut self, effects: &mut Vec<Effect>) {
         self.stage = Stage::Retiring;
-        self.batch.clear();
-        for host in 0..self.hosts.len() {
+        for host in self.hosts_where(|host| host.at == At::Done) {
             self.ask(host, Step::Retire, effects);
         }
-        if self.hosts.is_empty() {
-            self.finish(Outcome::Done, effects);
+        if self.hosts.iter().all(|host| host.ask.is_none()) {
+            self.finish(self.all_done(), effects);
         }
+    }
+
+    /// A host that was left out is not on the new release.
+    pub(super) fn all_done(&self) -> Outcome {
+        let has_skipped = self.hosts.iter().any(|host| host.at == At::Skipped);
+        if has_skipped { Outcome::Halted } else { Outcome::Done }
     }
 
     pub(super) fn reverts_all(&self) -> bool {

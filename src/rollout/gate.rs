@@ -1,6 +1,6 @@
 //! The floor: who may leave the balancer, decided in the very moment a fresh reading arrives.
 
-use super::{At, Effect, Floor, Guards, Host, Outcome, ReadToken, Reading, Rollout, Stage, Step, TimerToken};
+use super::{At, Effect, Floor, Goal, Guards, Host, Outcome, Reached, ReadToken, Reading, Rollout, Stage, Step, TimerToken};
 use std::collections::BTreeSet;
 
 /// At most one host at a time is on its way out.
@@ -72,22 +72,41 @@ impl Rollout {
         }
     }
 
-    /// A target that does not serve takes nothing away by leaving; one that does may leave only above the floor.
+    /// A target that does not serve takes nothing away by leaving; one that does may leave only above the floor. Start-first, one may
+    /// leave when the other one of its host serves.
     fn may_leave(&self, host: Host, reading: &Reading) -> bool {
-        let live = reading.serving.len() + reading.others;
-        !self.has(Guards::FLOOR) || !reading.serving.contains(&host) || live > self.floor_for(self.batch.len())
+        let state = &self.hosts[host];
+        if self.is_start_first(state) && self.has(Guards::TWICE) {
+            let (stays, leaves) =
+                if self.is_back { (&reading.by_old, &reading.by_new) } else { (&reading.by_new, &reading.by_old) };
+            return stays.contains(&host) || !leaves.contains(&host);
+        }
+        let counts = reading.serving.contains(&host);
+        // A balancer that lags may still show as serving what was taken out just now.
+        let may_serve = |other: &Host| self.hosts[*other].may_serve || !self.has(Guards::OWN);
+        let others = reading.serving.iter().filter(|other| **other != host && may_serve(other)).count() + reading.others;
+        let is_idle = !counts && !reading.wavering.contains(&host);
+        !self.has(Guards::FLOOR) || is_idle || others >= self.floor_for(self.batch.len())
     }
 
     pub(super) fn floor_for(&self, batch: usize) -> usize {
         match self.rules.floor {
             Floor::Count(count) => count,
-            Floor::AllButBatch => (self.hosts.len() + self.others).saturating_sub(batch.max(1)),
+            Floor::AllButBatch => self.all_targets().saturating_sub(batch.max(1)),
         }
+    }
+
+    /// Those that could serve.
+    fn all_targets(&self) -> usize {
+        self.living().len() + self.others
     }
 
     /// Not now: a pause, then everything is asked anew; a failure in the end.
     pub(super) fn hold(&mut self, effects: &mut Vec<Effect>) {
         self.gate.held += 1;
+        if let Some(host) = self.gate.host {
+            self.hosts[host].round = self.hosts[host].round.wrapping_add(1);
+        }
         if self.gate.held <= self.rules.patience {
             self.gate.reads = self.gate.reads.wrapping_add(1);
             self.gate.waits = Waits::Pause;
@@ -119,47 +138,82 @@ impl Rollout {
         self.gate.waits = Waits::Nothing;
         match self.gate.host {
             None => self.ask_balancer(None, effects),
-            Some(host) if self.is_back => self.ask_balancer(Some(host), effects),
+            Some(host) if self.is_back || !self.is_before(host, Step::Switch) => self.ask_balancer(Some(host), effects),
             // Readiness is as old as the pause: it is asked again, too.
-            Some(host) => self.ask(host, Step::Check, effects),
+            Some(host) => {
+                self.hosts[host].at = At::Ready;
+                self.let_one_leave(effects);
+            }
         }
     }
 
-    /// Hosts that do not serve go first: working on them costs nothing and may mend something.
+    /// What an earlier try left unfinished goes first, then hosts that do not serve: working on them costs nothing and may mend something.
     fn order(&mut self, reading: &Reading, effects: &mut Vec<Effect>) {
         self.gate.clear();
         self.others = reading.others;
-        let (serving, idle): (Vec<Host>, Vec<Host>) = (0..self.hosts.len()).partition(|host| reading.serving.contains(host));
-        for host in &serving {
-            self.hosts[*host].served_before = true;
+        let is_serving = |host: &Host| reading.serving.contains(host) || reading.wavering.contains(host);
+        for host in self.living() {
+            self.take_up(host, is_serving(&host));
         }
-        self.batches = split(&[idle, serving].concat(), &self.rules.batches);
-        if !self.is_floor_possible() {
+        let is_old = self.rules.goal == Goal::Old;
+        let is_committed = self.hosts.iter().any(|host| host.reached == Reached::Retired);
+        if is_old && is_committed && self.has(Guards::RETIRED) {
             return self.finish(Outcome::Refused, effects);
         }
+        let rank = |host: &Host| {
+            let state = &self.hosts[*host];
+            let is_done = state.at == At::Done;
+            let is_idle = !self.has(Guards::IDLE_FIRST) || !is_serving(host);
+            (is_done == is_old, !state.is_touched, !is_idle)
+        };
+        let mut hosts = self.living();
+        hosts.sort_by_key(rank);
         self.stage = Stage::Rolling;
+        if is_old {
+            // The way back takes the latest first.
+            self.batches = hosts.into_iter().rev().map(|host| vec![host]).collect();
+            self.is_back = true;
+            return;
+        }
+        let mut batches = split(&hosts, &self.rules.batches);
+        batches.iter_mut().for_each(|batch| batch.retain(|host| self.hosts[*host].at != At::Done));
+        batches.retain(|batch| !batch.is_empty());
+        self.batches = batches;
+        if !self.is_floor_possible(reading) {
+            return self.finish(Outcome::Refused, effects);
+        }
         self.next_batch(effects);
     }
 
     /// Whether every batch could leave if all targets served; otherwise the rollout would stop half-way.
-    fn is_floor_possible(&self) -> bool {
-        let all = self.hosts.len() + self.others;
-        self.batches.iter().all(|batch| all.saturating_sub(batch.len()) >= self.floor_for(batch.len()))
+    fn is_floor_possible(&self, reading: &Reading) -> bool {
+        if self.rules.start_first {
+            return true;
+        }
+        let all = self.all_targets();
+        let is_down =
+            |batch: &Vec<Host>| batch.len() >= all && !reading.serving.is_empty() && self.rules.floor == Floor::AllButBatch;
+        let is_above = |batch: &Vec<Host>| all.saturating_sub(batch.len()) >= self.floor_for(batch.len());
+        self.batches.iter().all(|batch| is_above(batch) && (self.rules.accept_downtime || !is_down(batch)))
     }
 
     /// The next host of the batch that may think of leaving.
     pub(super) fn let_one_leave(&mut self, effects: &mut Vec<Effect>) {
-        let is_leaving = |host: &&Host| self.hosts[**host].ask.is_some_and(|ask| matches!(ask.step, Step::Check | Step::Drain));
-        if self.gate.is_busy() || self.batch.iter().any(|host| is_leaving(&host)) {
+        let is_leaving = |host: &Host| self.hosts[*host].ask.is_some_and(|ask| matches!(ask.step, Step::Check | Step::Drain));
+        if self.gate.is_busy() || self.batch.iter().any(is_leaving) {
             return;
         }
-        let at = |wanted: At| {
-            self.batch.iter().copied().find(|host| self.hosts[*host].at == wanted && self.hosts[*host].ask.is_none())
+        let next = |wanted: Step| {
+            let is_it = |host: &Host| {
+                let state = &self.hosts[*host];
+                let is_free = state.ask.is_none() && (state.is_touched || !self.is_paused);
+                is_free && self.next_step(*host) == Some(wanted)
+            };
+            self.batch.iter().copied().find(is_it)
         };
-        let ready = if self.has(Guards::READY) { At::Ready } else { At::Prepared };
-        if let Some(host) = at(ready) {
+        if let Some(host) = next(Step::Drain) {
             self.ask_balancer(Some(host), effects);
-        } else if let Some(host) = at(At::Prepared) {
+        } else if let Some(host) = next(Step::Check) {
             self.ask(host, Step::Check, effects);
         }
     }

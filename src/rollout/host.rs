@@ -1,20 +1,27 @@
 //! What is known of one host.
 
-use super::{Ask, Phase, Step};
+use super::{Ask, Found, Reached, Step};
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct HostState {
     pub(super) at: At,
     /// The answer that is awaited.
     pub(super) ask: Option<Ask>,
+    /// How often it was told "not now".
+    pub(super) round: u8,
+    pub(super) is_locked: bool,
+    /// How far an earlier try came.
+    pub(super) reached: Reached,
     /// The app ran here before, so there is something to go back to.
     pub(super) has_old: bool,
-    /// It served when the order was made. One that did not need not serve when it is brought back.
+    /// It served before anything was done to it. One that did not need not serve when it is brought back.
     pub(super) served_before: bool,
     /// It was asked to leave the balancer at least once: it must be put back.
     pub(super) is_touched: bool,
     /// It may be in the balancer now.
     pub(super) may_serve: bool,
+    /// Nothing was connected to it when it was looked at last, and it was not in the balancer since.
+    pub(super) is_quiet: bool,
     /// The old container may have been parked.
     pub(super) may_be_parked: bool,
     /// The new release may be here.
@@ -23,48 +30,52 @@ pub(super) struct HostState {
     pub(super) is_lost: bool,
 }
 
-/// The last thing that is known to be done.
+/// How far a host is, as far as is known to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum At {
-    Waiting,
-    Inspected,
-    Prepared,
+    /// In the steps that all hosts take first.
+    Early,
+    /// Through with them, on no way yet.
     Ready,
-    Drained,
-    Quiet,
-    Parked,
-    Switched,
-    Verified,
-    Enabled,
-    Healthy,
-    Confirmed,
-    Baked,
+    /// So many steps of its way are done.
+    Forward(u8),
     Done,
-    /// On the way back: must leave the balancer first.
-    BackServing,
-    BackDrained,
-    BackQuiet,
-    BackUnparked,
-    BackVerified,
-    BackEnabled,
+    /// So many steps of the way back are done.
+    Back(u8),
     Reverted,
     /// Could not be brought back, or had nothing to go back to.
     Failed,
+    /// Dead from the beginning, and left out.
+    Skipped,
 }
 
 impl HostState {
     pub(super) fn new() -> HostState {
         HostState {
-            at: At::Waiting,
+            at: At::Early,
             ask: None,
+            round: 0,
+            is_locked: false,
+            reached: Reached::Nothing,
             has_old: false,
             served_before: false,
             is_touched: false,
             may_serve: true,
+            is_quiet: false,
             may_be_parked: false,
             is_new: false,
             is_lost: false,
         }
+    }
+
+    /// What an earlier try may have done is as if this one had.
+    pub(super) fn found(&mut self, found: Found) {
+        self.has_old = found.has_old;
+        self.reached = found.reached;
+        self.is_touched = matches!(found.reached, Reached::Left | Reached::Parked | Reached::Switched | Reached::Done);
+        self.served_before = self.is_touched && found.served;
+        self.may_be_parked = matches!(found.reached, Reached::Parked | Reached::Switched | Reached::Done);
+        self.is_new = self.may_be_parked;
     }
 
     /// From now on it may have happened.
@@ -73,9 +84,18 @@ impl HostState {
         match ask.step {
             Step::Drain => self.is_touched = true,
             Step::Park => self.may_be_parked = true,
+            Step::Aside => {
+                self.is_touched = true;
+                self.may_be_parked = true;
+            }
             Step::Switch => self.is_new = true,
-            Step::Enable => self.may_serve = true,
-            Step::Inspect
+            Step::Enable => {
+                self.may_serve = true;
+                self.is_quiet = false;
+            }
+            Step::Lock
+            | Step::Number
+            | Step::Inspect
             | Step::Prepare
             | Step::Check
             | Step::AwaitQuiet
@@ -83,45 +103,19 @@ impl HostState {
             | Step::AwaitHealthy
             | Step::Confirm
             | Step::Bake
+            | Step::Revive
             | Step::Unpark
             | Step::Retire => {}
         }
     }
 
-    /// Nothing more is going to happen to it in this direction.
-    pub(super) fn is_settled(&self) -> bool {
-        matches!(self.at, At::Reverted | At::Failed | At::Prepared) && self.ask.is_none()
+    /// Takes part in the rollout.
+    pub(super) fn is_alive(&self) -> bool {
+        self.at != At::Skipped
     }
 
-    pub(super) fn phase(&self) -> Phase {
-        if let Some(ask) = self.ask.filter(|ask| !ask.is_back) {
-            return match ask.step {
-                Step::Inspect | Step::Prepare => Phase::Waiting,
-                Step::Check => Phase::Checking,
-                Step::Drain => Phase::Draining,
-                Step::AwaitQuiet => Phase::Quiet,
-                Step::Park | Step::Switch | Step::Unpark => Phase::Switching,
-                Step::Verify => Phase::Verifying,
-                Step::Enable | Step::AwaitHealthy => Phase::Enabling,
-                Step::Confirm | Step::Bake => Phase::Baking,
-                Step::Retire => Phase::Done,
-            };
-        }
-        match self.at {
-            At::Waiting | At::Inspected | At::Prepared => Phase::Waiting,
-            At::Ready => Phase::Checking,
-            At::Drained => Phase::Draining,
-            At::Quiet => Phase::Quiet,
-            At::Parked | At::Switched => Phase::Switching,
-            At::Verified => Phase::Verifying,
-            At::Enabled | At::Healthy => Phase::Enabling,
-            At::Confirmed | At::Baked => Phase::Baking,
-            At::Done => Phase::Done,
-            At::BackServing | At::BackDrained | At::BackQuiet | At::BackUnparked | At::BackVerified | At::BackEnabled => {
-                Phase::Reverting
-            }
-            At::Reverted => Phase::Reverted,
-            At::Failed => Phase::Failed,
-        }
+    /// Nothing more is going to happen to it in this direction.
+    pub(super) fn is_settled(&self) -> bool {
+        matches!(self.at, At::Reverted | At::Failed | At::Ready | At::Skipped) && self.ask.is_none()
     }
 }

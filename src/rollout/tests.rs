@@ -3,14 +3,7 @@
 use super::*;
 
 fn rules(batches: &[usize]) -> Rules {
-    Rules {
-        batches: batches.to_vec(),
-        floor: Floor::AllButBatch,
-        on_failure: OnFailure::Revert,
-        bake: false,
-        may_cut: false,
-        patience: 2,
-    }
+    Rules { batches: batches.to_vec(), bake: false, patience: 2, ..Rules::careful(9) }
 }
 
 /// A world where everything works, except for the answers that a test gives itself.
@@ -40,7 +33,7 @@ impl Story {
                 Effect::Do(ask) => vec![self.answered(ask, &answer)],
                 Effect::Play(asks) => asks.into_iter().map(|ask| self.answered(ask, &answer)).collect(),
                 Effect::ReadBalancer(token) => {
-                    vec![Input::Read(token, Some(Reading { serving: self.serving.clone(), others: 0 }))]
+                    vec![Input::Read(token, Some(Reading { serving: self.serving.clone(), ..Reading::default() }))]
                 }
                 Effect::SetTimer(token) => vec![Input::Timer(token)],
                 Effect::Finish(_) => Vec::new(),
@@ -60,7 +53,11 @@ impl Story {
             Step::Enable => drop(self.serving.insert(ask.host)),
             _ => {}
         }
-        Input::Answered(ask, answer(&ask).unwrap_or(Answer::Ok))
+        let fine = match ask.step {
+            Step::Inspect => Answer::Found(Found { reached: Reached::Nothing, has_old: true, served: false }),
+            _ => Answer::Ok,
+        };
+        Input::Answered(ask, answer(&ask).unwrap_or(fine))
     }
 
     fn steps_of(&self, host: Host) -> Vec<&str> {
@@ -73,7 +70,7 @@ impl Story {
 fn a_host_takes_every_step_in_its_order() {
     let mut story = Story::new(2, Rules { bake: true, ..rules(&[1]) });
     assert_eq!(story.go(|_| None), Some(Outcome::Done));
-    let all = "Inspect Prepare Check Drain AwaitQuiet Park Switch Verify Enable AwaitHealthy Confirm Bake Retire";
+    let all = "Lock Number Inspect Prepare Check Drain AwaitQuiet Park Switch Verify Enable AwaitHealthy Confirm Bake Retire";
     let expected: Vec<String> = all.split(' ').map(|step| format!("{step} 0")).collect();
     assert_eq!(story.steps_of(0), expected);
     let position = |step: &str| story.told.iter().position(|told| told == step).unwrap();
@@ -84,7 +81,7 @@ fn a_host_takes_every_step_in_its_order() {
 #[test]
 fn a_failure_before_anything_left_touches_nothing() {
     let mut story = Story::new(3, rules(&[1]));
-    let failing = Ask { host: 2, step: Step::Prepare, is_back: false, attempt: 0 };
+    let failing = Ask { host: 2, step: Step::Prepare, is_back: false, attempt: 0, round: 0 };
     assert_eq!(story.go(|ask| (*ask == failing).then_some(Answer::Failed)), Some(Outcome::Refused));
     assert!(!story.told.iter().any(|told| told.starts_with("Drain")), "{:?}", story.told);
 }
@@ -111,7 +108,7 @@ fn the_second_host_failing_brings_both_back() {
             "AwaitHealthy 0 back",
         ]
     );
-    assert_eq!(story.steps_of(2), ["Inspect 2", "Prepare 2"]);
+    assert_eq!(story.steps_of(2), ["Lock 2", "Number 2", "Inspect 2", "Prepare 2"]);
     assert_eq!((story.core.phase(0), story.core.phase(2)), (Phase::Reverted, Phase::Waiting));
     assert!(story.core.updated().is_empty() && story.core.out().is_empty());
 }
@@ -162,7 +159,7 @@ fn asked_to_stop_twice_it_stops_at_once() {
     core.on(Input::Start);
     core.stage = Stage::Rolling;
     core.batch = vec![0];
-    core.hosts[0].asked(Ask { host: 0, step: Step::Drain, is_back: false, attempt: 0 });
+    core.hosts[0].asked(Ask { host: 0, step: Step::Drain, is_back: false, attempt: 0, round: 0 });
     assert!(core.on(Input::Interrupt).is_empty(), "the node in hand is finished");
     assert_eq!(core.on(Input::Interrupt), [Effect::Finish(Outcome::Interrupted)]);
     assert!(core.on(Input::Interrupt).is_empty());
@@ -171,7 +168,7 @@ fn asked_to_stop_twice_it_stops_at_once() {
 #[test]
 fn nothing_that_is_not_awaited_does_any_harm() {
     let mut core = Rollout::new(2, rules(&[]));
-    let ask = Ask { host: 9, step: Step::Switch, is_back: true, attempt: 7 };
+    let ask = Ask { host: 9, step: Step::Switch, is_back: true, attempt: 7, round: 0 };
     for input in [Input::Answered(ask, Answer::Ok), Input::Read(ReadToken(3), None), Input::Timer(TimerToken(1))] {
         assert!(core.on(input).is_empty());
     }

@@ -3,3 +3,4 @@
 mod explore;
 mod rollout;
 mod strategy;
+mod world;

@@ -171,6 +171,8 @@ impl Play {
 }
 
 impl World for Play {
+    type Move = String;
+
     fn next(&self) -> Vec<(String, Play)> {
         let mut next = Vec::new();
         for (host, running) in self.running.iter().enumerate() {

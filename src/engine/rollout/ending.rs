@@ -22,6 +22,8 @@ pub(super) struct End<'e> {
     pub(super) outcome: Outcome,
     pub(super) release: &'e str,
     pub(super) causes: &'e [Cause],
+    /// Why nothing was begun though nothing failed.
+    pub(super) refusal: Option<String>,
     pub(super) hosts: &'e [String],
     pub(super) new: &'e [String],
     pub(super) out: &'e [String],
@@ -35,7 +37,7 @@ pub(super) struct End<'e> {
 
 impl End<'_> {
     pub(super) fn why(&self) -> Option<String> {
-        let first = self.causes.first()?;
+        let Some(first) = self.causes.first() else { return self.refusal.clone() };
         let is_end = matches!(self.outcome, Outcome::Done | Outcome::Interrupted);
         (!is_end).then(|| because(first))
     }
@@ -74,6 +76,8 @@ impl End<'_> {
                 Some(format!("{what}, then `{resume}` to go on, or `{rollback}` to go back"))
             }
             Outcome::Reverted => Some(format!("mend the release, then `{again}`")),
+            Outcome::Locked => Some(format!("`roll status {}` shows how far it is", self.arguments)),
+            Outcome::Fenced => Some(format!("`roll status {}` shows who has taken over", self.arguments)),
             Outcome::Interrupted => Some(format!("`{resume}` to go on, or `{rollback}` to go back")),
         }
     }
@@ -103,6 +107,44 @@ mod tests {
         list.split_whitespace().map(str::to_owned).collect()
     }
 
+    fn cause(step: Step, said: &str) -> Cause {
+        Cause { host: "web2".into(), step, is_touched: true, is_lost: false, is_back: false, said: said.into() }
+    }
+
+    fn told(outcome: Outcome, causes: &[Cause], new: &str, out: &str) -> String {
+        let end = End {
+            outcome,
+            release: "7f3a",
+            causes,
+            refusal: None,
+            hosts: &names("web1 web2 web3"),
+            new: &names(new),
+            out: &names(out),
+            healthy: Some((3 - out.split_whitespace().count(), 3)),
+            unread: None,
+            arguments: "site.yaml",
+        };
+        let lines = end.why().into_iter().chain(end.now()).chain(end.next());
+        lines.collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn every_early_end_says_why_what_is_true_and_what_to_do() {
+        let unhealthy = cause(Step::Verify, "try 12: GET /up -> 503");
+        let stuck = Cause { is_back: true, ..cause(Step::Unpark, "port is taken") };
+        let lost = Cause { is_lost: true, ..cause(Step::Switch, "connection reset") };
+        let busy = Cause { is_touched: false, ..cause(Step::Check, "a migration is pending") };
+        let rows = [
+            told(Outcome::Reverted, std::slice::from_ref(&unhealthy), "", ""),
+            told(Outcome::RevertFailed, &[unhealthy, stuck], "web1", "web2"),
+            told(Outcome::RevertFailed, &[lost], "web1 web2", "web2"),
+            told(Outcome::Halted, &[busy], "web1", ""),
+            told(Outcome::Interrupted, &[], "web1", ""),
+        ];
+        let expected = include_str!("../../../tests/cases/rollout/endings.txt");
+        assert_eq!(rows.join("\n\n") + "\n", expected);
+    }
+
     #[test]
     fn a_host_that_died_before_its_turn() {
         let cause = Cause {
@@ -117,6 +159,7 @@ mod tests {
             outcome: Outcome::Halted,
             release: "7f3a",
             causes: &[cause],
+            refusal: None,
             hosts: &names("web1 web2 web3"),
             new: &names("web1 web2"),
             out: &[],

@@ -1,8 +1,9 @@
 //! The rollout's hold on its hosts: the lock on every one of them, its number, and what is written down there.
 //!
-//! [`Hold::take`] changes nothing until it has every lock: it reads what is recorded, locks host after host in the order of their names (so that of two
-//! that start together one goes on), and then numbers itself above all that it found. From then on every request to these hosts carries
-//! the lease ([`Run::leases`]). What no host guards, such as an API of the balancer, is only told after a host has said `_app_beat` is well.
+//! The core says when: [`Hold::take`] on one host after the other in the order of their names (so that of two that start together one goes
+//! on) changes nothing; [`Hold::number`] then makes this rollout the newest of all that were found. From then on every request to these
+//! hosts carries the lease ([`Run::leases`]). What no host guards, such as an API of the balancer, is only told after a host has said
+//! `_app_beat` is well.
 
 use super::tools;
 use crate::actions::Problem;
@@ -10,8 +11,8 @@ use crate::engine::plays::PlayRun;
 use crate::engine::{Run, locked};
 use crate::value::{Map, Value};
 use crate::wire::Lease;
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::task::JoinSet;
 
@@ -24,12 +25,17 @@ pub(super) struct Hold {
     app: String,
     /// What tells this run from every other.
     pub(super) id: String,
-    pub(super) generation: i64,
+    numbers: Mutex<Numbers>,
     /// The hosts that are held, by name.
-    pub(super) hosts: Vec<String>,
-    /// What `_app_state` said of each before it was locked.
-    pub(super) found: BTreeMap<String, Map>,
+    hosts: Mutex<BTreeSet<String>>,
     silence: Duration,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Numbers {
+    /// The newest generation that any host knows of.
+    known: i64,
+    own: i64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,60 +70,80 @@ pub(super) enum Denied {
 }
 
 impl Hold {
-    pub(super) async fn take(run: &Arc<Run>, play: &Arc<PlayRun>, app: &str) -> Result<Hold, Denied> {
-        let found = look(run, play, app).await?;
-        let silence = Some(run.options.rolling.silence).filter(|silence| !silence.is_zero()).unwrap_or(SILENCE);
-        let mut hold = Hold {
+    pub(super) fn new(run: &Arc<Run>, play: &Arc<PlayRun>, app: &str) -> Hold {
+        Hold {
             run: run.clone(),
             play: play.clone(),
             app: app.to_owned(),
             id: new_id(),
-            generation: 0,
-            hosts: Vec::new(),
-            found,
-            silence,
-        };
-        let taken = match hold.lock_all().await {
-            Ok(()) => hold.number().await,
-            denied => denied,
-        };
-        match taken {
-            Ok(()) => Ok(hold),
-            Err(denied) => {
-                hold.give_back().await;
-                Err(denied)
-            }
+            numbers: Mutex::default(),
+            hosts: Mutex::default(),
+            silence: Some(run.options.rolling.silence).filter(|silence| !silence.is_zero()).unwrap_or(SILENCE),
         }
     }
 
-    async fn lock_all(&mut self) -> Result<(), Denied> {
-        let names: Vec<String> = self.found.keys().cloned().collect();
-        for host in names {
-            let answer = self.lock(&host, None).await.map_err(|problem| denied(&host, problem))?;
-            if answer.get("held").and_then(Value::as_bool) != Some(true) {
-                let holder = answer.get("holder").and_then(Value::as_map).cloned().unwrap_or_default();
-                return Err(Denied::Locked { host, holder });
-            }
-            let known = answer.get("known").and_then(Value::to_int).unwrap_or(0);
-            self.generation = self.generation.max(known);
-            self.hosts.push(host);
+    pub(super) fn generation(&self) -> i64 {
+        locked(&self.numbers).own
+    }
+
+    /// Changes nothing but the lock itself.
+    pub(super) async fn take(&self, host: &str) -> Result<(), Denied> {
+        let answer = self.lock(host, None).await.map_err(|problem| denied(host, problem))?;
+        if answer.get("held").and_then(Value::as_bool) != Some(true) {
+            let holder = answer.get("holder").and_then(Value::as_map).cloned().unwrap_or_default();
+            return Err(Denied::Locked { host: host.to_owned(), holder });
         }
+        let known = answer.get("known").and_then(Value::to_int).unwrap_or(0);
+        self.knows(known);
+        locked(&self.hosts).insert(host.to_owned());
         Ok(())
     }
 
-    /// A number above all that any host knows.
-    async fn number(&mut self) -> Result<(), Denied> {
-        self.generation += 1;
-        for host in &self.hosts {
-            let answer = self.lock(host, Some(self.generation)).await.map_err(|problem| denied(host, problem))?;
-            self.lease(host, &answer);
+    /// A number above all that any host knows; answers with what was recorded before.
+    pub(super) async fn number(&self, host: &str) -> Result<Map, Denied> {
+        let own = self.number_itself();
+        let answer = self.lock(host, Some(own)).await.map_err(|problem| denied(host, problem))?;
+        if answer.get("held").and_then(Value::as_bool) != Some(true) {
+            let holder = answer.get("holder").and_then(Value::as_map).cloned().unwrap_or_default();
+            return Err(Denied::Locked { host: host.to_owned(), holder });
         }
-        Ok(())
+        self.lease(host, &answer);
+        Ok(answer)
+    }
+
+    fn number_itself(&self) -> i64 {
+        let mut numbers = locked(&self.numbers);
+        numbers.own = numbers.own.max(numbers.known + 1);
+        numbers.own
+    }
+
+    fn knows(&self, generation: i64) {
+        let mut numbers = locked(&self.numbers);
+        numbers.known = numbers.known.max(generation);
+    }
+
+    /// Asks whoever has the lock to let this one in at the next safe point.
+    pub(super) async fn ask_to_yield(&self, host: &str, why: &str) -> Result<Map, Problem> {
+        let rolling = &self.run.options.rolling;
+        let args = [
+            ("app", Value::from(&self.app)),
+            ("ask", "stop".into()),
+            ("who", Value::from(&rolling.who)),
+            ("from", Value::from(&rolling.from)),
+            ("why", why.into()),
+        ];
+        tools::module(&self.run, &self.play, host, "_app_wish", &args).await
+    }
+
+    /// Everything that a host knows of the app.
+    pub(super) async fn state(&self, host: &str) -> Result<Map, Problem> {
+        let args = [("app", Value::from(&self.app)), ("history", 1.into())];
+        tools::module(&self.run, &self.play, host, "_app_state", &args).await
     }
 
     fn lease(&self, host: &str, answer: &Map) {
         let door = answer.get("door").map(Value::to_text).unwrap_or_default().to_string();
-        let lease = Lease { app: self.app.clone(), generation: self.generation, door };
+        let lease = Lease { app: self.app.clone(), generation: self.generation(), door };
         locked(&self.run.leases).insert(host.to_owned(), lease);
     }
 
@@ -136,7 +162,7 @@ impl Hold {
 
     /// After a lost connection: the same lock under the same number, unless it was given away meanwhile.
     pub(super) async fn renew(&self, host: &str) -> Result<(), Denied> {
-        let answer = self.lock(host, Some(self.generation)).await.map_err(|problem| denied(host, problem))?;
+        let answer = self.lock(host, Some(self.generation())).await.map_err(|problem| denied(host, problem))?;
         if answer.get("held").and_then(Value::as_bool) == Some(true) {
             self.lease(host, &answer);
             return Ok(());
@@ -147,7 +173,7 @@ impl Hold {
 
     /// Whose lock it is, for modules that ask.
     pub(super) fn own(&self) -> [(&'static str, Value); 3] {
-        [("app", Value::from(&self.app)), ("run", Value::from(&self.id)), ("generation", self.generation.into())]
+        [("app", Value::from(&self.app)), ("run", Value::from(&self.id)), ("generation", self.generation().into())]
     }
 
     /// Writes down what is true of a host; see `_app_record` for what can be said.
@@ -176,12 +202,12 @@ impl Hold {
 
     /// What somebody asks of this rollout from another terminal, if anything.
     pub(super) async fn wish(&self) -> Result<Option<Wish>, Problem> {
-        let Some(host) = self.hosts.first() else { return Ok(None) };
+        let Some(host) = locked(&self.hosts).first().cloned() else { return Ok(None) };
         let args = [("app", Value::from(&self.app)), ("history", 0.into())];
-        let values = tools::module(&self.run, &self.play, host, "_app_state", &args).await?;
+        let values = tools::module(&self.run, &self.play, &host, "_app_state", &args).await?;
         let Some(wish) = values.get("wish").and_then(Value::as_map) else { return Ok(None) };
         let word = |name: &str| wish.get(name).map(Value::to_text).unwrap_or_default().to_string();
-        let is_ours = wish.get("generation").and_then(Value::to_int) == Some(self.generation);
+        let is_ours = wish.get("generation").and_then(Value::to_int) == Some(self.generation());
         let by = format!("{} on {}", word("who"), word("from"));
         Ok(match word("ask").as_str() {
             "pause" if is_ours => Some(Wish::Pause { by }),
@@ -192,7 +218,8 @@ impl Hold {
 
     pub(super) async fn give_back(&self) {
         let mut leaving = JoinSet::new();
-        for host in self.hosts.clone() {
+        let hosts = std::mem::take(&mut *locked(&self.hosts));
+        for host in hosts {
             let (run, play) = (self.run.clone(), self.play.clone());
             let args = [("app", Value::from(&self.app)), ("run", Value::from(&self.id)), ("held", false.into())];
             leaving.spawn(async move {
@@ -203,32 +230,6 @@ impl Hold {
         }
         leaving.join_all().await;
     }
-}
-
-/// What is recorded on every host of the play. Opens the connections, all at once.
-async fn look(run: &Arc<Run>, play: &Arc<PlayRun>, app: &str) -> Result<BTreeMap<String, Map>, Denied> {
-    let mut looks = JoinSet::new();
-    for host in play.hosts.clone() {
-        let (run, play, app) = (run.clone(), play.clone(), app.to_owned());
-        looks.spawn(async move {
-            let args = [("app", Value::from(app)), ("history", 1.into())];
-            let answer = tools::module(&run, &play, &host, "_app_state", &args).await;
-            (host, answer)
-        });
-    }
-    let (mut found, mut dead) = (BTreeMap::new(), Vec::new());
-    for (host, answer) in looks.join_all().await {
-        match answer {
-            Ok(values) => _ = found.insert(host, values),
-            Err(problem) if problem.is_unreachable => dead.push((host, problem)),
-            Err(problem) => return Err(Denied::Failed { host, problem }),
-        }
-    }
-    if dead.is_empty() || (run.options.skip_dead && !found.is_empty()) {
-        return Ok(found);
-    }
-    dead.sort_by(|(one, _), (other, _)| one.cmp(other));
-    Err(Denied::Dead { hosts: dead })
 }
 
 /// What is wrong, in the words of this tool where there are any.

@@ -12,22 +12,23 @@ mod steps;
 mod survey;
 mod tools;
 mod words;
+mod written;
 
 use super::frame::Frame;
 use super::plays::{self, PlayEnd, PlayRun, add_facts, add_section};
 use super::stage::Stage;
-use super::{Ending, Run, Signal, locked};
+use super::{Direction, Ending, Run, Signal, locked};
 use crate::diag::Diagnostic;
 use crate::event::{Event, Rollout as RolloutEvent};
 use crate::playbook::{self, Program, RolloutSpec};
-use crate::rollout::{Answer, Ask, Effect, Floor, Input, OnFailure, Outcome, Rollout, Rules, Step};
+use crate::rollout::{Answer, Ask, Effect, Floor, Goal, Input, OnFailure, Outcome, Recording, Rollout, Rules, Step};
 use ending::{Cause, End};
 pub use survey::{HostSurvey, Survey, Surveyor, TargetSurvey, Unanswered, WishFor};
 
 pub(crate) use words::RECORD_HELP;
 
 use front::Front;
-use hold::{Denied, Hold, Wish};
+use hold::{Hold, Wish};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -50,10 +51,7 @@ pub(super) async fn play(run: &Arc<Run>, play: &Arc<PlayRun>, signals: &mut mpsc
             return PlayEnd { ending: Ending::Refused, go_on: false };
         }
     };
-    let hold = match Hold::take(run, play, &spec.app).await {
-        Ok(hold) => Arc::new(hold),
-        Err(denied) => return refused(run, &spec.app, &denied),
-    };
+    let hold = Arc::new(Hold::new(run, play, &spec.app));
     match Driver::new(run, play, spec, &hold) {
         Ok(driver) => {
             let listening = tokio::spawn(listen(hold.clone(), driver.steps.clone(), driver.inputs.clone()));
@@ -73,30 +71,22 @@ pub(super) async fn play(run: &Arc<Run>, play: &Arc<PlayRun>, signals: &mut mpsc
 async fn listen(hold: Arc<Hold>, steps: Arc<Steps>, inputs: mpsc::UnboundedSender<Input>) {
     loop {
         tokio::time::sleep(LISTEN_EVERY).await;
-        match hold.wish().await {
-            Ok(Some(Wish::Pause { by })) => steps.pause(Some(by)),
-            Ok(None) => steps.pause(None),
+        let input = match hold.wish().await {
+            Ok(Some(Wish::Pause { by })) => {
+                steps.say_all(&format!("paused by {by} before the next host; `roll continue {}` goes on", steps.arguments()));
+                Input::Pause
+            }
+            Ok(None) => Input::Continue,
             Ok(Some(Wish::Stop { by, why })) => {
                 steps.say_all(&format!("asked to stop by {by}: {why}"));
-                steps.pause(None);
-                drop(inputs.send(Input::Interrupt));
+                drop(inputs.send(Input::Yield));
                 return;
             }
             // A host that cannot be asked now is asked again.
-            Err(_) => {}
-        }
+            Err(_) => continue,
+        };
+        drop(inputs.send(input));
     }
-}
-
-/// Without a hold on every host nothing begins.
-fn refused(run: &Run, app: &str, denied: &Denied) -> PlayEnd {
-    run.warn(words::denied(app, denied, &run.options.rolling.arguments));
-    let ending = match denied {
-        Denied::Locked { .. } => Ending::Locked,
-        Denied::Fenced { .. } => Ending::Fenced,
-        Denied::Dead { .. } | Denied::Failed { .. } => Ending::Refused,
-    };
-    PlayEnd { ending, go_on: false }
 }
 
 fn settings(run: &Run, play: &PlayRun) -> Result<RolloutSpec, Box<Diagnostic>> {
@@ -149,12 +139,24 @@ impl Driver {
                 playbook::OnFailure::Revert => OnFailure::Revert,
                 playbook::OnFailure::Halt => OnFailure::Halt,
             },
-            bake: !spec.bake.is_zero(),
+            bake: !spec.bake.is_zero() && run.options.rolling.hotfix.is_none(),
             may_cut: false,
             patience: u16::try_from(seconds).unwrap_or(u16::MAX).max(PATIENCE_MIN),
+            goal: match run.options.rolling.direction {
+                Direction::Forward => Goal::New,
+                Direction::Resume => Goal::Finish,
+                Direction::Rollback => Goal::Old,
+            },
+            lock_order: by_name(&play.hosts),
+            skip_dead: run.options.skip_dead,
+            accept_downtime: run.options.rolling.accept_downtime || spec.balancer.kind == "none",
+            start_first: false,
         };
-        if largest >= play.hosts.len() && spec.balancer.kind != "none" {
-            run.warn(words::no_floor(&spec.app, play.hosts.len()).at(span, "in this rollout"));
+        if largest >= play.hosts.len() && run.options.rolling.accept_downtime {
+            let title = words::no_floor(&spec.app, play.hosts.len());
+            run.warn(
+                Diagnostic::warning("no-floor", title).at(span, "in this rollout").note("accepted with `--accept-downtime`"),
+            );
         }
         let started = RolloutEvent::Started {
             app: spec.app.clone(),
@@ -191,13 +193,9 @@ impl Driver {
                 Some(Signal::Interrupt) = signals.recv() => {
                     self.run.emitter.emit(&Event::Interrupted { again: self.interrupted });
                     self.interrupted = true;
-                    self.steps.stop_waiting();
                     Input::Interrupt
                 }
             };
-            if self.steps.is_fenced() {
-                return self.fenced();
-            }
             let failed = failure(&input);
             let effects = self.core.on(input);
             self.note_cause(failed);
@@ -238,8 +236,9 @@ impl Driver {
             self.out_since.entry(ask.host).or_insert_with(Instant::now);
         }
         let (steps, inputs) = (self.steps.clone(), self.inputs.clone());
+        let recording = self.core.recording(ask.host);
         tokio::spawn(async move {
-            let answer = steps.answer(ask).await;
+            let answer = steps.answer(ask, recording).await;
             let _ = inputs.send(Input::Answered(ask, answer));
         });
     }
@@ -250,8 +249,10 @@ impl Driver {
         let inputs = self.inputs.clone();
         if step == Step::Bake {
             let steps = self.steps.clone();
+            let recordings = self.recordings(&asks);
             tokio::spawn(async move {
-                let answers = steps.bake(&asks).await;
+                let mut answers = steps.bake(&asks).await;
+                settle(&steps, &recordings, &mut answers).await;
                 answers.into_iter().for_each(|(ask, answer)| drop(inputs.send(Input::Answered(ask, answer))));
             });
             return;
@@ -259,13 +260,14 @@ impl Driver {
         let hosts: Vec<String> = asks.iter().map(|ask| self.play.hosts[ask.host].clone()).collect();
         let stage = Stage::new(&self.run, &self.play, &hosts, self.program(step));
         let steps = self.steps.clone();
+        let recordings = self.recordings(&asks);
         tokio::spawn(async move {
             // Interrupts are the core's business: a stage that was begun is finished.
             let (_keep, mut never) = mpsc::channel(1);
             if step != Step::Prepare {
-                for ask in &asks {
+                for (ask, recording) in asks.iter().zip(&recordings) {
                     // A host that does not even take this down fails in the first task.
-                    drop(steps.begin(*ask).await);
+                    drop(steps.begin(*ask, *recording).await);
                 }
             }
             let end = stage.drive(&mut never).await;
@@ -274,13 +276,18 @@ impl Driver {
                 (_, true) => Answer::Lost,
                 (false, false) => Answer::Ok,
             };
-            let answers: Vec<(Ask, Answer)> = asks.into_iter().zip(hosts.iter().map(answer)).collect();
+            let mut answers: Vec<(Ask, Answer)> = asks.into_iter().zip(hosts.iter().map(answer)).collect();
             for (ask, _) in answers.iter().filter(|(_, answer)| *answer != Answer::Ok) {
                 steps.ask_hold(*ask).await;
                 steps.explain_tasks(*ask).await;
             }
+            settle(&steps, &recordings, &mut answers).await;
             answers.into_iter().for_each(|(ask, answer)| drop(inputs.send(Input::Answered(ask, answer))));
         });
+    }
+
+    fn recordings(&self, asks: &[Ask]) -> Vec<Recording> {
+        asks.iter().map(|ask| self.core.recording(ask.host)).collect()
     }
 
     fn program(&self, step: Step) -> Program {
@@ -322,10 +329,22 @@ impl Driver {
         }
     }
 
-    /// Nothing more can be done from here, and nothing more is tried.
-    fn fenced(self) -> PlayEnd {
-        self.run.warn(words::fenced(&self.spec.app, self.steps.generation(), &self.run.options.rolling.arguments));
-        PlayEnd { ending: Ending::Fenced, go_on: false }
+    /// Nothing more can be done from here, and nothing more is tried; or nothing was begun, because a host could not be locked.
+    fn early_end(&self, outcome: Outcome) -> Option<PlayEnd> {
+        let (app, arguments) = (&self.spec.app, &self.run.options.rolling.arguments);
+        let ending = match outcome {
+            Outcome::Fenced => Ending::Fenced,
+            Outcome::Locked => Ending::Locked,
+            _ => Ending::Refused,
+        };
+        let is_early =
+            self.core.batches().is_empty() && outcome != Outcome::Interrupted && self.causes.iter().all(is_of_the_lock);
+        match self.steps.denied().filter(|_| is_early) {
+            Some(denied) => self.run.warn(words::denied(app, &denied, arguments)),
+            None if outcome == Outcome::Fenced => self.run.warn(words::fenced(app, self.steps.generation(), arguments)),
+            None => return None,
+        }
+        Some(PlayEnd { ending, go_on: false })
     }
 
     /// A failure that the core did not ask again about.
@@ -344,10 +363,20 @@ impl Driver {
 
     /// What is true of each host now, for everybody who comes after.
     async fn write_end(&self, outcome: Outcome) {
-        let (updated, out) = (self.core.updated(), self.core.out());
+        let touched = self.core.touched();
         for host in 0..self.play.hosts.len() {
-            let is_new = updated.contains(&host);
-            self.steps.write_end(host, words::ending(outcome), is_new, out.contains(&host)).await;
+            self.steps.write_end(host, words::ending(outcome), touched.contains(&host)).await;
+        }
+    }
+
+    /// Why nothing was begun though nothing failed.
+    fn refusal(&self, outcome: Outcome) -> Option<String> {
+        let is_ordered = !self.core.batches().is_empty();
+        match self.run.options.rolling.direction {
+            _ if outcome != Outcome::Refused || !self.causes.is_empty() => None,
+            Direction::Rollback => Some(words::committed(&self.spec.app)),
+            Direction::Forward | Direction::Resume if is_ordered => Some(words::no_floor(&self.spec.app, self.play.hosts.len())),
+            Direction::Forward | Direction::Resume => Some("the balancer cannot be read".to_owned()),
         }
     }
 
@@ -362,8 +391,11 @@ impl Driver {
 
     async fn end(self) -> PlayEnd {
         let outcome = self.outcome.unwrap_or(Outcome::Interrupted);
-        self.write_end(outcome).await;
         self.count_lost();
+        if let Some(end) = self.early_end(outcome) {
+            return end;
+        }
+        self.write_end(outcome).await;
         let healthy = self.steps.count_healthy(self.core.floor()).await;
         let names = |hosts: Vec<usize>| hosts.into_iter().map(|host| self.play.hosts[host].clone()).collect::<Vec<_>>();
         let new = names(self.core.updated());
@@ -373,6 +405,7 @@ impl Driver {
             outcome,
             release: &self.spec.release,
             causes: &self.causes,
+            refusal: self.refusal(outcome),
             hosts: &self.play.hosts,
             new: &new,
             out: &out,
@@ -397,8 +430,40 @@ impl Driver {
             Outcome::Reverted => Ending::Reverted,
             Outcome::RevertFailed => Ending::RevertFailed,
             Outcome::Interrupted => Ending::Interrupted,
+            Outcome::Locked => Ending::Locked,
+            Outcome::Fenced => Ending::Fenced,
         };
         PlayEnd { ending, go_on: ending == Ending::Done }
+    }
+}
+
+/// The first steps of all.
+fn is_of_the_lock(cause: &Cause) -> bool {
+    matches!(cause.step, Step::Lock | Step::Number)
+}
+
+/// In which order hosts are locked: the same for every rollout, however its play names them.
+fn by_name(hosts: &[String]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..hosts.len()).collect();
+    order.sort_by_key(|host| hosts[*host].as_str());
+    order
+}
+
+/// What went well is written down; where that is refused, the rollout is over.
+async fn settle(steps: &Steps, recordings: &[Recording], answers: &mut [(Ask, Answer)]) {
+    for (ask, answer) in answers.iter_mut().filter(|(_, answer)| *answer == Answer::Ok) {
+        let recording = recordings.first().copied();
+        if let Some(recording) = recording
+            && steps.done(*ask, recording).await.is_err()
+            && !steps.is_fenced()
+        {
+            // Whoever goes on does it again.
+            steps.say_all("what was done could not be written down");
+        }
+        *answer = if steps.is_fenced() { Answer::Fenced } else { Answer::Ok };
+    }
+    for (_, answer) in answers.iter_mut().filter(|_| steps.is_fenced()) {
+        *answer = Answer::Fenced;
     }
 }
 

@@ -2,14 +2,16 @@
 
 use super::front::{Asked, Front, Seen};
 use super::hold::{self, Denied, Hold};
+use super::written::Written;
 use super::{Notes, tools, words};
 use crate::actions::Problem;
 use crate::engine::plays::PlayRun;
-use crate::engine::{Run, locked};
+use crate::engine::{Direction, Run, locked};
 use crate::event::{Event, Rollout as RolloutEvent};
 use crate::playbook::{ProbeSpec, RolloutSpec};
-use crate::rollout::{ATTEMPTS_MAX, Answer, Ask, Reading, Step};
+use crate::rollout::{ATTEMPTS_MAX, Answer, Ask, Reached, Reading, Recording, Step};
 use crate::value::{Map, Value};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -24,6 +26,8 @@ const SERVING_DEADLINE: Duration = Duration::from_secs(120);
 const BAKE_EVERY: Duration = Duration::from_secs(1);
 /// For the last look at the balancer.
 const READ_DEADLINE: Duration = Duration::from_secs(5);
+/// For the rollout that has the lock to finish its host, beyond what it may wait for.
+const YIELD_DEADLINE: Duration = Duration::from_secs(600);
 const LOG_LINES: i64 = 50;
 
 /// Everything that the steps of one rollout share.
@@ -35,10 +39,12 @@ pub(super) struct Steps {
     hold: Arc<Hold>,
     /// A host has refused this rollout for good.
     is_fenced: AtomicBool,
-    /// Who wants it to pause.
-    pause: Mutex<Option<String>>,
-    /// Whoever pressed Ctrl-C does not wait for the pause to end.
-    is_stopping: AtomicBool,
+    /// Why a host could not be locked: said at the end, when all were heard.
+    denied: Mutex<Vec<Denied>>,
+    /// What is written down on each host.
+    written: Mutex<BTreeMap<usize, Written>>,
+    /// Who served when the balancer was read last.
+    serving: Mutex<BTreeSet<usize>>,
     notes: Notes,
     /// The last bad news of each host, in its own words.
     said: Notes,
@@ -55,8 +61,9 @@ impl Steps {
             front,
             hold: hold.clone(),
             is_fenced: AtomicBool::new(false),
-            pause: Mutex::default(),
-            is_stopping: AtomicBool::new(false),
+            denied: Mutex::default(),
+            written: Mutex::default(),
+            serving: Mutex::default(),
             notes: Notes::default(),
             said: Notes::default(),
             read_at: Mutex::default(),
@@ -99,44 +106,42 @@ impl Steps {
         self.is_fenced.load(Ordering::SeqCst)
     }
 
-    pub(super) fn pause(&self, by: Option<String>) {
-        *locked(&self.pause) = by;
-    }
-
-    pub(super) fn stop_waiting(&self) {
-        self.is_stopping.store(true, Ordering::SeqCst);
-    }
-
     pub(super) fn say_all(&self, line: &str) {
         self.run.emitter.emit(&Event::Says { host: "rollout".to_owned(), line: line.to_owned() });
     }
 
-    fn paused_by(&self) -> Option<String> {
-        locked(&self.pause).clone().filter(|_| !self.is_stopping.load(Ordering::SeqCst))
-    }
-
-    /// Between two hosts, as long as somebody wants it.
-    async fn wait_out_pause(&self, host: usize) {
-        let mut spoke: Option<Instant> = None;
-        while let Some(by) = self.paused_by() {
-            if spoke.is_none_or(|spoke| spoke.elapsed() >= VOICE) {
-                self.say(host, format!("paused by {by}; `roll continue {}` goes on", self.run.options.rolling.arguments));
-                spoke = Some(Instant::now());
-            }
-            tokio::time::sleep(READ_EVERY).await;
-        }
+    pub(super) fn arguments(&self) -> &str {
+        &self.run.options.rolling.arguments
     }
 
     pub(super) fn generation(&self) -> i64 {
-        self.hold.generation
+        self.hold.generation()
     }
 
-    /// Written down before it is done: whoever comes after a crash knows what may have happened.
-    pub(super) async fn begin(&self, ask: Ask) -> Result<(), Problem> {
-        let (host, step) = (self.name(ask.host), words::step(ask.step));
-        let said = [("phase", Value::from(step)), ("step", format!("{host} {step}").into())];
-        match self.hold.record(host, &said).await {
-            Err(problem) if hold::says(&problem, "unlocked") && self.renew(ask.host).await => self.hold.record(host, &said).await,
+    /// All that could not be locked; the dead are one denial.
+    pub(super) fn denied(&self) -> Option<Denied> {
+        let mut all = std::mem::take(&mut *locked(&self.denied));
+        let mut dead = Vec::new();
+        all.retain_mut(|denied| match denied {
+            Denied::Dead { hosts } => {
+                dead.append(hosts);
+                false
+            }
+            Denied::Locked { .. } | Denied::Fenced { .. } | Denied::Failed { .. } => true,
+        });
+        dead.sort_by(|(one, _), (other, _)| one.cmp(other));
+        all.into_iter().next().or_else(|| (!dead.is_empty()).then_some(Denied::Dead { hosts: dead }))
+    }
+
+    fn written(&self, host: usize) -> Option<Written> {
+        locked(&self.written).get(&host).cloned()
+    }
+
+    /// Nobody may find this host in another state than is written there: so it is written first.
+    async fn record(&self, host: usize, said: &[(&str, Value)]) -> Result<(), Problem> {
+        let name = self.name(host);
+        match self.hold.record(name, said).await {
+            Err(problem) if hold::says(&problem, "unlocked") && self.renew(host).await => self.hold.record(name, said).await,
             Err(problem) => {
                 self.is_fenced.fetch_or(hold::says(&problem, "fenced"), Ordering::SeqCst);
                 Err(problem)
@@ -145,26 +150,54 @@ impl Steps {
         }
     }
 
+    /// Written down before it is done: whoever comes after a crash knows what may have happened.
+    pub(super) async fn begin(&self, ask: Ask, recording: Recording) -> Result<(), Problem> {
+        let (host, step) = (self.name(ask.host), words::step(ask.step));
+        let mut said = vec![("phase", Value::from(step)), ("step", format!("{host} {step}").into())];
+        if let Some(mut written) = self.written(ask.host) {
+            let reached = recording.before(ask, written.reached);
+            if written.reached == Reached::Nothing && reached != Reached::Nothing {
+                written.served = locked(&self.serving).contains(&ask.host);
+            }
+            written.reached = reached;
+            said.push(("rollout", written.value()));
+            locked(&self.written).insert(ask.host, written);
+        }
+        self.record(ask.host, &said).await
+    }
+
+    /// Written down once it is done, where that saves whoever goes on from doing it again.
+    pub(super) async fn done(&self, ask: Ask, recording: Recording) -> Result<(), Problem> {
+        let Some(mut written) = self.written(ask.host) else { return Ok(()) };
+        let reached = recording.after(ask, written.reached);
+        if reached == written.reached {
+            return Ok(());
+        }
+        written.reached = reached;
+        let said = [("rollout", written.value())];
+        locked(&self.written).insert(ask.host, written);
+        self.record(ask.host, &said).await
+    }
+
     /// How it ended, as far as this host is concerned. One that is gone keeps what was written down before.
-    pub(super) async fn write_end(&self, host: usize, ending: &str, is_new: bool, is_out: bool) {
-        let name = self.name(host);
+    pub(super) async fn write_end(&self, host: usize, ending: &str, is_touched: bool) {
+        let Some(written) = self.written(host) else { return };
         let inspected = self.module(host, "_app_inspect", &[("container", self.spec.app.as_str().into())]).await;
         let current = inspected.ok().and_then(|values| values.get("current").cloned()).unwrap_or_default();
-        let phase = self.hold.phase_at_end(name, is_new, is_out);
-        let rollout: Value = [("release", Value::from(&self.spec.release)), ("ending", ending.into())].into_iter().collect();
-        let mut said = vec![
-            ("phase", Value::from(phase)),
-            ("step", "".into()),
-            ("current", current),
-            ("rollout", rollout),
-            ("event", ending.into()),
-        ];
-        if is_new {
-            said.push(("release", Value::from(&self.spec.release)));
-            said.push(("former", self.hold.release_before(name)));
+        let mut rollout = written.value().as_map().cloned().unwrap_or_default();
+        rollout.insert("ending".into(), ending.into());
+        let mut said =
+            vec![("step", Value::from("")), ("current", current), ("rollout", Value::map(rollout)), ("event", ending.into())];
+        said.extend(written.phase(is_touched).map(|phase| ("phase", phase.into())));
+        if let Some(why) = &self.run.options.rolling.hotfix {
+            said.push(("note", format!("hotfix: {why}").into()));
+        }
+        if written.reached == Reached::Retired {
+            said.push(("release", Value::from(&written.release)));
+            said.push(("former", written.former));
         }
         // Nobody is left to be told.
-        drop(self.hold.record(name, &said).await);
+        drop(self.record(host, &said).await);
     }
 
     /// A task that failed may have been refused: then nothing else matters any more.
@@ -178,26 +211,34 @@ impl Steps {
         self.module(host, "_app_beat", &args).await.map(|_| self.name(host))
     }
 
-    pub(super) async fn answer(&self, ask: Ask) -> Answer {
-        let done = match self.prelude(ask).await {
+    pub(super) async fn answer(&self, ask: Ask, recording: Recording) -> Answer {
+        let done = match self.prelude(ask, recording).await {
             Ok(()) => self.carry_out(ask).await,
             Err(problem) => Err(problem),
         };
+        let done = match done {
+            Ok(Answer::Ok) => self.done(ask, recording).await.map(|()| Answer::Ok),
+            done => done,
+        };
         match done {
+            _ if self.is_fenced() => Answer::Fenced,
             Ok(answer) => answer,
             Err(problem) => self.bad_news(ask, &problem).await,
         }
     }
 
-    async fn prelude(&self, ask: Ask) -> Result<(), Problem> {
+    async fn prelude(&self, ask: Ask, recording: Recording) -> Result<(), Problem> {
         match ask.step {
-            Step::Inspect | Step::Prepare | Step::Check | Step::AwaitQuiet | Step::AwaitHealthy => Ok(()),
-            _ => self.begin(ask).await,
+            Step::Lock | Step::Number | Step::Inspect | Step::Prepare => Ok(()),
+            Step::Check | Step::AwaitQuiet | Step::AwaitHealthy => Ok(()),
+            _ => self.begin(ask, recording).await,
         }
     }
 
     async fn carry_out(&self, ask: Ask) -> Result<Answer, Problem> {
         match ask.step {
+            Step::Lock => self.lock(ask).await,
+            Step::Number => self.number(ask.host).await,
             Step::Inspect => self.inspect(ask.host).await,
             Step::Check => self.check(ask.host).await,
             Step::Drain => self.drain(ask.host).await,
@@ -210,7 +251,67 @@ impl Steps {
             Step::Retire => self.on_container(ask.host, "_retire").await.map(|_| Answer::Ok),
             // These are tasks of the play, or watched for a batch together.
             Step::Prepare | Step::Switch | Step::Confirm | Step::Bake => Ok(Answer::Ok),
+            Step::Aside | Step::Revive => Err(Problem::new("no host can start the new container first yet".to_owned())),
         }
+    }
+
+    /// A hotfix waits for whoever has the lock to come to a safe point.
+    async fn lock(&self, ask: Ask) -> Result<Answer, Problem> {
+        let (begun, mut spoke) = (Instant::now(), None::<Instant>);
+        let patience = self.spec.drain_max + self.spec.bake + YIELD_DEADLINE;
+        loop {
+            let denied = match self.hold.take(self.name(ask.host)).await {
+                Ok(()) => return Ok(Answer::Ok),
+                Err(denied) => denied,
+            };
+            let why = self.run.options.rolling.hotfix.as_ref();
+            match why.filter(|_| matches!(denied, Denied::Locked { .. }) && begun.elapsed() < patience) {
+                Some(why) => {
+                    if spoke.is_none_or(|spoke| spoke.elapsed() >= VOICE) {
+                        self.hold.ask_to_yield(self.name(ask.host), why).await?;
+                        let line = "another rollout was asked to stop at its next safe point, for the hotfix";
+                        self.say(ask.host, format!("{line}: {} s", begun.elapsed().as_secs()));
+                        spoke = Some(Instant::now());
+                    }
+                    tokio::time::sleep(READ_EVERY).await;
+                }
+                None => return self.deny(ask, denied),
+            }
+        }
+    }
+
+    async fn number(&self, host: usize) -> Result<Answer, Problem> {
+        let ask = Ask { host, step: Step::Number, is_back: false, attempt: ATTEMPTS_MAX - 1, round: 0 };
+        let before = match self.hold.number(self.name(host)).await {
+            Ok(answer) => answer,
+            Err(denied) => return self.deny(ask, denied),
+        };
+        // What an earlier rollout has finished is no part of this one: nobody may go back behind it.
+        let rollout = before.get("before").and_then(|state| state.get("rollout"));
+        let is_finished =
+            rollout.and_then(|rollout| rollout.get("reached")).is_some_and(|reached| *reached == Value::from("retired"));
+        if is_finished && self.run.options.rolling.direction == Direction::Forward {
+            let anew: Value = [("release", Value::from(&self.spec.release)), ("reached", "nothing".into())].into_iter().collect();
+            self.record(host, &[("rollout", anew)]).await?;
+        }
+        Ok(Answer::Ok)
+    }
+
+    /// Said at the end, once for all hosts.
+    fn deny(&self, ask: Ask, denied: Denied) -> Result<Answer, Problem> {
+        let answer = match &denied {
+            Denied::Locked { .. } => Answer::Held,
+            Denied::Fenced { .. } => Answer::Fenced,
+            Denied::Dead { hosts } if ask.attempt + 1 < ATTEMPTS_MAX => {
+                let why = hosts.first().map(|(_, problem)| problem.failure.msg.clone()).unwrap_or_default();
+                self.say(ask.host, format!("no answer, asked again: {why}"));
+                return Ok(Answer::Lost);
+            }
+            Denied::Dead { .. } => Answer::Lost,
+            Denied::Failed { .. } => Answer::Failed,
+        };
+        locked(&self.denied).push(denied);
+        Ok(answer)
     }
 
     async fn bad_news(&self, ask: Ask, problem: &Problem) -> Answer {
@@ -239,26 +340,42 @@ impl Steps {
 
     async fn on_container(&self, host: usize, module: &str) -> Result<Map, Problem> {
         let grace = i64::try_from(self.spec.stop_grace.as_secs()).unwrap_or(i64::MAX);
-        let args =
-            [("container", self.spec.app.as_str().into()), ("generation", self.generation().into()), ("grace", grace.into())];
+        let args = [
+            ("container", self.spec.app.as_str().into()),
+            ("generation", self.parking(host, module).into()),
+            ("grace", grace.into()),
+        ];
         self.module(host, module, &args).await
     }
 
-    /// Where Docker is not installed yet, the app never ran.
+    /// What is parked keeps the number of the rollout that parked it; what is let go is everything up to this one.
+    fn parking(&self, host: usize, module: &str) -> i64 {
+        let own = self.generation();
+        if module == "_retire" { own } else { self.written(host).map_or(own, |written| written.parking) }
+    }
+
+    /// How far did an unfinished rollout come? Where Docker is not installed yet, the app never ran.
     async fn inspect(&self, host: usize) -> Result<Answer, Problem> {
-        match self.module(host, "_app_inspect", &[("container", self.spec.app.as_str().into())]).await {
-            Ok(values) if removes_itself(&values) => {
-                let msg = words::removes_itself(self.name(host), &self.spec.app);
-                Err(Problem::new(msg))
-            }
-            Ok(values) => Ok(if is_running(&values) { Answer::Ok } else { Answer::Empty }),
-            Err(problem) if problem.is_unreachable => Err(problem),
-            Err(_) => Ok(Answer::Empty),
+        let values = self.hold.state(self.name(host)).await?;
+        if removes_itself(&values) {
+            return Err(Problem::new(words::removes_itself(self.name(host), &self.spec.app)));
         }
+        let direction = self.run.options.rolling.direction;
+        let before = Written::read(&values, &self.spec.release, self.generation());
+        let is_unfinished = !matches!(before.reached, Reached::Nothing | Reached::Retired);
+        if direction == Direction::Resume && is_unfinished && before.release != self.spec.release {
+            return Err(Problem::new(words::other_release(self.name(host), &before.release, &self.spec.release)));
+        }
+        let mut written = before.taken_up(direction, &self.spec.release, self.generation());
+        let found = written.found(&values);
+        if found.reached == Reached::Nothing {
+            written.is_first = !found.has_old;
+        }
+        locked(&self.written).insert(host, written);
+        Ok(Answer::Found(found))
     }
 
     async fn check(&self, host: usize) -> Result<Answer, Problem> {
-        self.wait_out_pause(host).await;
         let Some(ready) = &self.spec.ready else { return Ok(Answer::Ok) };
         let inspected = self.module(host, "_app_inspect", &[("container", self.spec.app.as_str().into())]).await?;
         if !is_running(&inspected) {
@@ -372,9 +489,9 @@ impl Steps {
                 if answers.iter().any(|(other, _)| other == ask) {
                     continue;
                 }
-                if let Err(problem) = self.look_well(ask.host).await {
+                if let Err(problem) = self.look_well(ask.host, asks).await {
                     self.fail(*ask, &problem).await;
-                    answers.push((*ask, Answer::Failed));
+                    answers.push((*ask, if self.is_fenced() { Answer::Fenced } else { Answer::Failed }));
                 }
             }
             if spoke.elapsed() >= VOICE
@@ -393,26 +510,37 @@ impl Steps {
         answers
     }
 
-    async fn look_well(&self, host: usize) -> Result<(), Problem> {
+    async fn look_well(&self, host: usize, batch: &[Ask]) -> Result<(), Problem> {
         if let Some(healthy) = &self.spec.healthy {
             let probe = self.probe(host, healthy).await?;
-            if !(200..=299).contains(&probe.status) {
-                return Err(Problem::new(format!(
-                    "`{}` stopped being healthy while it was watched: {}",
-                    self.name(host),
-                    probe.shown()
-                )));
+            if !probe.is_fine() && !self.others_fail_too(host, healthy, batch).await {
+                let msg = words::unhealthy_again(self.name(host), &probe.shown());
+                return Err(Problem::new(msg));
             }
         }
         let inspected = self.module(host, "_app_inspect", &[("container", self.spec.app.as_str().into())]).await?;
         let restarts = inspected.get("current").and_then(|current| current.get("restarts")).and_then(Value::to_int).unwrap_or(0);
         if restarts > 0 {
-            return Err(Problem::new(format!(
-                "the container on `{}` was restarted {restarts} times while it was watched",
-                self.name(host)
-            )));
+            return Err(Problem::new(words::restarted(self.name(host), restarts)));
+        }
+        if !is_running(&inspected) {
+            return Err(Problem::new(words::not_running(self.name(host))));
         }
         Ok(())
+    }
+
+    /// What ails a host that still runs the old release at the same moment is no fault of the new one.
+    async fn others_fail_too(&self, host: usize, healthy: &ProbeSpec, batch: &[Ask]) -> bool {
+        let is_old = |other: &usize| {
+            let is_begun = self.written(*other).is_none_or(|written| written.reached != Reached::Nothing);
+            !is_begun && batch.iter().all(|ask| ask.host != *other) && locked(&self.serving).contains(other)
+        };
+        let Some(other) = (0..self.play.hosts.len()).find(is_old) else { return false };
+        let fails = self.probe(other, healthy).await.is_ok_and(|probe| !probe.is_fine());
+        if fails {
+            self.say(host, format!("not healthy, but neither is `{}` with the old release: it is watched on", self.name(other)));
+        }
+        fails
     }
 
     async fn probe(&self, host: usize, probe: &ProbeSpec) -> Result<Probed, Problem> {
@@ -459,11 +587,15 @@ impl Steps {
             }
         };
         let position = |name: &str| self.play.hosts.iter().position(|host| host == name);
-        let serving = targets.iter().filter(|target| target.is_serving);
+        let serving = targets.iter().filter(|target| target.is_steady);
+        let wavering = targets.iter().filter(|target| target.is_serving && !target.is_steady);
         let reading = Reading {
+            wavering: wavering.filter_map(|target| position(&target.host)).collect(),
             serving: serving.clone().filter_map(|target| position(&target.host)).collect(),
             others: serving.filter(|target| position(&target.host).is_none()).count(),
+            ..Reading::default()
         };
+        *locked(&self.serving) = reading.serving.union(&reading.wavering).copied().collect();
         self.show_health(reading.serving.len() + reading.others, floor, targets);
         Some(reading)
     }
@@ -505,7 +637,7 @@ impl Steps {
     }
 }
 
-fn is_running(values: &Map) -> bool {
+pub(super) fn is_running(values: &Map) -> bool {
     values.get("current").and_then(|current| current.get("is_running")).and_then(Value::to_bool).unwrap_or(false)
 }
 
@@ -522,6 +654,10 @@ struct Probed {
 }
 
 impl Probed {
+    fn is_fine(&self) -> bool {
+        (200..=299).contains(&self.status)
+    }
+
     fn shown(&self) -> String {
         if self.status == 0 { self.error.clone() } else { format!("{} {:?}", self.status, self.body.trim()) }
     }

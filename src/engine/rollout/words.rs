@@ -22,6 +22,7 @@ pub(super) fn phase(phase: Phase) -> &'static str {
         Phase::Reverting => "Reverting",
         Phase::Reverted => "Reverted",
         Phase::Failed => "Failed",
+        Phase::Skipped => "Skipped",
     }
 }
 
@@ -37,12 +38,16 @@ pub(super) fn why(phase: Phase, spec: &RolloutSpec) -> String {
         Phase::Enabling => format!("back into the {} balancer", spec.balancer.kind),
         Phase::Baking => format!("watched for {} s", spec.bake.as_secs()),
         Phase::Reverting => "the parked container comes back".to_owned(),
+        Phase::Skipped => "dead; left out".to_owned(),
         Phase::Waiting | Phase::Done | Phase::Reverted | Phase::Failed => String::new(),
     }
 }
 
 pub(super) fn step(step: Step) -> &'static str {
     match step {
+        Step::Lock | Step::Number => "Locking",
+        Step::Aside => "Renaming",
+        Step::Revive => "Reviving",
         Step::Inspect => "Inspecting",
         Step::Prepare => "Preparing",
         Step::Check => "Checking",
@@ -68,6 +73,8 @@ pub(super) fn ending(outcome: Outcome) -> &'static str {
         Outcome::Reverted => "reverted",
         Outcome::RevertFailed => "revert failed",
         Outcome::Interrupted => "interrupted",
+        Outcome::Locked => "locked",
+        Outcome::Fenced => "fenced",
     }
 }
 
@@ -75,16 +82,41 @@ pub(super) fn removes_itself(host: &str, app: &str) -> String {
     format!("container `{app}` on `{host}` was started with `auto_remove`: once stopped it could not be gone back to")
 }
 
-/// With one batch for all hosts, replacing it in place means downtime.
-pub(super) fn no_floor(app: &str, hosts: usize) -> Diagnostic {
-    let (title, help) = match hosts {
-        1 => (format!("`{app}` runs on one host: nothing serves while its container is replaced"), "add a host"),
-        _ => (
-            format!("all {hosts} hosts of `{app}` are one batch: nothing serves while their containers are replaced"),
-            "make the batches smaller with `serial`",
+pub(super) fn unhealthy_again(host: &str, shown: &str) -> String {
+    format!("`{host}` stopped being healthy while it was watched: {shown}")
+}
+
+pub(super) fn restarted(host: &str, times: i64) -> String {
+    format!("the container on `{host}` was restarted {times} times while it was watched")
+}
+
+pub(super) fn not_running(host: &str) -> String {
+    format!("the container on `{host}` ended while it was watched")
+}
+
+pub(super) fn other_release(host: &str, unfinished: &str, wanted: &str) -> String {
+    format!(
+        "the unfinished rollout on `{host}` is of release {unfinished}, not {wanted}: it is resumed with the variables of that release"
+    )
+}
+
+/// With one batch for all that serves, replacing it in place means downtime; or the floor is above what the batches leave.
+pub(super) fn no_floor(app: &str, hosts: usize) -> String {
+    match hosts {
+        1 => format!(
+            "`{app}` runs on one host: nothing would serve while its container is replaced; add a host, or accept it with `--accept-downtime`"
         ),
-    };
-    Diagnostic::warning("no-floor", title).help(help)
+        _ => format!(
+            "too few of the {hosts} hosts of `{app}` would serve while a batch is replaced; make the batches smaller with `serial`, \
+             lower `floor`, or accept it with `--accept-downtime`"
+        ),
+    }
+}
+
+pub(super) fn committed(app: &str) -> String {
+    format!(
+        "the last rollout of `{app}` has ended, and what ran before was let go: `roll rollback --to RELEASE` puts a release in place again"
+    )
 }
 
 pub(super) fn not_drained(host: &str, sessions: u64, waited: Duration) -> String {
@@ -106,6 +138,9 @@ pub(super) fn not_serving(host: &str, state: &str, waited: Duration) -> String {
 /// A failed step as a diagnostic: what, where, and what is true now.
 pub(super) fn failed(step: Step, host: &str, problem: &Problem) -> Diagnostic {
     let (code, now) = match step {
+        Step::Lock | Step::Number => ("lock-failed", "nothing left the load balancer".to_owned()),
+        Step::Aside => ("aside-failed", format!("`{host}` is still in rotation with the old release")),
+        Step::Revive => ("revert-failed", format!("`{host}` is in rotation with the new release")),
         Step::Inspect | Step::Prepare => {
             ("prepare-failed", format!("`{host}` is still in rotation: nothing left the load balancer"))
         }
