@@ -136,7 +136,7 @@ impl Search<'_> {
 
     fn top(&mut self, path: &str) {
         let problem = match self.look.stat(path, true) {
-            Ok(Some(found)) if found.kind == "directory" => self.directory(path, 1, path).err().map(|failure| failure.msg),
+            Ok(Some(found)) if found.kind == "directory" => self.directory(path, 1).err().map(|failure| failure.msg),
             Ok(_) => Some(format!("'{path}' is not a directory")),
             Err(error) => Some(error.to_string()),
         };
@@ -145,7 +145,7 @@ impl Search<'_> {
         }
     }
 
-    fn directory(&mut self, dir: &str, level: i64, top: &str) -> Result<(), Failure> {
+    fn directory(&mut self, dir: &str, level: i64) -> Result<(), Failure> {
         let names = match self.look.list(dir) {
             Ok(names) => names,
             Err(error) => {
@@ -179,7 +179,7 @@ impl Search<'_> {
             return Ok(());
         }
         for path in inner {
-            self.directory(&path, level + 1, top)?;
+            self.directory(&path, level + 1)?;
             if self.is_full() {
                 break;
             }

@@ -110,7 +110,7 @@ impl Task<'_> {
         let headers: Vec<usize> = (0..self.lines.len()).filter(|at| header(&self.lines[*at]).is_some()).collect();
         let end_of = |at: usize| headers.iter().copied().find(|other| *other >= at).unwrap_or(self.lines.len());
         match self.args.str("section").filter(|name| !name.is_empty()) {
-            None => vec![0..end_of(0)],
+            None => std::iter::once(0..end_of(0)).collect(),
             Some(name) => {
                 let named = headers.iter().filter(|at| header(&self.lines[**at]) == Some(name));
                 named.map(|at| at + 1..end_of(at + 1)).filter(|range| self.has_values(range)).collect()
