@@ -114,7 +114,11 @@ fn answer(args: &Args, output: &Output) -> Result<Map, Failure> {
         let failure = Failure::new(format!(
             "MODULE FAILURE\nThe module `{name}` did not answer in JSON; see module_stdout and module_stderr"
         ));
-        return Err(failure.with("changed", false).with("rc", output.code).with("module_stdout", stdout).with("module_stderr", output.stderr_text()));
+        return Err(failure
+            .with("changed", false)
+            .with("rc", output.code)
+            .with("module_stdout", stdout)
+            .with("module_stderr", output.stderr_text()));
     };
     values.shift_remove("invocation");
     let is_failed = match values.get("failed") {

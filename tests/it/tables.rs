@@ -23,6 +23,7 @@ const ALWAYS_CHANGE: &[(&str, &str)] = &[
     ("_app_beat", "a lock is no file: whether it is held only taking it tells"),
     ("_app_lock", "a lock is no file: whether it is held only taking it tells"),
     ("_haproxy", "opens its socket itself; what it answers is tested beside it"),
+    ("_own", "what there is to do only the user's own program knows"),
     ("tempfile", "makes a new one every time"),
 ];
 
