@@ -12,8 +12,11 @@
 //!
 //! # Parking
 //! A parked container is the old one: stopped, renamed to `<name>.parked-<generation>`, restart policy off, and its image held by
-//! a tag of its own, `roll-parked/<name>:<generation>.<policy>.<retries>`. The tag keeps `docker image prune -a` away, also when the
-//! container itself is gone, and remembers the restart policy, so there is no second place that could disagree with Docker.
+//! a tag of its own, `roll-parked/<name>:<generation>.<policy>.<retries>`. As long as the container is there, `docker image prune -a` leaves
+//! its image alone; where `docker container prune` took it, it is made again from the held image and from what it was started with, which
+//! is in the label of a second image (`held.rs`). Only both prunes together, in the middle of a rollout, leave nothing; then going back
+//! says so and changes nothing. All of this is in Docker, so there is no second place that could disagree with it, and none
+//! that would hold the secrets of a container's environment.
 //!
 //! A rollout parks *before* the tasks of the play run. The user's own "stop the old container" then finds nothing and
 //! changes nothing, and `docker_container` with the same name makes the new one instead of removing the old. So the playbook
@@ -23,6 +26,7 @@
 pub(super) mod beat;
 pub(crate) mod book;
 pub(super) mod haproxy;
+mod held;
 pub(super) mod inspect;
 pub(super) mod lock;
 pub(super) mod logs;
@@ -56,55 +60,6 @@ fn parked_name(container: &str, generation: i64) -> String {
 /// The generation in the name of a parked container.
 fn generation_of(container: &str, name: &str) -> Option<i64> {
     name.trim_start_matches('/').strip_prefix(container)?.strip_prefix(".parked-")?.parse().ok()
-}
-
-/// The repository of the tags that hold parked images. Image names know fewer letters than container names.
-fn holding_repository(container: &str) -> String {
-    let plain = |c: char| if c.is_ascii_lowercase() || c.is_ascii_digit() { c } else { '-' };
-    format!("roll-parked/{}", container.to_ascii_lowercase().chars().map(plain).collect::<String>().trim_matches('-'))
-}
-
-/// What a holding tag says beyond its image.
-#[derive(Debug, PartialEq)]
-struct Holding {
-    generation: i64,
-    policy: String,
-    retries: i64,
-}
-
-impl Holding {
-    fn of(container: &Value, generation: i64) -> Holding {
-        let policy = text_at(container, &["HostConfig", "RestartPolicy", "Name"]);
-        Holding {
-            generation,
-            policy: if policy.is_empty() { "no" } else { policy }.to_owned(),
-            retries: int_at(container, &["HostConfig", "RestartPolicy", "MaximumRetryCount"]),
-        }
-    }
-
-    fn tag(&self) -> String {
-        format!("{}.{}.{}", self.generation, self.policy, self.retries)
-    }
-
-    fn parse(tag: &str) -> Option<Holding> {
-        let mut parts = tag.split('.');
-        let holding = Holding {
-            generation: parts.next()?.parse().ok()?,
-            policy: parts.next()?.to_owned(),
-            retries: parts.next()?.parse().ok()?,
-        };
-        parts.next().is_none().then_some(holding)
-    }
-
-    /// The one on an image that a rollout left there; with the tag's whole name.
-    fn find(image: &Value, container: &str, generation: i64) -> Option<(Holding, String)> {
-        let prefix = format!("{}:", holding_repository(container));
-        let tags = image.get("RepoTags").and_then(Value::as_list).unwrap_or_default();
-        tags.iter().filter_map(Value::as_str).find_map(|name| {
-            let holding = Holding::parse(name.strip_prefix(&prefix)?)?;
-            (holding.generation == generation).then(|| (holding, name.to_owned()))
-        })
-    }
 }
 
 fn rename(engine: &Engine<'_>, id: &str, from: &str, to: &str) -> Change {

@@ -1,7 +1,8 @@
 //! `_park`: puts the running container aside, whole, so that going back needs no registry and no build.
 
-use super::{COLLECTION, Holding, PARKING_ARGS, describe, holding_repository, parked_name, rename, set_policy, stop};
-use crate::modules::docker::engine::{Engine, bool_at, encode, text_at};
+use super::held::{self, Holding, Holdings};
+use super::{COLLECTION, PARKING_ARGS, describe, parked_name, rename, set_policy, stop};
+use crate::modules::docker::engine::{Engine, bool_at, text_at};
 use crate::modules::{Args, Change, Failure, Look, Module, Plan, finish_plainly};
 use crate::value::Value;
 
@@ -36,24 +37,21 @@ fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
         );
         return Err(Failure::new(msg));
     }
-    plan.changes = changes(&engine, &container, name, generation, args.int("grace").unwrap_or(30));
+    plan.changes = changes(&engine, &container, name, generation, args.int("grace").unwrap_or(30))?;
     plan.set("parked", describe(&container));
     Ok(plan)
 }
 
 /// The image is held first and the name given up last: whatever is interrupted in between is taken up again.
-fn changes(engine: &Engine<'_>, container: &Value, name: &str, generation: i64, grace: i64) -> Vec<Change> {
+fn changes(engine: &Engine<'_>, container: &Value, name: &str, generation: i64, grace: i64) -> Result<Vec<Change>, Failure> {
     let id = text_at(container, &["Id"]);
-    let image = text_at(container, &["Image"]);
     let holding = Holding::of(container, generation);
     let mut changes = Vec::new();
     // A policy that is off already and a container that is down were left by an earlier try, whose tag knows better.
     let is_resumed = holding.policy == "no" && !bool_at(container, &["State", "Running"]);
-    let is_held = is_resumed && is_held(engine, image, name, generation);
+    let is_held = is_resumed && Holdings::find(engine, name)?.of(generation).is_some();
     if !is_held {
-        let query = format!("repo={}&tag={}", encode(&holding_repository(name)), encode(&holding.tag()));
-        let act = engine.post(&format!("/images/{}/tag?{query}", encode(image)), None);
-        changes.push(Change::new(format!("image {image}"), Value::Null, "held", act));
+        changes.extend(held::hold(engine, container, name, generation));
     }
     if holding.policy != "no" {
         changes.push(set_policy(engine, id, name, &holding.policy, "no", 0));
@@ -62,9 +60,5 @@ fn changes(engine: &Engine<'_>, container: &Value, name: &str, generation: i64, 
         changes.push(stop(engine, id, name, grace));
     }
     changes.push(rename(engine, id, name, &parked_name(name, generation)));
-    changes
-}
-
-fn is_held(engine: &Engine<'_>, image: &str, name: &str, generation: i64) -> bool {
-    engine.image(image).ok().flatten().is_some_and(|image| Holding::find(&image, name, generation).is_some())
+    Ok(changes)
 }

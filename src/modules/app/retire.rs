@@ -1,6 +1,7 @@
 //! `_retire`: lets go of what was parked, once a rollout has committed.
 
-use super::{COLLECTION, Holding, PARKING_ARGS, describe, parked, remove, untag};
+use super::held::Holdings;
+use super::{COLLECTION, PARKING_ARGS, describe, parked, remove};
 use crate::modules::docker::engine::{Engine, bool_at, text_at};
 use crate::modules::{Args, Failure, Look, Module, Plan, finish_plainly};
 use crate::value::Value;
@@ -24,18 +25,16 @@ fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
     if engine.container(name)?.is_none() {
         return Err(Failure::new(format!("container `{name}` is not there: what is parked is kept")));
     }
-    let mut retired = Vec::new();
+    let (mut retired, mut running) = (Vec::new(), Vec::new());
     for (parked_in, container) in parked(&engine, name)?.iter().filter(|(parked_in, _)| *parked_in <= generation) {
         if bool_at(container, &["State", "Running"]) {
+            running.push(*parked_in);
             continue;
         }
         plan.push(remove(&engine, text_at(container, &["Id"]), text_at(container, &["Name"]).trim_start_matches('/')));
-        let image = engine.image(text_at(container, &["Image"]))?.unwrap_or_default();
-        if let Some((_, tag)) = Holding::find(&image, name, *parked_in) {
-            plan.push(untag(&engine, &tag));
-        }
         retired.push(describe(container));
     }
+    plan.changes.extend(Holdings::find(&engine, name)?.release(&engine, |held| held <= generation && !running.contains(&held)));
     plan.set("retired", Value::list(retired));
     Ok(plan)
 }

@@ -9,7 +9,14 @@ const RUNNING: &str = r#"{"Id":"c1","Name":"/shop","Image":"sha256:aa","Config":
 const PARKED: &str = r#"{"Id":"c1","Name":"/shop.parked-7","Image":"sha256:aa","Config":{"Image":"shop:6c21"},"State":{"Running":false},
     "HostConfig":{"RestartPolicy":{"Name":"no"}}}"#;
 const NEW: &str = r#"{"Id":"c2","Name":"/shop","Image":"sha256:bb","Config":{"Image":"shop:7f3a"},"State":{"Running":true}}"#;
-const HELD: &str = r#"{"Id":"sha256:aa","RepoTags":["shop:6c21","roll-parked/shop:7.on-failure.4"]}"#;
+const HELD: &str = r#"[{"Id":"sha256:aa","RepoTags":["shop:6c21","roll-parked/shop:7.on-failure.4"]},
+    {"Id":"sha256:cc","RepoTags":["roll-parked/shop:7.config"]}]"#;
+const HOLDINGS: &str = "/images/json?filters=%7B%22reference%22:%5B%22roll-parked%2Fshop%22%5D%7D";
+
+const COMMIT: &str = concat!(
+    "POST /commit?container=shop.config-7&repo=roll-parked%2Fshop&tag=7.config&pause=false ",
+    r#"{"Labels":{"roll.parked":"{\"Image\":\"sha256:aa\",\"HostConfig\":{\"RestartPolicy\":{\"Name\":\"no\"},\"Binds\":[]},\"NetworkingConfig\":{\"EndpointsConfig\":{}}}"}}"#
+);
 
 fn planned(module: &Module, daemon: &Daemon) -> Vec<String> {
     let plan = (module.plan)(&args_of(module, TASK), daemon).unwrap();
@@ -17,13 +24,9 @@ fn planned(module: &Module, daemon: &Daemon) -> Vec<String> {
 }
 
 #[test]
-fn names_and_tags_say_what_is_parked() {
+fn names_say_what_is_parked() {
     assert_eq!(generation_of("shop", "/shop.parked-12"), Some(12));
     assert_eq!(generation_of("shop", "/shop2.parked-12"), None);
-    assert_eq!(holding_repository("My_App"), "roll-parked/my-app");
-    let holding = Holding { generation: 7, policy: "unless-stopped".to_owned(), retries: 0 };
-    assert_eq!(Holding::parse(&holding.tag()), Some(holding));
-    assert_eq!(Holding::parse("7.always"), None);
 }
 
 #[test]
@@ -33,6 +36,9 @@ fn parking_holds_the_image_first_and_gives_the_name_up_last() {
         planned(&park::MODULE, &daemon),
         [
             "POST /images/sha256:aa/tag?repo=roll-parked%2Fshop&tag=7.on-failure.4",
+            r#"POST /containers/create?name=shop.config-7 {"Image":"sha256:aa","Cmd":["-"]}"#,
+            COMMIT,
+            "DELETE /containers/shop.config-7?force=true",
             r#"POST /containers/c1/update {"RestartPolicy":{"Name":"no"}}"#,
             "POST /containers/c1/stop?t=20",
             "POST /containers/c1/rename?name=shop.parked-7",
@@ -50,7 +56,7 @@ fn parking_again_leaves_the_new_container_alone() {
 #[test]
 fn a_parking_that_was_interrupted_is_taken_up_where_it_ended() {
     let stopped = PARKED.replace("shop.parked-7", "shop");
-    let daemon = Daemon::new().with("/containers/shop/json", &stopped).with("/images/sha256:aa/json", HELD);
+    let daemon = Daemon::new().with("/containers/shop/json", &stopped).with(HOLDINGS, HELD);
     assert_eq!(planned(&park::MODULE, &daemon), ["POST /containers/c1/rename?name=shop.parked-7"]);
 }
 
@@ -64,10 +70,8 @@ fn a_container_that_would_vanish_is_not_parked() {
 
 #[test]
 fn unparking_removes_the_new_one_and_starts_the_old() {
-    let daemon = Daemon::new()
-        .with("/containers/shop/json", NEW)
-        .with("/containers/shop.parked-7/json", PARKED)
-        .with("/images/sha256:aa/json", HELD);
+    let daemon =
+        Daemon::new().with("/containers/shop/json", NEW).with("/containers/shop.parked-7/json", PARKED).with(HOLDINGS, HELD);
     assert_eq!(
         planned(&unpark::MODULE, &daemon),
         [
@@ -76,6 +80,7 @@ fn unparking_removes_the_new_one_and_starts_the_old() {
             "POST /containers/c1/rename?name=shop",
             r#"POST /containers/c1/update {"RestartPolicy":{"Name":"on-failure","MaximumRetryCount":4}}"#,
             "POST /containers/shop/start",
+            "DELETE /images/roll-parked/shop:7.config?force=true&noprune=true",
             "DELETE /images/roll-parked/shop:7.on-failure.4?force=true&noprune=true",
         ]
     );
@@ -83,11 +88,23 @@ fn unparking_removes_the_new_one_and_starts_the_old() {
 
 #[test]
 fn unparking_again_changes_nothing_and_nothing_parked_is_an_error() {
-    let back =
-        Daemon::new().with("/containers/shop/json", RUNNING).with("/images/sha256:aa/json", r#"{"RepoTags":["shop:6c21"]}"#);
+    let back = Daemon::new().with("/containers/shop/json", RUNNING).with(HOLDINGS, "[]");
     assert!(planned(&unpark::MODULE, &back).is_empty());
     let refused = (unpark::MODULE.plan)(&args_of(&unpark::MODULE, TASK), &Daemon::new()).unwrap_err();
     assert!(refused.msg.contains("nothing to go back to"), "{}", refused.msg);
+}
+
+#[test]
+fn a_parked_container_that_was_pruned_is_made_again_and_one_that_cannot_be_is_told() {
+    let pruned = Daemon::new().with("/containers/shop/json", NEW).with(HOLDINGS, HELD);
+    let refused = (unpark::MODULE.plan)(&args_of(&unpark::MODULE, TASK), &pruned).unwrap_err();
+    assert!(refused.msg.contains("cannot be read") && refused.msg.contains("roll-parked/shop:7"), "{}", refused.msg);
+    let config = r#"{"Config":{"Labels":{"roll.parked":"{\"Image\":\"sha256:aa\"}"}}}"#;
+    let held = pruned.with("/images/roll-parked/shop:7.config/json", config);
+    assert_eq!(planned(&unpark::MODULE, &held), [r#"POST /containers/create?name=shop.parked-7 {"Image":"sha256:aa"}"#]);
+    let only = r#"[{"Id":"sha256:aa","RepoTags":["roll-parked/shop:7.always.0"]}]"#;
+    let refused = (unpark::MODULE.plan)(&args_of(&unpark::MODULE, TASK), &Daemon::new().with(HOLDINGS, only)).unwrap_err();
+    assert!(refused.msg.contains("is not held"), "{}", refused.msg);
 }
 
 #[test]
@@ -98,11 +115,15 @@ fn retiring_takes_this_and_earlier_generations() {
         .with("/containers/json?all=true&filters=%7B%22name%22:%5B%22shop.parked-%22%5D%7D", list)
         .with("/containers/c1/json", PARKED)
         .with("/containers/c9/json", PARKED)
-        .with("/images/sha256:aa/json", HELD);
+        .with(HOLDINGS, HELD);
     let lines = planned(&retire::MODULE, &daemon);
     assert_eq!(
         lines,
-        ["DELETE /containers/c1?force=true", "DELETE /images/roll-parked/shop:7.on-failure.4?force=true&noprune=true"]
+        [
+            "DELETE /containers/c1?force=true",
+            "DELETE /images/roll-parked/shop:7.config?force=true&noprune=true",
+            "DELETE /images/roll-parked/shop:7.on-failure.4?force=true&noprune=true"
+        ]
     );
 }
 

@@ -1,6 +1,7 @@
 //! `_unpark`: brings the parked container back under its own name; pulls nothing, builds nothing.
 
-use super::{COLLECTION, Holding, PARKING_ARGS, describe, logs, parked_name, remove, rename, set_policy, stop, untag};
+use super::held::{self, Holdings};
+use super::{COLLECTION, PARKING_ARGS, describe, logs, parked_name, remove, rename, set_policy, stop};
 use crate::modules::docker::engine::{Engine, bool_at, encode, text_at};
 use crate::modules::{Args, Change, Done, Failure, Look, Module, Plan};
 use crate::value::{Map, Value};
@@ -44,28 +45,35 @@ fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
     Ok(plan)
 }
 
-/// Either it is back already, or there is nothing to go back to; an earlier try may have ended right after the rename.
+/// Either it is back already (an earlier try may have ended right after the rename), or it was pruned and is made again.
 fn without_parked(engine: &Engine<'_>, name: &str, generation: i64, current: Option<&Value>) -> Result<Plan, Failure> {
-    let Some(current) = current else {
-        return Err(Failure::new(format!("nothing is parked for container `{name}`: there is nothing to go back to")));
-    };
-    Ok(Plan { changes: revive(engine, current, name, generation)?, ..Plan::default() })
+    let holdings = Holdings::find(engine, name)?;
+    match (holdings.of(generation), current) {
+        (None, None) => Err(Failure::new(format!("nothing is parked for container `{name}`: there is nothing to go back to"))),
+        (Some((_, image)), Some(current)) if text_at(current, &["Image"]) == image => {
+            Ok(Plan { changes: revive(engine, current, name, generation)?, ..Plan::default() })
+        }
+        (None, Some(_)) => Ok(Plan::default()),
+        (Some(_), _) => {
+            let made = held::revived(engine, &holdings, name, generation)?;
+            Ok(Plan { changes: vec![made], again: true, ..Plan::default() })
+        }
+    }
 }
 
-/// Policy, start, and the held tag last.
+/// Policy, start, and the held tags last.
 fn revive(engine: &Engine<'_>, container: &Value, name: &str, generation: i64) -> Result<Vec<Change>, Failure> {
     let id = text_at(container, &["Id"]);
-    let image = engine.image(text_at(container, &["Image"]))?.unwrap_or_default();
-    let holding = Holding::find(&image, name, generation);
+    let holdings = Holdings::find(engine, name)?;
     let mut changes = Vec::new();
-    if let Some((holding, _)) = holding.as_ref().filter(|(holding, _)| holding.policy != "no") {
+    if let Some((holding, _)) = holdings.of(generation).filter(|(holding, _)| holding.policy != "no") {
         changes.push(set_policy(engine, id, name, "no", &holding.policy, holding.retries));
     }
     if !bool_at(container, &["State", "Running"]) {
         let act = engine.post(&format!("/containers/{}/start", encode(name)), None);
         changes.push(Change::new(format!("container {name}"), "stopped", "running", act));
     }
-    changes.extend(holding.map(|(_, tag)| untag(engine, &tag)));
+    changes.extend(holdings.release(engine, |held| held == generation));
     Ok(changes)
 }
 
