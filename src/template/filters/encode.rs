@@ -45,6 +45,9 @@ pub(super) const FILTERS: &[Filter] = &[
     filter("xmlattr", &["autospace"], "attributes of an XML tag", xmlattr),
 ];
 
+/// A wider indentation would only fill the memory.
+const INDENT_MAX: usize = 1000;
+
 /// Floats, and what Python's `json.dumps` was asked for.
 struct JsonStyle {
     indent: Option<usize>,
@@ -57,8 +60,9 @@ struct JsonStyle {
 fn to_json(call: &mut Call<'_, '_>, indent: Option<usize>, is_sorted: bool) -> Res<Val> {
     let indent = match call.named("indent") {
         None | Some(Val::None) => indent,
-        Some(value) => Some(usize::try_from(whole(value)?).unwrap_or(0).min(1000)),
+        Some(value) => Some(usize::try_from(whole(value)?).unwrap_or(0)),
     };
+    let indent = indent.map(|indent| indent.min(INDENT_MAX));
     let flag = |name: &str, default: bool| call.named(name).and_then(Val::truth).unwrap_or(default);
     let mut style = JsonStyle {
         indent,
