@@ -41,7 +41,7 @@ impl Rollout {
     }
 
     pub(super) fn living(&self) -> Vec<Host> {
-        self.hosts_where(|host| host.is_alive())
+        self.hosts_where(super::host::HostState::is_alive)
     }
 
     /// The first one alone: whoever has it gets the others. Two rollouts at once would else take each other's hosts away.
