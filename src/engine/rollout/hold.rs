@@ -165,7 +165,7 @@ impl Hold {
 
     /// A host that was never touched stays as it was found.
     pub(super) fn phase_at_end(&self, host: &str, is_new: bool, is_out: bool) -> &'static str {
-        let was_touched = self.found.get(host).is_some();
+        let was_touched = self.found.contains_key(host);
         match (is_new, is_out) {
             (_, true) => "Failed",
             (true, false) => "Done",
