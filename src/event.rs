@@ -23,6 +23,8 @@ pub enum Event {
     },
     PlaybookStarted {
         path: String,
+        #[serde(default)]
+        plays: usize,
     },
     PlayStarted {
         name: String,

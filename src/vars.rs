@@ -144,10 +144,9 @@ impl View {
 
     /// Every name, once.
     pub fn names(&self) -> Vec<String> {
-        let mut names: Vec<String> = self.layers.iter().flat_map(|layer| layer.keys().map(ToString::to_string)).collect();
-        names.sort();
-        names.dedup();
-        names
+        let mut seen = std::collections::HashSet::new();
+        let names = self.layers.iter().rev().flat_map(|layer| layer.keys().map(ToString::to_string));
+        names.filter(|name| seen.insert(name.clone())).collect()
     }
 
     /// All names with what counts for each.

@@ -48,6 +48,9 @@ pub struct Request {
     /// Skip it (answer `Reply::Skipped`) unless the request before it was carried out and did not fail.
     #[serde(default)]
     pub after_ok: bool,
+    /// Carry it out in the background, under this name, and answer at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub background: Option<String>,
     /// The rollout that it is part of; changes nothing once that rollout is not the newest on the host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lease: Option<Lease>,

@@ -7,7 +7,7 @@ use crate::value::Value;
 pub(super) async fn assemble(args: &Args, hands: &impl Hands) -> Result<Answer, Problem> {
     let mut host = args.all().clone();
     if !args.bool("remote_src") {
-        host.insert("_content".into(), on_control_side(args, hands)?.into());
+        host.insert("_content".into(), on_control_side(args, hands)?);
     }
     hands.module("assemble", host, Bodies::default()).await.map(Answer::of)
 }

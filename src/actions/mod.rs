@@ -9,13 +9,16 @@ mod add_host;
 mod assemble;
 mod assert;
 mod body;
+mod context;
 mod copy;
 mod debug;
+mod docker_image;
 mod fetch;
 mod gather_facts;
 mod include;
 mod include_vars;
 mod meta;
+mod own;
 mod pause;
 mod raw;
 mod reboot;
@@ -134,11 +137,14 @@ pub fn is_action(name: &str) -> bool {
 
 /// The actions, by module name. [`run`] is the switch that the compiler checks against it.
 pub static ACTIONS: &[&str] = &[
+    "_own",
     "add_host",
     "assemble",
     "assert",
     "copy",
     "debug",
+    "docker_image",
+    "docker_image_build",
     "fail",
     "fetch",
     "gather_facts",
@@ -162,6 +168,7 @@ pub static ACTIONS: &[&str] = &[
 /// Runs the control-side half of `module`.
 pub async fn run<H: Hands>(module: &'static Module, args: &Args, hands: &H) -> Result<Answer, Problem> {
     match module.name {
+        "_own" => own::own(args, hands).await,
         "add_host" => add_host::add_host(args),
         "group_by" => add_host::group_by(args),
         "assemble" => assemble::assemble(args, hands).await,
@@ -169,6 +176,8 @@ pub async fn run<H: Hands>(module: &'static Module, args: &Args, hands: &H) -> R
         "fail" => Err(Failure::new(args.text("msg").unwrap_or_default().to_string()).into()),
         "debug" => debug::debug(args, hands),
         "copy" => copy::copy(args, hands).await,
+        "docker_image" => docker_image::build("docker_image", args, hands).await,
+        "docker_image_build" => docker_image::build("docker_image_build", args, hands).await,
         "gather_facts" => gather_facts::gather(args, hands).await,
         "fetch" => fetch::fetch(args, hands).await,
         "include_tasks" => include::tasks(args, hands),

@@ -28,7 +28,8 @@ pub(super) async fn reboot(args: &Args, hands: &impl Hands) -> Result<Answer, Pr
 }
 
 fn answer(started: Instant) -> Answer {
-    let values = [("changed", Value::Bool(true)), ("rebooted", Value::Bool(true)), ("elapsed", started.elapsed().as_secs().into())];
+    let values =
+        [("changed", Value::Bool(true)), ("rebooted", Value::Bool(true)), ("elapsed", started.elapsed().as_secs().into())];
     Answer::of(values.into_iter().map(|(key, value)| (key.into(), value)).collect::<Map>())
 }
 

@@ -11,9 +11,12 @@ pub(super) fn set_fact(args: &Args, hands: &impl Hands) -> Result<Answer, Proble
         return Err(Problem::new("No key/value pairs provided, at least one is required for this action to succeed"));
     }
     if let Some(name) = facts.keys().find(|name| !is_name(name)) {
+        return Err(Problem::new(format!("Task failed: Invalid variable name '{name}'.")));
+    }
+    if let Some(name) = facts.keys().find(|name| name.as_str().is_some_and(|name| name.starts_with("_ansible_"))) {
         return Err(Problem::new(format!(
-            "The variable name '{name}' is not valid. Variables must start with a letter or underscore character, and contain only \
-             letters, numbers and underscores."
+            "Invalid parameter specified beginning with keyword '_ansible_' for action 'set_fact': '{name}'. \
+             The prefix '_ansible_' is reserved for internal use only."
         )));
     }
     if !hands.is_native() {
@@ -36,10 +39,10 @@ pub(super) fn set_stats(args: &Args) -> Result<Answer, Problem> {
         )));
     }
     let says = |name: &str, default: bool| {
-        let given = args.get(name).map_or(Some(default), Value::to_bool);
-        given.ok_or_else(|| Problem::new(format!("The '{name}' option needs to be a boolean")))
+        // What is no boolean counts as no.
+        args.get(name).map_or(default, |given| given.to_bool().unwrap_or(false))
     };
-    let (per_host, aggregate) = (says("per_host", false)?, says("aggregate", true)?);
+    let (per_host, aggregate) = (says("per_host", false), says("aggregate", true));
     let shown = [("data", Value::map(data.clone())), ("per_host", per_host.into()), ("aggregate", aggregate.into())];
     let values = Map::from_iter([("changed".into(), Value::Bool(false)), ("ansible_stats".into(), shown.into_iter().collect())]);
     Ok(Answer { values, effect: Some(Effect::Stats { data, per_host, aggregate }) })

@@ -174,7 +174,11 @@ fn sized(value: &Value) -> Option<f64> {
 }
 
 fn as_python(value: &Value) -> String {
-    if value.is_null() { "None".to_owned() } else { value.to_text().to_string() }
+    match value {
+        Value::Null => "None".to_owned(),
+        Value::String(text) => format!("'{text}'"),
+        other => other.to_text().to_string(),
+    }
 }
 
 /// As Python would name it.

@@ -64,6 +64,7 @@ static SETTINGS: &[Setting] = &[
     row("host_key_checking", "defaults", "host_key_checking", "ANSIBLE_HOST_KEY_CHECKING", Kind::Bool),
     row("inventory", "defaults", "inventory", "ANSIBLE_INVENTORY", Kind::Texts),
     row("jinja2_native", "defaults", "jinja2_native", "ANSIBLE_JINJA2_NATIVE", Kind::Bool),
+    row("library", "defaults", "library", "ANSIBLE_LIBRARY", Kind::Paths),
     row("nocolor", "defaults", "nocolor", "ANSIBLE_NOCOLOR", Kind::Bool),
     row("private_key_file", "defaults", "private_key_file", "ANSIBLE_PRIVATE_KEY_FILE", Kind::Path),
     row("remote_user", "defaults", "remote_user", "ANSIBLE_REMOTE_USER", Kind::Text),
@@ -78,6 +79,7 @@ static SETTINGS: &[Setting] = &[
     row("strategy", "defaults", "strategy", "ANSIBLE_STRATEGY", Kind::Text),
     row("stdout_callback", "defaults", "stdout_callback", "ANSIBLE_STDOUT_CALLBACK", Kind::Text),
     row("tags", "tags", "run", "ANSIBLE_RUN_TAGS", Kind::Texts),
+    row("task_timeout", "defaults", "task_timeout", "ANSIBLE_TASK_TIMEOUT", Kind::Number),
     row("timeout", "ssh_connection", "timeout", "ANSIBLE_SSH_TIMEOUT", Kind::Number),
     row("timeout", "defaults", "timeout", "ANSIBLE_TIMEOUT", Kind::Number),
     row("vault_encrypt_identity", "defaults", "vault_encrypt_identity", "ANSIBLE_VAULT_ENCRYPT_IDENTITY", Kind::Text),
@@ -98,12 +100,10 @@ static WITHOUT_EFFECT: &[(&str, &str, &str)] = &[
     ("defaults", "filter_plugins", "ANSIBLE_FILTER_PLUGINS"),
     ("defaults", "inventory_plugins", "ANSIBLE_INVENTORY_PLUGINS"),
     ("defaults", "jinja2_extensions", "ANSIBLE_JINJA2_EXTENSIONS"),
-    ("defaults", "library", "ANSIBLE_LIBRARY"),
     ("defaults", "lookup_plugins", "ANSIBLE_LOOKUP_PLUGINS"),
     ("defaults", "no_log", "ANSIBLE_NO_LOG"),
     ("defaults", "private_role_vars", "ANSIBLE_PRIVATE_ROLE_VARS"),
     ("defaults", "remote_port", "ANSIBLE_REMOTE_PORT"),
-    ("defaults", "task_timeout", "ANSIBLE_TASK_TIMEOUT"),
     ("defaults", "test_plugins", "ANSIBLE_TEST_PLUGINS"),
     ("defaults", "vars_plugins", "ANSIBLE_VARS_PLUGINS"),
     ("privilege_escalation", "become_exe", "ANSIBLE_BECOME_EXE"),
@@ -369,7 +369,7 @@ mod tests {
 
     #[test]
     fn wrong_settings_are_errors_and_those_without_effect_warnings() {
-        let config = config("[defaults]\nforks = many\nlibrary = modules\nnothing\n", &[("ANSIBLE_TASK_TIMEOUT", "5")]);
+        let config = config("[defaults]\nforks = many\nhash_behaviour = merge\nnothing\n", &[("ANSIBLE_NO_LOG", "true")]);
         let codes: Vec<&str> = config.diagnostics.iter().map(|found| found.code.as_str()).collect();
         assert_eq!(codes, ["bad-config", "bad-setting", "setting-without-effect", "setting-without-effect"]);
         assert_eq!(config.number("forks"), None);

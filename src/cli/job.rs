@@ -47,6 +47,7 @@ pub(super) fn draft_of(args: &RunArgs, text: Option<&Text>, config: &Config, sou
     let inventory = read_inventory(sources, &args.inventory, config, &mut found);
     let options = options(args, config, extra.clone(), &mut found);
     let mut reader = Reader::new(sources.clone(), roles_path(config), render(extra));
+    reader.library = config.paths("library").unwrap_or_default();
     reader.collections_path = collections_path(config);
     reader.duplicate_keys = duplicate_keys(config);
     let mut playbooks = Vec::new();
@@ -173,8 +174,9 @@ fn options(args: &RunArgs, config: &Config, extra: Map, found: &mut Vec<Diagnost
         playbook_dir: playbook_dir(args).to_owned(),
         show_custom_stats: config.is("show_custom_stats"),
         forgives_missing_handlers: config.bool("error_on_missing_handler") == Some(false),
+        task_timeout: config.number("task_timeout").filter(|seconds| *seconds > 0),
         fact_cache: fact_cache(args, config),
-        is_native: config.is("jinja2_native"),
+        is_native: config.bool("jinja2_native").unwrap_or(true),
         merge_hashes: merges(config),
         force_handlers: args.force_handlers || config.is("force_handlers"),
         is_interactive: terminal::is_interactive(),

@@ -74,7 +74,9 @@ fn collect(item: &Item, selection: Option<&Selection>, found: &mut Vec<(String, 
         Item::Task(task) => {
             let tags = task.context.tags();
             if selection.is_none_or(|selection| selection.wants(&tags)) {
-                found.push((task.title(), tags));
+                // Without a name, its role is not named either.
+                let title = if task.name().is_some() { task.title() } else { task.action.name.clone() };
+                found.push((title, tags));
             }
         }
         Item::Block(block) => block.body.iter().for_each(|item| collect(item, selection, found)),

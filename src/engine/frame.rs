@@ -6,12 +6,15 @@ use crate::actions::Problem;
 use crate::diag::{Diagnostic, Span};
 use crate::inventory::Inventory;
 use crate::modules::Args;
+use crate::modules::clock::Clock;
 use crate::playbook::{Context, Task};
 use crate::template::{self, FileOptions, Scope, World};
 use crate::value::{Map, Text, Value};
 use crate::vars::{Ground, HostStore, View};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// A view with everything that rendering needs. Cheap to make.
 pub(crate) struct Frame<'a> {
@@ -114,6 +117,17 @@ impl<'a> Frame<'a> {
         Ok((!holds).then(|| Value::from(text)))
     }
 
+    /// What a keyword comes to for a task. Where it says `omit`, the next outer one counts.
+    pub(crate) fn keyword(&self, task: &Task, name: &str) -> Result<Option<Value>, Problem> {
+        for written in task.context.chain().filter_map(|context| context.keywords.get(name)) {
+            let rendered = self.argument(&written.value).map_err(|problem| said::in_keyword(problem, name))?;
+            if let Some(value) = rendered {
+                return Ok((!value.is_null()).then_some(value));
+            }
+        }
+        Ok(None)
+    }
+
     /// A connection variable, rendered.
     pub(crate) fn text(&self, name: &str) -> Result<Option<Text>, Problem> {
         let Some(value) = self.view.get(name) else { return Ok(None) };
@@ -123,13 +137,25 @@ impl<'a> Frame<'a> {
 
     /// The items of `with_KIND`.
     pub(crate) fn with_items(&self, kind: &str, value: &Value) -> Result<Vec<Value>, Problem> {
-        let terms = match self.render(value)? {
+        let rendered = self.render(value)?;
+        let value_is_no_list = !matches!(rendered, Value::List(_));
+        let terms = match rendered {
             Value::List(items) => Value::List(items),
+            _ if kind.rsplit('.').next() == Some("indexed_items") => {
+                return Err(Problem::new("with_indexed_items expects a list"));
+            }
+            other if kind.rsplit('.').next() == Some("list") => {
+                return Err(Problem::new(format!("with_list expects a list, got a {}", other.kind())));
+            }
             other => Value::list(vec![other]),
         };
         let kind = kind.rsplit('.').next().unwrap_or(kind);
+        if kind == "list" && value_is_no_list {
+            return Err(Problem::new("Task failed: The lookup plugin 'list' failed: with_list expects a list"));
+        }
         let frame = self.over(Map::from_iter([(TERMS.into(), terms), (KIND.into(), Value::from(kind))]));
-        match frame.expression(&format!("query({KIND}, *{TERMS})"))? {
+        let answer = frame.expression(&format!("query({KIND}, *{TERMS})")).map_err(|failed| said::of_lookup(failed, kind))?;
+        match answer {
             Value::List(items) => Ok(items.to_vec()),
             other => Ok(vec![other]),
         }
@@ -137,6 +163,7 @@ impl<'a> Frame<'a> {
 
     pub(crate) fn render_file(&self, text: &str, path: &Path, options: &Args) -> Result<String, Problem> {
         let source = self.run.sources.add(path.to_string_lossy().into_owned(), text.to_owned());
+        let options_dest = options.get("dest").cloned().unwrap_or_default();
         let options = file_options(source, path, options);
         let top = Map::from_iter([
             ("ansible_managed".into(), Value::from("Ansible managed")),
@@ -145,8 +172,10 @@ impl<'a> Frame<'a> {
                 "template_fullpath".into(),
                 std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).to_string_lossy().into_owned().into(),
             ),
-            ("template_host".into(), Value::from("localhost")),
+            ("template_host".into(), Value::from(node_name())),
+            ("template_destpath".into(), options_dest),
         ]);
+        let top: Map = top.into_iter().chain(dates(path)).collect();
         // What the user sets himself counts more than these.
         let top = top.into_iter().filter(|(name, _)| name.as_str().is_none_or(|name| self.view.get(name).is_none())).collect();
         let frame = self.over(top);
@@ -187,6 +216,33 @@ impl<'a> Frame<'a> {
         self.places = places;
         self
     }
+}
+
+fn node_name() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname").map_or_else(|_| "localhost".to_owned(), |name| name.trim().to_owned())
+}
+
+/// When a template was changed, by whom, and now.
+fn dates(path: &Path) -> Map {
+    let stamp = |time: SystemTime| {
+        let seconds = time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+        Value::from(Clock::here().local(seconds).format("%Y-%m-%d %H:%M:%S.%f"))
+    };
+    let found = std::fs::metadata(path).ok();
+    let changed = found.as_ref().and_then(|found| found.modified().ok());
+    let owner = found.map(|found| found.uid().to_string()).unwrap_or_default();
+    let owner = account(&owner).unwrap_or(owner);
+    Map::from_iter([
+        ("template_mtime".into(), changed.map(stamp).unwrap_or_default()),
+        ("template_uid".into(), owner.into()),
+        ("template_run_date".into(), stamp(SystemTime::now())),
+    ])
+}
+
+/// The name of a user of this machine.
+fn account(uid: &str) -> Option<String> {
+    let text = std::fs::read_to_string("/etc/passwd").ok()?;
+    text.lines().find(|line| line.split(':').nth(2) == Some(uid)).and_then(|line| line.split(':').next().map(str::to_owned))
 }
 
 fn file_options(source: u32, path: &Path, args: &Args) -> FileOptions {

@@ -28,16 +28,15 @@ pub(crate) struct TaskHands<'a> {
     /// A difference would show what `no_log` hides.
     is_silent: bool,
     seconds_max: Option<u64>,
+    /// The name of the job that the task becomes, if nobody waits for it.
+    background: Option<String>,
 }
 
 impl<'a> TaskHands<'a> {
     pub(crate) fn new(work: &'a Work, frame: &'a Frame<'a>) -> Result<TaskHands<'a>, Problem> {
         let task = &work.task;
-        let boolean = |name: &str, default: bool| match task.keyword(name) {
-            Some(written) => frame
-                .render(&written.value)
-                .map(|value| if value.is_null() { default } else { value.to_bool().unwrap_or(default) }),
-            None => Ok(default),
+        let boolean = |name: &str, default: bool| {
+            frame.keyword(task, name).map(|value| value.and_then(|value| value.to_bool()).unwrap_or(default))
         };
         let delegate = delegate(work, frame)?;
         let there = delegate.as_ref().map(|host| frame.of_delegate(host, &work.play, task));
@@ -53,7 +52,13 @@ impl<'a> TaskHands<'a> {
             is_diff: boolean("diff", work.run.options.diff)?,
             is_silent: boolean("no_log", false)?,
             seconds_max: work.seconds_max(frame),
+            background: None,
         })
+    }
+
+    /// The same hands, for a task that goes on in the background.
+    pub(crate) fn leaving(self, job: &str) -> TaskHands<'a> {
+        TaskHands { background: Some(job.to_owned()), ..self }
     }
 
     async fn remote(&self) -> Result<Remote, Problem> {
@@ -70,8 +75,14 @@ impl<'a> TaskHands<'a> {
             environment: self.environment.clone(),
             timeout: self.seconds_max,
             after_ok: false,
+            background: self.background.clone(),
             lease: super::locked(&self.work.run.leases).get(&self.target.name).cloned(),
         }
+    }
+
+    /// Ends every connection to the host.
+    pub(crate) async fn part(&self) {
+        self.work.run.connections.reset(&self.target).await;
     }
 
     async fn ask_host(&self, name: &str, args: Map, blobs: &dyn Blobs) -> Result<Map, Problem> {

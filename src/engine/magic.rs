@@ -23,14 +23,11 @@ pub(crate) fn magic(run: &Run, play: &PlayRun, host: &str, task: Option<&Task>) 
     set("play_hosts", names(&alive));
     let batch = play.batch();
     set("ansible_play_batch", batch.iter().filter(|host| alive.contains(host)).map(Value::from).collect());
-    let roles = play.play.roles.iter().map(|used| used.role.name.as_str());
-    let mut roles: Vec<&str> = roles.collect();
-    roles.dedup();
-    let roles: Value = roles.into_iter().map(Value::from).collect();
-    set("role_names", roles.clone());
-    set("ansible_role_names", roles.clone());
-    set("ansible_play_role_names", roles);
-    set("ansible_dependent_role_names", Vec::<Value>::new().into());
+    let (own, dependent) = role_names(play);
+    set("role_names", own.iter().copied().map(Value::from).collect());
+    set("ansible_play_role_names", own.iter().copied().map(Value::from).collect());
+    set("ansible_role_names", own.iter().chain(&dependent).copied().map(Value::from).collect());
+    set("ansible_dependent_role_names", dependent.into_iter().map(Value::from).collect());
     set("ansible_play_name", play.name.as_str().into());
     set("playbook_dir", path(&play.play.dir));
     set("ansible_check_mode", run.options.check.into());
@@ -52,6 +49,26 @@ pub(crate) fn magic(run: &Run, play: &PlayRun, host: &str, task: Option<&Task>) 
         set("role_path", path(&role.path));
     }
     map
+}
+
+/// Roles that the play names itself, and those that only other roles ask for.
+fn role_names(play: &PlayRun) -> (Vec<&str>, Vec<&str>) {
+    let written = play.play.context.keywords.get("roles").and_then(|written| written.value.as_list()).unwrap_or_default();
+    let named: Vec<String> = written
+        .iter()
+        .filter_map(|entry| entry.get("role").or_else(|| entry.get("name")).or(Some(entry)))
+        .map(|name| name.to_text().to_string())
+        .collect();
+    let mut names: Vec<&str> = Vec::new();
+    for used in &play.play.roles {
+        if !names.contains(&used.role.name.as_str()) {
+            names.push(&used.role.name);
+        }
+    }
+    // Where the names are templates, all count as the play's own.
+    let is_own =
+        |name: &&str| named.is_empty() || named.iter().any(|known| known == name || known.ends_with(&format!("/{name}")));
+    names.into_iter().partition(|name| is_own(name))
 }
 
 fn path(path: &std::path::Path) -> Value {

@@ -6,7 +6,9 @@
 //!
 //! Start reading at [`run`], then `stage.rs` (the loop of one batch), then `work.rs` (one task on one host).
 
+mod background;
 mod cache;
+mod enrol;
 mod frame;
 mod hands;
 mod include;
@@ -103,6 +105,8 @@ pub struct Options {
     pub show_custom_stats: bool,
     /// A handler that does not exist is a warning only.
     pub forgives_missing_handlers: bool,
+    /// Seconds for a task that says nothing itself.
+    pub task_timeout: Option<u64>,
     /// Facts are kept in files here.
     pub fact_cache: Option<FactCache>,
     pub force_handlers: bool,
@@ -206,6 +210,8 @@ pub(crate) struct Run {
     pub(crate) start_at: Mutex<Option<String>>,
     /// `--step`, until the operator has enough of it.
     asks: AtomicBool,
+    /// What plays have added to the inventory.
+    grown: Mutex<Vec<enrol::Growth>>,
     /// Hosts whose cached facts were looked for.
     recalled: Mutex<BTreeSet<String>>,
     /// Hosts whose facts are known.
@@ -228,6 +234,7 @@ impl Run {
             connections: Connections::new(settings),
             start_at: Mutex::new(options.start_at_task.clone()),
             asks: AtomicBool::new(options.step),
+            grown: Mutex::default(),
             recalled: Mutex::default(),
             gathered: Mutex::default(),
             custom_stats: Mutex::default(),
@@ -303,17 +310,6 @@ impl Run {
         hosts.iter().enumerate().filter(|(_, host)| !gathered.contains(*host)).map(|(index, _)| index).collect()
     }
 
-    /// `meta: refresh_inventory`: reads the sources again. What `add_host` and `group_by` have added is gone.
-    pub(crate) fn refresh_inventory(&self) {
-        let fresh = crate::inventory::load(&self.sources, &self.options.inventory_specs).and_then(|mut inventory| {
-            inventory.read_beside_playbook(&self.sources, &self.options.playbook_dir).map(|()| inventory)
-        });
-        match fresh {
-            Ok(inventory) => self.change_inventory(|known| *known = inventory),
-            Err(found) => found.into_iter().for_each(|diagnostic| self.warn(diagnostic)),
-        }
-    }
-
     pub(crate) fn warn(&self, diagnostic: Diagnostic) {
         self.emitter.emit(&Event::Warned { diagnostic });
     }
@@ -336,7 +332,7 @@ pub async fn run(job: Job, emitter: Emitter, mut signals: mpsc::Receiver<Signal>
     let run = Arc::new(Run::new(job.options, job.sources, job.inventory, job.reader, job.settings, emitter));
     let mut ending = Ending::Done;
     'all: for playbook in job.playbooks {
-        run.emitter.emit(&Event::PlaybookStarted { path: playbook.path.display().to_string() });
+        run.emitter.emit(&Event::PlaybookStarted { path: playbook.path.display().to_string(), plays: playbook.plays.len() });
         for play in playbook.plays {
             let ended = plays::play(&run, Arc::new(play), &playbook.path, &mut signals).await;
             ending = ending.max(ended.ending);

@@ -65,6 +65,15 @@ impl Verdict {
         self.values.get(name).and_then(Value::to_bool).unwrap_or(false)
     }
 
+    /// `failed_when` has the last word, even where tries have run out.
+    pub(crate) fn is_failed(&self) -> bool {
+        match self.values.get("failed_when_result") {
+            Some(Value::Bool(failed)) => *failed,
+            Some(_) => true,
+            None => self.is("failed"),
+        }
+    }
+
     pub(crate) fn set(&mut self, name: &str, value: impl Into<Value>) {
         self.values.insert(name.into(), value.into());
     }
@@ -73,7 +82,7 @@ impl Verdict {
     pub(crate) fn outcome(&self, ignored: bool) -> Outcome {
         if self.is_unreachable {
             if ignored { Outcome::Ignored } else { Outcome::Unreachable }
-        } else if self.is("failed") {
+        } else if self.is_failed() {
             if ignored { Outcome::Ignored } else { Outcome::Failed }
         } else if self.is("skipped") {
             Outcome::Skipped
@@ -98,7 +107,8 @@ impl Verdict {
     pub(crate) fn of_loop(items: Vec<Verdict>) -> Verdict {
         let any = |name: &str| items.iter().any(|item| item.is(name));
         let is_skipped = items.iter().all(|item| item.is("skipped"));
-        let (changed, failed, is_unreachable) = (any("changed"), any("failed"), items.iter().any(|item| item.is_unreachable));
+        let (changed, failed, is_unreachable) =
+            (any("changed"), items.iter().any(Verdict::is_failed), items.iter().any(|item| item.is_unreachable));
         let msg = match (failed, is_skipped) {
             (true, _) => "One or more items failed",
             (false, true) => "All items skipped",

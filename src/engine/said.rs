@@ -33,6 +33,14 @@ pub(super) fn in_keyword(failed: Failed, keyword: &str) -> Failed {
     Failed { failure: Failure::new(msg), ..failed }
 }
 
+/// The same failure of the lookup behind `with_KIND`: only the lookup's own words.
+pub(super) fn of_lookup(failed: Failed, kind: &str) -> Failed {
+    let prefix = format!("The lookup plugin '{kind}' failed: ");
+    let msg = without_prefix(&failed.failure.msg);
+    let msg = msg.strip_prefix(&prefix).unwrap_or(msg).to_owned();
+    Failed { failure: Failure::new(msg), ..failed }
+}
+
 pub(super) fn without_prefix(msg: &str) -> &str {
     msg.strip_prefix("Task failed: ").unwrap_or(msg)
 }

@@ -18,10 +18,7 @@ pub(crate) fn target(run: &Run, frame: &Frame<'_>, host: &str, task: &Task) -> R
     let address = frame.text("ansible_host")?.or(frame.text("ansible_ssh_host")?);
     let mut target = Target::new(host, address.as_deref().unwrap_or(host));
     let keyword = |name: &str| -> Result<Option<String>, Problem> {
-        task.keyword(name)
-            .map(|written| frame.render(&written.value))
-            .transpose()
-            .map(|value| value.filter(|value| !value.is_null()).map(|value| value.to_text().to_string()))
+        Ok(frame.keyword(task, name)?.map(|value| value.to_text().to_string()))
     };
     let port = frame.text("ansible_port")?.or(frame.text("ansible_ssh_port")?).map(|port| port.to_string()).or(keyword("port")?);
     target.port = match port {
@@ -55,8 +52,7 @@ pub(crate) fn target(run: &Run, frame: &Frame<'_>, host: &str, task: &Task) -> R
 }
 
 fn kind(run: &Run, frame: &Frame<'_>, host: &str, task: &Task) -> Result<Kind, Problem> {
-    let keyword =
-        task.keyword("connection").map(|written| frame.render(&written.value)).transpose()?.map(|value| value.to_text());
+    let keyword = frame.keyword(task, "connection")?.map(|value| value.to_text());
     let name = frame.text("ansible_connection")?.or(keyword).or_else(|| run.options.connection.clone().map(Text::from));
     match name {
         Some(name) => connection::kind(&name).ok_or_else(|| {
@@ -75,9 +71,7 @@ pub(crate) fn is_here(host: &str) -> bool {
 
 /// Whom to become, if anybody.
 pub(crate) fn escalation(run: &Run, frame: &Frame<'_>, task: &Task) -> Result<Option<Become>, Problem> {
-    let keyword = |name: &str| -> Result<Option<Value>, Problem> {
-        Ok(task.keyword(name).map(|written| frame.render(&written.value)).transpose()?.filter(|value| !value.is_null()))
-    };
+    let keyword = |name: &str| frame.keyword(task, name);
     let text = |variable: &str, word: &str| -> Result<Option<Text>, Problem> {
         Ok(frame.text(variable)?.or(keyword(word)?.map(|value| value.to_text())))
     };

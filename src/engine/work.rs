@@ -45,15 +45,11 @@ pub(crate) struct Finished {
 /// How long a task may take.
 struct Limit {
     seconds: u64,
-    is_async: bool,
 }
 
 impl Limit {
     fn failure(&self) -> Failure {
         let seconds = self.seconds;
-        if self.is_async {
-            return Failure::new(format!("async task did not complete within the requested time - {seconds}s"));
-        }
         let timed_out = Map::from_iter([("period".into(), Value::from(i64::try_from(seconds).unwrap_or(i64::MAX)))]);
         Failure::new(format!("Task failed: Timed out after {seconds} second(s).")).with("timedout", Value::map(timed_out))
     }
@@ -99,7 +95,9 @@ impl Work {
         }
         let view = self.view();
         let frame = Frame::new(&self.run, &self.play, &self.host, view).for_task(&self.task, &self.play);
-        let no_log = self.says(&frame, "no_log");
+        // What cannot be decided is not shown.
+        let no_log =
+            frame.keyword(&self.task, "no_log").map_or(true, |value| value.and_then(|value| value.to_bool()).unwrap_or(false));
         let tried = self.whole(&frame, no_log).await;
         let outcome = self.outcome(&frame, &tried.verdict);
         let ended = self.conclude(&frame, &tried, outcome, no_log);
@@ -152,8 +150,7 @@ impl Work {
     }
 
     fn says(&self, frame: &Frame<'_>, name: &str) -> bool {
-        let written = self.task.keyword(name);
-        written.and_then(|written| frame.render(&written.value).ok()).and_then(|value| value.to_bool()).unwrap_or(false)
+        frame.keyword(&self.task, name).ok().flatten().and_then(|value| value.to_bool()).unwrap_or(false)
     }
 
     fn notify_span(&self) -> Span {
@@ -272,12 +269,16 @@ impl Work {
     }
 
     async fn tried(&self, frame: &Frame<'_>, top: &Map, attempt: Option<i64>) -> Tried {
-        let answer = match self.limit(frame) {
-            Some(limit) => self.act_within(frame, &limit).await,
-            None => self.act(frame).await,
+        let answer = match (self.background(frame), self.limit(frame)) {
+            (Some(background), _) => self.act_in_background(frame, &background).await,
+            (None, Some(limit)) => self.act_within(frame, &limit).await,
+            (None, None) => self.act(frame).await,
         };
         let mut tried = match answer {
-            Ok(Answer { values, effect }) => {
+            Ok(Answer { mut values, effect }) => {
+                if let Some(is_new) = effect.as_ref().and_then(|effect| self.enrol(effect)) {
+                    values.insert("changed".into(), is_new.into());
+                }
                 let effects = effect.map(|effect| Effected { effect, params: top.clone(), label: None }).into_iter().collect();
                 Tried { verdict: Verdict::ok(values), effects, notify: false }
             }
@@ -294,13 +295,9 @@ impl Work {
         if !tried.verdict.is("failed")
             && let Some(facts) = tried.verdict.values.get("ansible_facts").and_then(Value::as_map)
             && tried.effects.is_empty()
+            && self.task.module() != "debug"
         {
             self.keep_facts(frame, facts);
-        }
-        if self.task.own("async").is_some_and(|written| written.value.to_int() != Some(0)) {
-            tried.verdict.set("started", 1);
-            tried.verdict.set("finished", 1);
-            tried.verdict.set("ansible_job_id", format!("j{}", self.id));
         }
         tried.notify = tried.verdict.is("changed") && !tried.verdict.is("failed");
         tried
@@ -325,10 +322,8 @@ impl Work {
             let written = self.task.keyword(name)?;
             u64::try_from(frame.render(&written.value).ok()?.to_int()?).ok().filter(|seconds| *seconds > 0)
         };
-        let timeout = seconds("timeout").map(|seconds| Limit { seconds, is_async: false });
-        // A task in the background that is waited for is a task with a time limit.
-        let background = seconds("async").map(|seconds| Limit { seconds, is_async: true });
-        [timeout, background].into_iter().flatten().min_by_key(|limit| limit.seconds)
+        let timeout = seconds("timeout").or(self.run.options.task_timeout);
+        [timeout, seconds("async")].into_iter().flatten().min().map(|seconds| Limit { seconds })
     }
 
     /// `changed_when` and `failed_when` have the last word.
@@ -375,6 +370,10 @@ impl Work {
     async fn act(&self, frame: &Frame<'_>) -> Result<Answer, Problem> {
         let (module, args) = self.prepared(frame)?;
         let hands = TaskHands::new(self, frame)?;
+        if module.name == "user" && args.get("state").is_some_and(|state| state.as_str() == Some("absent")) {
+            // An account that became a task's user is in use as long as its host program runs.
+            hands.part().await;
+        }
         if actions::is_action(module.name) {
             let checked = Args::check(module, &args).map_err(|problems| bad_arguments(module, &problems))?;
             return actions::run(module, &checked, &hands).await;
@@ -382,7 +381,7 @@ impl Work {
         actions::Hands::module(&hands, module.name, args, actions::Bodies::default()).await.map(Answer::of)
     }
 
-    fn prepared(&self, frame: &Frame<'_>) -> Result<(&'static Module, Map), Problem> {
+    pub(super) fn prepared(&self, frame: &Frame<'_>) -> Result<(&'static Module, Map), Problem> {
         let module = match self.task.action.kind {
             ActionKind::Module(module) => module,
             ActionKind::Dynamic => {
@@ -540,17 +539,12 @@ impl Work {
                     store.include(host, vars.clone());
                 }
             }
-            Effect::AddHost { name, groups, vars } => {
-                self.run.change_inventory(|inventory| inventory.change_host(name, groups, vars.clone()));
-            }
-            Effect::GroupBy { group, parents } => {
-                self.run.change_inventory(|inventory| inventory.change_group(group, parents, &self.host));
-            }
             Effect::Meta(meta) => return self.meta(*meta),
             Effect::Stats { data, per_host, aggregate } => {
-                self.run.count_custom(per_host.then_some(&self.host), data, *aggregate)
+                self.run.count_custom(per_host.then_some(&self.host), data, *aggregate);
             }
-            Effect::IncludeTasks { .. } | Effect::IncludeRole { .. } => {}
+            // What changes the inventory is carried out before it is known whether it was a change.
+            Effect::AddHost { .. } | Effect::GroupBy { .. } | Effect::IncludeTasks { .. } | Effect::IncludeRole { .. } => {}
         }
         None
     }
@@ -600,6 +594,14 @@ fn include(effected: &Effected) -> Option<Include> {
 }
 
 pub(crate) fn bad_arguments(module: &Module, problems: &[modules::Problem]) -> Problem {
+    let unknown = |problem: &modules::Problem| match problem {
+        modules::Problem::Unknown { name } => Some(name.clone()),
+        _ => None,
+    };
+    let names: Option<Vec<String>> = problems.iter().map(unknown).collect();
+    if let Some(names) = names.filter(|_| actions::is_action(module.name)) {
+        return Problem::new(format!("Invalid options for {}: {}", module.name, names.join(",")));
+    }
     let texts: Vec<String> = problems.iter().map(|problem| problem.text(module.name)).collect();
     Problem::new(texts.join("; "))
 }

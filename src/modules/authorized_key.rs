@@ -183,7 +183,7 @@ fn write(
         None => return Err(Failure::new(format!("the directory {dir} does not exist and manage_dir is false"))),
         // A directory that was given may be shared; only the account's own is set right.
         Some(found) if args.bool("manage_dir") && !args.has("path") => {
-            changes.extend(owned(0o700).change(look, dir, &found, true))
+            changes.extend(owned(0o700).change(look, dir, &found, true));
         }
         Some(_) => {}
     }

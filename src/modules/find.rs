@@ -249,10 +249,12 @@ impl Search<'_> {
             "latin-1" | "latin1" | "iso-8859-1" => Ok(Some(bytes.iter().map(|byte| char::from(*byte)).collect())),
             _ => {
                 let output = self.look.run(&Cmd::new(["iconv", "-f", encoding, "-t", "utf-8"]).stdin(bytes))?;
-                if output.stderr_text().contains("not supported") {
-                    return Err(Failure::new(format!("unknown encoding: {encoding}")));
+                if output.is_success() {
+                    return Ok(Some(output.stdout_text()));
                 }
-                if output.is_success() { Ok(Some(output.stdout_text())) } else { Err(failed()) }
+                // Even nothing cannot be read in an encoding that is not known.
+                let nothing = self.look.run(&Cmd::new(["iconv", "-f", encoding, "-t", "utf-8"]).stdin(""))?;
+                Err(if nothing.is_success() { failed() } else { Failure::new(format!("unknown encoding: {encoding}")) })
             }
         }
     }

@@ -30,6 +30,7 @@ mod apt_key;
 mod apt_repository;
 mod archive;
 pub mod assemble;
+pub mod async_status;
 mod authorized_key;
 mod blockinfile;
 mod capabilities;
@@ -37,6 +38,7 @@ mod command;
 mod composer;
 mod copy;
 mod cron;
+mod crypto;
 mod deb822_repository;
 mod debconf;
 mod dnf;
@@ -66,6 +68,7 @@ mod modprobe;
 mod mount;
 mod mysql;
 mod npm;
+mod own;
 mod package;
 mod package_facts;
 mod pam_limits;
@@ -98,7 +101,6 @@ mod uri;
 mod user;
 mod wait_for;
 mod xattr;
-mod crypto;
 mod yum;
 mod yum_repository;
 
@@ -290,6 +292,7 @@ pub static MODULES: &[&Module] = &[
     &apt_repository::MODULE,
     &archive::MODULE,
     &assemble::MODULE,
+    &async_status::MODULE,
     &authorized_key::MODULE,
     &blockinfile::MODULE,
     &capabilities::MODULE,
@@ -297,6 +300,11 @@ pub static MODULES: &[&Module] = &[
     &composer::MODULE,
     &copy::MODULE,
     &cron::MODULE,
+    &crypto::certificate::MODULE,
+    &crypto::csr::MODULE,
+    &crypto::dhparam::MODULE,
+    &crypto::privatekey::MODULE,
+    &crypto::publickey::MODULE,
     &deb822_repository::MODULE,
     &debconf::MODULE,
     &dnf::MODULE,
@@ -343,10 +351,7 @@ pub static MODULES: &[&Module] = &[
     &mysql::user::MODULE,
     &mysql::variables::MODULE,
     &npm::MODULE,
-    &crypto::csr::MODULE,
-    &crypto::dhparam::MODULE,
-    &crypto::privatekey::MODULE,
-    &crypto::publickey::MODULE,
+    &own::MODULE,
     &package::MODULE,
     &package_facts::MODULE,
     &pam_limits::MODULE,
@@ -388,7 +393,6 @@ pub static MODULES: &[&Module] = &[
     &user::MODULE,
     &wait_for::MODULE,
     &xattr::MODULE,
-    &crypto::certificate::MODULE,
     &yum::MODULE,
     &yum_repository::MODULE,
 ];

@@ -100,9 +100,9 @@ fn edited(text: &str, name: &str, value: Option<&str>) -> String {
         let Some(value) = value.filter(|_| !is_there) else { continue };
         is_there = true;
         if found.trim() == value {
-            out.push_str(line)
+            out.push_str(line);
         } else {
-            out.push_str(&format!("{name}={value}"))
+            out.push_str(&format!("{name}={value}"));
         }
         out.push('\n');
     }

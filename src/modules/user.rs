@@ -166,7 +166,10 @@ impl User<'_> {
 
     fn warning(&self) -> Option<&'static str> {
         let password = self.args.str("password").unwrap_or_default();
-        let is_hashed = password.is_empty() || password.starts_with(['$', '!', '*', '_']) || password.len() == 13;
+        let is_hashed = match password.strip_prefix('$') {
+            Some(rest) => is_hash(rest),
+            None => password.is_empty() || password.starts_with(['!', '*', '_']) || password.len() == 13,
+        };
         (!is_hashed).then_some(
             "The input password appears not to have been hashed. The 'password' argument must be encrypted for this module to work properly.",
         )
@@ -446,6 +449,19 @@ fn days_of(seconds: f64) -> i64 {
 /// `2026-11-21` from days since 1970.
 fn date_of(days: i64) -> String {
     Clock::utc(days as f64 * 86_400.0).format("%Y-%m-%d")
+}
+
+/// `6$rounds=5000$salt$hash`, as long as its scheme makes it.
+fn is_hash(text: &str) -> bool {
+    let mut parts = text.split('$');
+    let (scheme, hash) = (parts.next().unwrap_or_default(), parts.next_back().unwrap_or_default());
+    let is_long_enough = match scheme {
+        "1" => hash.len() == 22,
+        "5" => hash.len() == 43,
+        "6" => hash.len() == 86,
+        _ => true,
+    };
+    is_long_enough && hash.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"./=,-_".contains(&byte))
 }
 
 #[cfg(test)]

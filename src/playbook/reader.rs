@@ -14,6 +14,8 @@ pub struct Reader {
     pub(super) sources: Sources,
     /// Searched after `roles/` beside the playbook.
     pub(super) roles_path: Vec<PathBuf>,
+    /// Searched for a user's own modules after `library/` beside the playbook and in the role.
+    pub library: Vec<PathBuf>,
     /// Where collections are searched after `collections/` beside the playbook.
     pub collections_path: Vec<PathBuf>,
     /// The collections that the play being read names.
@@ -56,6 +58,7 @@ impl Reader {
         Reader {
             sources,
             roles_path,
+            library: Vec::new(),
             collections_path: Vec::new(),
             collections: Vec::new(),
             roles: IndexMap::new(),

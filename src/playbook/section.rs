@@ -80,6 +80,10 @@ impl Reader {
                 );
                 None
             }
+            ([], [(key, value)]) if self.own_module(key).is_some() => {
+                let own = self.own_module(key);
+                Some(Found { own, ..Found::new(key, value, key.as_str()?, modules::find(OWN)) })
+            }
             ([], [(key, value)]) if self.is_elsewhere(key) => Some(Found::new(key, value, key.as_str()?, None)),
             ([], _) | ([_], _) => {
                 for (key, _) in others.iter().filter(|(key, _)| key.as_str().is_none_or(|name| callable(name).is_none())) {
@@ -90,23 +94,35 @@ impl Reader {
         }
     }
 
+    /// The file of a module of the user's own: in `library/` beside the playbook, in the role, or where the configuration says.
+    fn own_module(&self, key: &Node) -> Option<PathBuf> {
+        let name = key.as_str().filter(|name| !name.is_empty() && !name.contains(['/', '{', ' ']))?;
+        let near = self.reading.iter().rev().flat_map(|file| beside(file).ancestors().take(3).map(|dir| dir.join("library")));
+        let dirs = near.chain(self.library.iter().cloned());
+        let mut full = name.splitn(3, '.');
+        let shared = match (full.next(), full.next(), full.next()) {
+            (Some(space), Some(collection), Some(short)) if !elsewhere::is_known(name) => Some((space, collection, short)),
+            _ => None,
+        };
+        let below = |(space, collection, _): (&str, &str, &str)| {
+            let inside = Path::new("ansible_collections").join(space).join(collection).join("plugins/modules");
+            let near = self.reading.iter().flat_map(|file| beside(file).ancestors().take(3).map(|dir| dir.join("collections")));
+            near.chain(self.collections_path.iter().cloned()).map(|dir| dir.join(&inside)).collect::<Vec<_>>()
+        };
+        let short = shared.map_or(name, |(.., short)| short);
+        let dirs = dirs.filter(|_| shared.is_none()).chain(shared.map(below).unwrap_or_default());
+        let endings = ["", ".py", ".sh", ".pl", ".rb", ".bin"];
+        dirs.flat_map(|dir| endings.map(|ending| dir.join(format!("{short}{ending}")))).find(|path| path.is_file())
+    }
+
     /// Whether a module of this name is known to exist, though not here: then only a host that comes to the task fails.
     fn is_elsewhere(&mut self, key: &Node) -> bool {
         let Some(name) = key.as_str().filter(|name| !name.is_empty()) else { return false };
-        let short = name.rsplit('.').next().unwrap_or(name);
-        let is_own = self
-            .reading
-            .iter()
-            .any(|file| beside(file).ancestors().take(2).any(|dir| dir.join("library").join(format!("{short}.py")).is_file()));
-        let is_python = is_own && short == name;
-        if !is_python && !elsewhere::is_known(name) {
+        if !elsewhere::is_known(name) {
             return false;
         }
-        let mut diagnostic = Diagnostic::warning("missing-module", format!("module `{name}` is not built in"))
+        let diagnostic = Diagnostic::warning("missing-module", format!("module `{name}` is not built in"))
             .at(key.span, "a host that comes to this task fails");
-        if is_python {
-            diagnostic = diagnostic.note(format!("`library/{short}.py` is not used: modules in Python are not run"));
-        }
         self.diagnostics.push(diagnostic);
         true
     }
@@ -187,6 +203,9 @@ impl Reader {
                 }
                 _ => {}
             }
+        }
+        if let Some(path) = &found.own {
+            args.insert("_path".into(), path.to_string_lossy().into_owned().into());
         }
         let kind = found.module.map_or(ActionKind::Dynamic, ActionKind::Module);
         let action = Action { name: found.name.clone(), span: found.span, kind };
@@ -378,6 +397,9 @@ fn is_one_expression(text: &str) -> bool {
     text.starts_with("{{") && text.ends_with("}}") && text.matches("{{").count() == 1
 }
 
+/// What runs a user's own module.
+const OWN: &str = "_own";
+
 /// Modules that begin with `_` are for `roll` itself.
 fn callable(name: &str) -> Option<&'static Module> {
     modules::find(name).filter(|module| !module.name.starts_with('_'))
@@ -397,6 +419,8 @@ struct Found {
     /// Where its task begins.
     head: Span,
     module: Option<&'static Module>,
+    /// The file of a user's own module.
+    own: Option<PathBuf>,
     args: Value,
     value_span: Span,
     arg_nodes: Vec<(String, Span, Span)>,
@@ -412,6 +436,7 @@ impl Found {
             span: key.span,
             head: key.span,
             module,
+            own: None,
             args: value.to_value(),
             value_span: value.span,
             arg_nodes,

@@ -101,7 +101,9 @@ impl Talk<'_> {
             }
             let is_late = |deadline: Option<Instant>| deadline.is_some_and(|deadline| Instant::now() > deadline);
             if is_late(deadline) || is_late(host.deadline) {
-                return Err(Failure::new("command exceeded timeout").with("rc", crate::value::Value::Null).with("stdout", self.text()));
+                return Err(Failure::new("command exceeded timeout")
+                    .with("rc", crate::value::Value::Null)
+                    .with("stdout", self.text()));
             }
             if self.said.len() > OUTPUT_MAX {
                 return Err(Failure::new(format!("the program writes more than {} MiB", OUTPUT_MAX >> 20)));

@@ -15,6 +15,7 @@ mod door;
 mod exec;
 mod host;
 mod http;
+mod job;
 mod line;
 mod lock;
 mod run;
@@ -23,4 +24,5 @@ mod tls;
 mod touch;
 mod write;
 
+pub use job::{WORD as JOB, work as job};
 pub use serve::serve;

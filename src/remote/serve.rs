@@ -1,7 +1,7 @@
 //! The loop: hello, then one request after the other.
 
 use super::line::Line;
-use super::run;
+use super::{job, run};
 use crate::wire::{FromHost, Reply};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::MetadataExt;
@@ -37,7 +37,11 @@ pub fn serve(input: impl Read + Send + 'static, output: impl Write + Send + 'sta
 fn work(line: &Arc<Line>) {
     let mut is_ok = true;
     while let Some(request) = line.next_request() {
-        let reply = if request.after_ok && !is_ok { Reply::Skipped } else { run::run(line, &request) };
+        let reply = match &request.background {
+            _ if request.after_ok && !is_ok => Reply::Skipped,
+            Some(name) => job::start(&request, name),
+            None => run::run(line, &request),
+        };
         is_ok = matches!(reply, Reply::Ok { .. });
         line.send(&FromHost::Done { id: request.id, reply });
     }

@@ -116,7 +116,7 @@ impl Page {
     fn see(&mut self, event: &Event) {
         match event {
             Event::RunStarted { .. } => {}
-            Event::PlaybookStarted { path } => self.playbook(path),
+            Event::PlaybookStarted { path, plays } => self.playbook(path, *plays),
             Event::PlayStarted { name, .. } => self.play(name),
             Event::PlaySkipped { name, reason } => {
                 self.play(name);
@@ -168,10 +168,11 @@ impl Page {
         self.screen.out(&format!("\n{text} {}", "*".repeat(stars)));
     }
 
-    fn playbook(&mut self, path: &str) {
+    fn playbook(&mut self, path: &str, plays: usize) {
         if self.style.verbosity > 1 {
             let name = path.rsplit('/').next().unwrap_or(path);
             self.banner(&format!("PLAYBOOK: {name}"));
+            self.out(Ink::Verbose, &format!("{plays} plays in {path}"));
         }
     }
 

@@ -200,3 +200,40 @@ fn a_flush_in_the_middle_runs_handlers_at_once() {
     };
     assert_eq!(log(Strategy::new(&program, 2, rules()), flushes), ["0@0,1", "1@0,1", "handler 0@0,1", "2@0,1", "end"]);
 }
+
+#[test]
+fn a_role_that_is_ended_is_passed_over_to_its_end() {
+    let ends = |_: &mut Strategy, task, host| match (task, host) {
+        (0, 1) => Ended::Skip { tasks: [0, 1, 2].into() },
+        _ => Ended::Ok,
+    };
+    assert_eq!(log(Strategy::new(&plain(4), 2, rules()), ends), ["0@0,1", "1@0", "2@0", "3@0,1", "end"]);
+}
+
+#[test]
+fn a_forgiven_failure_does_not_wait_behind_always() {
+    let fails = |_: &mut Strategy, task, _| match task {
+        0 | 1 => Ended::Failed,
+        2 => Ended::Forgive,
+        _ => Ended::Ok,
+    };
+    assert_eq!(log(Strategy::new(&block(), 1, rules()), fails), ["0@0", "rescued@0", "1@0", "2@0", "3@0", "end"]);
+}
+
+#[test]
+fn a_throttled_task_runs_on_few_hosts_at_once() {
+    let mut strategy = Strategy::new(&plain(2), 3, rules());
+    strategy.throttle(0, 2);
+    let started = strategy.on(Input::Start);
+    assert!(matches!(started.as_slice(), [Effect::Run { hosts, more: true, .. }] if *hosts == [0, 1]), "{started:?}");
+    let mut throttled = Strategy::new(&plain(2), 3, rules());
+    throttled.throttle(0, 2);
+    assert_eq!(log(throttled, |_, _, _| Ended::Ok), ["0@0,1", "0@2", "1@0,1,2", "end"]);
+}
+
+#[test]
+fn a_restricted_step_is_for_some_hosts_only() {
+    let mut strategy = Strategy::new(&plain(2), 2, rules());
+    strategy.restrict(0, &[1].into());
+    assert_eq!(log(strategy, |_, _, _| Ended::Ok), ["0@1", "1@0,1", "end"]);
+}

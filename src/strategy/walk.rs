@@ -23,7 +23,8 @@ impl Strategy {
         if matches!(ended, Ended::LeaveAll) {
             self.leave_all();
         }
-        if matches!(ended, Ended::Failed | Ended::Unreachable) && (fatal || self.is_over_limit()) {
+        // Where hosts go their own ways, the failure of one says nothing about the others.
+        if self.rules.linear && matches!(ended, Ended::Failed | Ended::Unreachable) && (fatal || self.is_over_limit()) {
             self.fatal = Some(at);
         }
     }

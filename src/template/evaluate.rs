@@ -148,6 +148,31 @@ impl<'e> Eval<'e> {
         Ok(Some(value))
     }
 
+    /// All variables of all hosts, or of one, as a map.
+    fn variables_of(&mut self, object: &Object) -> Res<Option<Val>> {
+        match object {
+            Object::HostScope(host) => {
+                let names = self.scope.of_host(&host.host).map_or_else(Vec::new, |scope| scope.names());
+                let mut entries = Vec::new();
+                for name in names {
+                    if let Some(value) = self.variable_of(host, &name)? {
+                        entries.push((Key::from(name), self.defined(value)?));
+                    }
+                }
+                Ok(Some(entries.into_iter().collect()))
+            }
+            Object::HostVars => {
+                let mut entries = Vec::new();
+                for host in self.scope.hosts() {
+                    let variables = self.variables_of(&Object::HostScope(HostScope { host: host.clone() }))?;
+                    entries.extend(variables.map(|variables| (Key::from(host), variables)));
+                }
+                Ok(Some(entries.into_iter().collect()))
+            }
+            _ => Ok(None),
+        }
+    }
+
     /// The value of what may be pending.
     pub(crate) fn resolve(&mut self, val: Val) -> Res<Val> {
         match val {
@@ -295,6 +320,7 @@ impl<'e> Eval<'e> {
                 Ok(val.clone())
             }
             Val::Tuple(items) if needs_work(val) => Ok(Val::tuple(items.iter().map(|item| self.deep(item)).collect::<Res<_>>()?)),
+            Val::Object(object) => self.deeper(|eval| Ok(eval.variables_of(object)?.unwrap_or_else(|| val.clone()))),
             other => Ok(other.clone()),
         }
     }
@@ -321,6 +347,7 @@ impl<'e> Eval<'e> {
                 }
                 Ok(entries.into_iter().collect())
             }),
+            Val::Object(object) => self.deeper(|eval| Ok(eval.variables_of(object)?.unwrap_or_else(|| val.clone()))),
             other => Ok(other.clone()),
         }
     }

@@ -50,11 +50,19 @@ pub fn render_file(text: &str, options: &FileOptions, scope: &dyn Scope, world: 
 }
 
 pub(crate) fn render_with(eval: &mut Eval<'_>, text: &str, options: &FileOptions) -> Res<Text> {
+    Ok(match render_native(eval, text, options)? {
+        Val::None => "".into(),
+        other => other.to_text(),
+    })
+}
+
+/// A file that is one expression gives its value.
+pub(crate) fn render_native(eval: &mut Eval<'_>, text: &str, options: &FileOptions) -> Res<Val> {
     let mut options = options.clone();
     let body = without_header(text, &mut options).map_err(|reason| header_error(reason, text, &options))?;
     let style = options.style();
     if [&style.output.0, &style.block.0, &style.comment.0].iter().all(|mark| !body.contains(mark.as_str())) {
-        return Ok(with_newline(body, &options.newline));
+        return Ok(Val::Str(with_newline(body, &options.newline)));
     }
     let start = u32::try_from(text.len() - body.len()).unwrap_or(0);
     let end = u32::try_from(text.len()).unwrap_or(u32::MAX);
@@ -69,16 +77,15 @@ pub(crate) fn render_with(eval: &mut Eval<'_>, text: &str, options: &FileOptions
         eval.files.pop();
     }
     let text = match result?.into_native() {
-        Val::None => Text::from(""),
         Val::Str(text) if options.newline != "\n" => {
             let replaced = text.replace('\n', &options.newline);
             if text.is_secret() { Text::secret(replaced) } else { replaced.into() }
         }
         Val::Str(text) => text,
         // A value that is no text never gets the last newline back.
-        other => return Ok(other.to_text()),
+        other => return Ok(other),
     };
-    Ok(with_trailing_newlines(Val::Str(text), body).to_text())
+    Ok(with_trailing_newlines(Val::Str(text), body))
 }
 
 /// A text without Jinja is left as it is, but for the end of lines that was asked for.

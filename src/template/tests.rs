@@ -215,7 +215,8 @@ fn result_flag(call: &mut Call<'_, '_>, name: &str) -> Res<bool> {
     let Val::Dict(result) = &call.input else {
         return Err(format!("The '{name}' test expects a dictionary").into());
     };
-    let flag = result.get(name).unwrap_or(Val::Bool(false));
+    // A task that was no job of its own has started and ended.
+    let flag = result.get(name).unwrap_or(Val::Bool(matches!(name, "started" | "finished")));
     let flag = call.eval.resolve(flag)?;
     call.eval.truth(&flag)
 }

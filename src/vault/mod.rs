@@ -39,5 +39,5 @@ pub fn close(plain: &[u8], password: &str, id: &str, salt: Option<&[u8]>) -> Res
 /// What one password opens.
 pub fn open(vault: &str, password: &str) -> Result<Vec<u8>, Problem> {
     let envelope = Envelope::read(vault)?;
-    cipher::unseal(&envelope.sealed, password.as_bytes()).ok_or_else(|| Problem::NoneFits { id: envelope.id })
+    cipher::unseal(&envelope.sealed, password.as_bytes()).ok_or(Problem::NoneFits { id: envelope.id })
 }

@@ -42,8 +42,9 @@ fn the_url_lookup_asks_with_what_it_is_given() {
         "    - assert:
         that:
           - lookup('url', '{address}/a') == 'one,two'
-          - query('url', '{address}/b', headers={{'X-Token': 'abc'}}) == ['one', 'two']
-          - lookup('url', '{address}/c', split_lines=false, username='me', password='pw', http_agent='tester') == 'one\\ntwo\\n'
+          - >-
+            query('url', '{address}/b', headers={{'X-Token': 'abc'}}) == ['one', 'two']
+          - (lookup('url', '{address}/c', split_lines=false, username='me', password='pw', http_agent='tester')).splitlines() == ['one', 'two']
     - debug: {{msg: \"{{{{ lookup('url', '{address}/missing') }}}}\"}}
       ignore_errors: true
       register: missing
@@ -62,7 +63,9 @@ fn the_url_lookup_asks_with_what_it_is_given() {
 #[test]
 fn a_server_that_is_not_there_is_named_without_its_password() {
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let tasks = format!("    - debug: {{msg: \"{{{{ lookup('url', 'http://{free}/', timeout=5, password='hunter2', username='u') }}}}\"}}\n");
+    let tasks = format!(
+        "    - debug: {{msg: \"{{{{ lookup('url', 'http://{free}/', timeout=5, password='hunter2', username='u') }}}}\"}}\n"
+    );
     let ran = Roll::new().file("site.yaml", &play(&tasks)).args(["site.yaml"]).run();
     assert_eq!(ran.code, Some(2), "{}{}", ran.stdout, ran.stderr);
     assert!(ran.stdout.contains("Failed lookup url for"), "{}", ran.stdout);

@@ -47,12 +47,15 @@ fn masked(text: &str, case: &str) -> String {
     let text = without_temp_name(&text.replace("[DIR]", "{dir}"), case);
     let mut out = String::new();
     let mut rest = text.as_str();
-    let names = ["\"delta\": \"", "\"start\": \"", "\"end\": \""];
-    while let Some((at, name)) = names.iter().filter_map(|name| Some((rest.find(name)?, *name))).min() {
+    let names = [("\"delta\": \"", "{time}"), ("\"start\": \"", "{time}"), ("\"end\": \"", "{time}"), ("\"stop\": \"", "{time}")];
+    let jobs = [("jid=", "{job}"), ("\"ansible_job_id\": \"", "{job}"), (".ansible_async/", "{job}")];
+    let names: Vec<(&str, &str)> = names.into_iter().chain(jobs).collect();
+    while let Some((at, name, mask)) = names.iter().filter_map(|(name, mask)| Some((rest.find(name)?, *name, *mask))).min() {
         let (before, behind) = rest.split_at(at + name.len());
         out.push_str(before);
-        out.push_str("{time}");
-        rest = &behind[behind.find('"').unwrap_or_default()..];
+        out.push_str(mask);
+        let ends: &[char] = if mask == "{time}" { &['"'] } else { &['"', ' ', '\n'] };
+        rest = &behind[behind.find(ends).unwrap_or_default()..];
     }
     out + rest
 }

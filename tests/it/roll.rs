@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -13,6 +14,7 @@ pub(crate) struct Roll {
     args: Vec<OsString>,
     env: Vec<(String, String)>,
     stdin: String,
+    name: Option<&'static str>,
 }
 
 /// What came of it; the directory's name is replaced by `[DIR]`.
@@ -30,7 +32,7 @@ impl Roll {
     pub(crate) fn new() -> Roll {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("home")).unwrap();
-        Roll { dir, args: Vec::new(), env: Vec::new(), stdin: String::new() }
+        Roll { dir, args: Vec::new(), env: Vec::new(), stdin: String::new(), name: None }
     }
 
     /// A file below the directory that `roll` runs in.
@@ -53,6 +55,12 @@ impl Roll {
 
     pub(crate) fn env(mut self, name: &str, value: &str) -> Roll {
         self.env.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// As if a link of this name led to it.
+    pub(crate) fn called(mut self, name: &'static str) -> Roll {
+        self.name = Some(name);
         self
     }
 
@@ -105,6 +113,9 @@ impl Roll {
 
     fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_roll"));
+        if let Some(name) = self.name {
+            command.arg0(name);
+        }
         command.args(&self.args).current_dir(self.dir.path()).env_clear();
         command.env("HOME", self.path("home")).env("PATH", std::env::var_os("PATH").unwrap_or_default());
         // Records of rollouts belong to the test, whoever runs it.

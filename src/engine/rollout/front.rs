@@ -5,7 +5,7 @@
 
 use super::{members, tools};
 use crate::actions::Problem;
-use crate::balancer::{self, Answer, Balancer, BalancerError, Setup, Socket, Target, Tools, Trouble};
+use crate::balancer::{self, Answer, Balancer, BalancerError, Socket, Target, Tools, Trouble};
 use crate::diag::{Diagnostic, Explain, Span};
 use crate::engine::Run;
 use crate::engine::plays::PlayRun;
@@ -82,10 +82,6 @@ impl Front {
             }
             tokio::time::sleep(AGAIN).await;
         }
-    }
-
-    pub(super) async fn setup(&self) -> Result<Vec<Setup>, Problem> {
-        self.balancer.setup().await.map_err(|error| problem(&error))
     }
 
     /// How much longer a healthy target may take until it counts.

@@ -2,7 +2,7 @@
 
 use super::openssl::Openssl;
 use crate::modules::touch::Write;
-use crate::modules::{Act, Args, Attrs, Change, Content, Done, Failure, Look, Plan, Stat, attrs};
+use crate::modules::{Act, Args, Attrs, Change, Content, Done, Failure, Look, Plan, Stat};
 use crate::value::{Map, Value};
 
 pub(super) struct Target<'a> {
@@ -89,6 +89,5 @@ pub(super) fn finish(args: &Args, mut values: Map, done: &[Done], look: &dyn Loo
         let is_secret = content == "privatekey";
         values.insert(content.into(), text.map_or(Value::Null, |text| if is_secret { Value::secret(text) } else { text.into() }));
     }
-    attrs::describe(look, path, &mut values);
     Ok(values)
 }

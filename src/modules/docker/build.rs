@@ -28,7 +28,9 @@ impl Recipe<'_> {
     pub(super) fn command(&self, engine: &Engine<'_>, name: &str) -> Result<Cmd, Failure> {
         let path =
             self.text("path").ok_or_else(|| Failure::new("build: `path` is missing: the directory of the build context"))?;
-        let is_here = path.contains("://") || engine.look.exists(&path);
+        // A relative path is the control side's, if it has it.
+        let is_own = path.starts_with('/') || self.context.is_none();
+        let is_here = path.contains("://") || is_own && engine.look.exists(&path);
         if !is_here && self.context.is_none() {
             return Err(Failure::new(format!(
                 "build: {path} does not exist on the host, and the control side has no such directory to send either"

@@ -29,6 +29,7 @@ const ARGS: &[Arg] = &[
 ];
 
 const ROWS: &str = "roll_row_count";
+const WARNINGS: &str = "roll_warnings";
 const READING: [&str; 7] = ["SELECT", "SHOW", "DESCRIBE", "DESC", "EXPLAIN", "VALUES", "TABLE"];
 const DML: [&str; 4] = ["INSERT", "UPDATE", "DELETE", "REPLACE"];
 const DDL: [&str; 5] = ["CREATE", "DROP", "ALTER", "RENAME", "TRUNCATE"];
@@ -133,7 +134,7 @@ fn script(args: &Args, server: &Server<'_>, queries: &[String]) -> Cmd {
     for query in queries {
         text.push_str(&format!("{query}\n;\n"));
         if !is_reading(query) {
-            text.push_str(&format!("SELECT ROW_COUNT() AS {ROWS};\n"));
+            text.push_str(&format!("SELECT ROW_COUNT() AS {ROWS}, @@warning_count AS {WARNINGS};\n"));
         }
     }
     if args.bool("single_transaction") {
@@ -155,15 +156,18 @@ fn answers(queries: &[String], output: &str, values: &mut Map) -> bool {
             continue;
         }
         // A statement that writes may still answer something before its count.
-        let mut count = 0;
+        let (mut count, mut was_done) = (0, false);
         for rows in sets.by_ref() {
             if let Some(number) = rows.first().and_then(row_count) {
                 count = number.max(0);
+                // `IF NOT EXISTS` and `IF EXISTS` warn where there is nothing to do.
+                was_done = query.to_uppercase().contains("EXISTS")
+                    && rows.first().is_some_and(|row| !matches!(text(row, WARNINGS), "" | "0"));
                 break;
             }
         }
         let word = first_word(query);
-        is_changed |= DDL.contains(&word.as_str()) || DML.contains(&word.as_str()) && count > 0;
+        is_changed |= DDL.contains(&word.as_str()) && !was_done || DML.contains(&word.as_str()) && count > 0;
         counts.push(count.into());
         results.push(Value::list(Vec::new()));
     }

@@ -16,6 +16,8 @@ pub(super) struct Server<'a> {
 /// What the client is told, the arguments on top of the option file.
 #[derive(Default, Clone)]
 struct Login {
+    /// What only the client itself knows, and no other program of the server.
+    timeout: Option<String>,
     user: Option<String>,
     password: Option<String>,
     words: Vec<String>,
@@ -31,7 +33,7 @@ impl<'a> Server<'a> {
         };
         let mut server = Server { look, program: program.ok_or_else(missing)?, login: login(args, look)? };
         if args.bool("check_implicit_admin") {
-            let admin = Login { user: Some("root".to_owned()), password: None, words: server.login.words.clone() };
+            let admin = Login { user: Some("root".to_owned()), password: None, ..server.login.clone() };
             let own = std::mem::replace(&mut server.login, admin);
             if server.rows("SELECT 1").is_err() {
                 server.login = own;
@@ -53,8 +55,9 @@ impl<'a> Server<'a> {
     }
 
     pub(super) fn sql(&self, sql: &str, words: &[&str]) -> Cmd {
-        let words: Vec<&str> = ["--xml", "--default-character-set=utf8mb4"].iter().chain(words).copied().collect();
-        self.client(&self.program, &words).stdin(sql.trim_end_matches(';').to_owned() + ";\n")
+        let own = ["--xml", "--default-character-set=utf8mb4"];
+        let words: Vec<&str> = self.login.timeout.as_deref().into_iter().chain(own).chain(words.iter().copied()).collect();
+        self.client(&self.program, &words).stdin(sql.trim_end_matches([';', '\n']).to_owned() + ";\n")
     }
 
     /// The rows of a query that changes nothing.
@@ -73,7 +76,7 @@ impl<'a> Server<'a> {
 
     /// Whether somebody can log in with a password, which tells whether it is theirs.
     pub(super) fn lets_in(&self, user: &str, password: &str) -> bool {
-        let login = Login { user: Some(user.to_owned()), password: Some(password.to_owned()), words: self.login.words.clone() };
+        let login = Login { user: Some(user.to_owned()), password: Some(password.to_owned()), ..self.login.clone() };
         Server { look: self.look, program: self.program.clone(), login }.rows("SELECT 1").is_ok()
     }
 
@@ -104,7 +107,6 @@ fn login(args: &Args, look: &dyn Look) -> Result<Login, Failure> {
         ("--socket", socket.clone()),
         ("--port", port.filter(|_| socket.is_none())),
         ("--protocol", is_tcp.then(|| "tcp".to_owned())),
-        ("--connect-timeout", args.int("connect_timeout").map(|seconds| seconds.to_string())),
         ("--ssl-ca", given("ca_cert", "ssl-ca")),
         ("--ssl-cert", given("client_cert", "ssl-cert")),
         ("--ssl-key", given("client_key", "ssl-key")),
@@ -114,7 +116,8 @@ fn login(args: &Args, look: &dyn Look) -> Result<Login, Failure> {
     if args.bool("check_hostname") {
         words.push("--ssl-verify-server-cert".to_owned());
     }
-    Ok(Login { user: given("login_user", "user"), password: given("login_password", "password"), words })
+    let timeout = args.int("connect_timeout").map(|seconds| format!("--connect-timeout={seconds}"));
+    Ok(Login { timeout, user: given("login_user", "user"), password: given("login_password", "password"), words })
 }
 
 /// A key of the section `[client]`, without its quotes; dashes and underscores are the same.

@@ -59,7 +59,7 @@ pub(super) const DEFAULTS: &[(&str, char, char, &[&str])] = &[
 fn exploded(targets: &str) -> String {
     format!(
         "SELECT t.name, CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE r.rolname END AS role, a.privilege_type AS privilege, \
-         a.is_grantable AS grantable FROM ({targets}) t LEFT JOIN LATERAL aclexplode(t.list) a ON true \
+         a.is_grantable AS grantable FROM ({targets}) t LEFT JOIN LATERAL aclexplode(CASE WHEN cardinality(t.list) > 0 THEN t.list END) a ON true \
          LEFT JOIN pg_roles r ON r.oid = a.grantee"
     )
 }

@@ -90,10 +90,10 @@ impl<'a> Server<'a> {
 
     /// All statements as one run of psql, and what they are as `queries`.
     pub(super) fn carry_out(&self, what: &str, before: impl Into<Value>, statements: Statements, plan: &mut Plan) {
-        let shown: Value = statements.shown.iter().map(Value::from).collect();
-        if !statements.run.is_empty() {
-            let act = Act::Run(self.psql(&statements.run.join(";\n")));
-            plan.push(Change::new(what, before, statements.shown.join(";\n"), act));
+        let Statements { run, shown } = statements;
+        if !run.is_empty() {
+            let act = Act::Run(self.psql(&run.join(";\n")));
+            plan.push(Change::new(what, before, shown.join(";\n"), act));
         }
         plan.set("queries", shown);
     }

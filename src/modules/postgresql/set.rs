@@ -46,11 +46,12 @@ fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
     let mut todo = Statements::default();
     let (before, filed) = (field(&found, "pretty"), field(&found, "filed"));
     match args.str("value").filter(|value| !value.is_empty()) {
-        _ if args.bool("reset") => {
-            if found.get("filed").is_some_and(|value| !value.is_null()) {
+        _ if args.bool("reset")
+            && found.get("filed").is_some_and(|value| !value.is_null()) => {
                 todo.push(format!("ALTER SYSTEM RESET {name}"));
             }
-        }
+        _ if args.bool("reset") && found.get("filed").is_none_or(Value::is_null) => {}
+        _ if args.bool("reset") => todo.push(format!("ALTER SYSTEM RESET {name}")),
         Some(value) if !is_same(value, &filed) && !is_same(value, &before) => {
             todo.push(format!("ALTER SYSTEM SET {name} = {}", literal_of(name, value)));
         }

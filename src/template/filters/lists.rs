@@ -171,6 +171,15 @@ fn unique(call: &mut Call<'_, '_>) -> Res<Val> {
         };
         let key = call.eval.defined(key)?;
         let key = folded(&call.eval.deep(&key)?, is_sensitive);
+        let has_options = call.arg(0).is_some() || attribute.is_some();
+        if has_options && matches!(key, Val::Dict(_) | Val::List(_)) {
+            return Err(format!(
+                "Jinja2's unique filter failed and we cannot fall back to Ansible's version as it does not support the \
+                 parameters supplied: unhashable type: '{}'",
+                key.kind()
+            )
+            .into());
+        }
         if !seen.iter().any(|other| equal(other, &key)) {
             seen.push(key);
             kept.push(item);

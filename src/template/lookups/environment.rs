@@ -30,6 +30,9 @@ fn env(asked: &mut Asked<'_, '_>) -> Res<Vec<Val>> {
 
 fn vars(asked: &mut Asked<'_, '_>) -> Res<Vec<Val>> {
     let default = asked.option("default").cloned();
+    if let Some(term) = asked.terms.iter().find(|term| !matches!(term, Val::Str(_) | Val::List(_) | Val::Tuple(_))) {
+        return Err(format!("Variable name must be 'str' not '{}'.", term.kind()).into());
+    }
     let names = asked.texts()?;
     let mut values = Vec::new();
     for name in names {
@@ -49,8 +52,17 @@ fn vars(asked: &mut Asked<'_, '_>) -> Res<Vec<Val>> {
 fn varnames(asked: &mut Asked<'_, '_>) -> Res<Vec<Val>> {
     let known = asked.eval.scope.names();
     let mut found = Vec::new();
+    if let Some(term) = asked.terms.iter().find(|term| !matches!(term, Val::Str(_) | Val::List(_) | Val::Tuple(_))) {
+        let (shown, kind) = (term.to_text(), term.kind());
+        return Err(
+            format!("Invalid setting identifier, \"{}\" is not a string, it is a <class '{kind}'>", shown.as_str()).into()
+        );
+    }
     for pattern in asked.texts()? {
-        let regex = crate::template::filters::regex::compile(&pattern, false, false)?;
+        let regex = crate::template::filters::regex::compile(&pattern, false, false).map_err(|error| {
+            let why = error.replace("Target of repeat operator is invalid", "nothing to repeat");
+            format!("Unable to use \"{pattern}\" as a search parameter: {why}")
+        })?;
         for name in &known {
             if regex.is_match(name).map_err(|error| crate::template::filters::regex::failed(&error))? {
                 found.push(Val::from(name.as_str()));

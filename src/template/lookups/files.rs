@@ -2,7 +2,7 @@
 
 use super::{Asked, Lookup, row};
 use crate::template::failure::{Problem, Res, fault};
-use crate::template::render::{FileOptions, render_with};
+use crate::template::render::{FileOptions, render_native};
 use crate::template::runtime::Val;
 
 pub(super) const LOOKUPS: &[Lookup] = &[
@@ -62,11 +62,11 @@ fn template(asked: &mut Asked<'_, '_>) -> Res<Vec<Val>> {
                 let extra = asked.eval.export(&vars)?;
                 let scope = Extra { extra: &extra, scope: asked.eval.scope };
                 let mut eval = crate::template::evaluate::Eval::new(&scope, asked.eval.world);
-                render_with(&mut eval, &text, &options)?
+                render_native(&mut eval, &text, &options)?
             }
-            None => asked.eval.deeper(|eval| render_with(eval, &text, &options))?,
+            None => asked.eval.deeper(|eval| render_native(eval, &text, &options))?,
         };
-        texts.push(Val::Str(rendered));
+        texts.push(rendered);
     }
     Ok(texts)
 }

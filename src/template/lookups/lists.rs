@@ -51,7 +51,13 @@ fn flattened(asked: &mut Asked<'_, '_>) -> Res<Vec<Val>> {
 fn dict(asked: &mut Asked<'_, '_>) -> Res<Vec<Val>> {
     let mut pairs = Vec::new();
     for term in asked.terms.clone() {
-        let Val::Dict(dict) = &term else { return Err("with_dict expects a dict".into()) };
+        let Val::Dict(dict) = &term else {
+            let (shown, kind) = (crate::template::calls::shown(&term), term.kind());
+            return Err(format!(
+                "with_dict expects a dict: the 'dict' lookup plugin expects a dictionary, got '{shown}' of type <class '{kind}'>)"
+            )
+            .into());
+        };
         for (key, value) in resolved(asked.eval, dict)? {
             pairs.push([("key".into(), Val::from_key(&key)), ("value".into(), value)].into_iter().collect());
         }
@@ -137,7 +143,7 @@ impl Sequence {
             "count" => self.count = Some(number()?),
             "stride" => self.stride = Some(number()?),
             "format" => self.format = Some(value.to_owned()),
-            other => return Err(format!("unrecognized arguments to with_sequence: {other}")),
+            other => return Err(format!("unrecognized arguments to with_sequence: ['{other}']")),
         }
         Ok(())
     }
@@ -222,23 +228,48 @@ fn sequence(asked: &mut Asked<'_, '_>) -> Res<Vec<Val>> {
     Ok(results)
 }
 
+const EXPECTS: &str = "subelements lookup expects a list of two or three items,";
+
 fn subelements(asked: &mut Asked<'_, '_>) -> Res<Vec<Val>> {
     let terms = asked.terms.clone();
-    let (Some(source), Some(path)) = (terms.first(), terms.get(1)) else {
-        return Err("subelements lookup expects a list of two or three items".into());
+    let (Some(source), Some(path)) = (terms.first(), terms.get(1).filter(|_| terms.len() <= 3)) else {
+        return Err(EXPECTS.into());
     };
     let items = match source {
         Val::Dict(dict) => resolved(asked.eval, dict)?.into_iter().map(|(_, value)| value).collect(),
-        other => asked.eval.elements(other)?,
+        Val::List(_) | Val::Tuple(_) => asked.eval.elements(source)?,
+        other => {
+            return Err(format!(
+                "{EXPECTS} first a dict or a list, second a string pointing to the subkey; \
+                 it expects a dictionary or a list of such, not {}",
+                crate::template::calls::shown(other)
+            )
+            .into());
+        }
+    };
+    let Val::Str(path) = path else {
+        return Err(format!("{EXPECTS} first a dict or a list, second a string pointing to the subkey").into());
     };
     let skips = match terms.get(2) {
+        None => false,
         Some(Val::Dict(flags)) => flags.get("skip_missing").and_then(|flag| flag.to_value().ok()?.to_bool()).unwrap_or(false),
-        _ => false,
+        Some(_) => return Err("the optional third item must be a dict with flags ('skip_missing',)".into()),
     };
-    let steps: Vec<String> = path.to_text().split('.').map(str::to_owned).collect();
+    let steps: Vec<String> = path.split('.').map(str::to_owned).collect();
     let mut pairs = Vec::new();
     for item in items {
-        match taken_out(asked, &item, &steps)? {
+        let Val::Dict(dict) = &item else {
+            let shown = crate::template::calls::shown(&item);
+            return Err(format!("subelements lookup expects a dictionary, got '{shown}'").into());
+        };
+        let is_skipped = match dict.get("skipped") {
+            Some(flag) => asked.eval.resolve(flag)?.to_value().is_ok_and(|flag| flag.as_bool() == Some(true)),
+            None => false,
+        };
+        if is_skipped {
+            continue;
+        }
+        match taken_out(asked, &item, &steps, skips)? {
             Some((rest, elements)) => {
                 for element in asked.eval.elements(&elements)? {
                     pairs.push(Val::tuple(vec![rest.clone(), element]));
@@ -247,7 +278,8 @@ fn subelements(asked: &mut Asked<'_, '_>) -> Res<Vec<Val>> {
             None if skips => {}
             None => {
                 let shown = crate::template::calls::shown(&item);
-                return Err(format!("could not find '{}' key in iterated item '{shown}'", steps.join(".")).into());
+                let missing = steps.last().map_or("", String::as_str);
+                return Err(format!("could not find '{missing}' key in iterated item '{shown}'").into());
             }
         }
     }
@@ -255,8 +287,15 @@ fn subelements(asked: &mut Asked<'_, '_>) -> Res<Vec<Val>> {
 }
 
 /// A map without the list at the end of the path, and that list.
-fn taken_out(asked: &mut Asked<'_, '_>, item: &Val, steps: &[String]) -> Res<Option<(Val, Val)>> {
-    let (Val::Dict(dict), Some((step, further))) = (item, steps.split_first()) else { return Ok(None) };
+fn taken_out(asked: &mut Asked<'_, '_>, item: &Val, steps: &[String], skips: bool) -> Res<Option<(Val, Val)>> {
+    let Some((step, further)) = steps.split_first() else { return Ok(None) };
+    let Val::Dict(dict) = item else {
+        if skips {
+            return Ok(None);
+        }
+        let shown = crate::template::calls::shown(item);
+        return Err(format!("the key {step} should point to a dictionary, got '{shown}'").into());
+    };
     let Some(value) = dict.get(step.as_str()) else { return Ok(None) };
     let value = asked.eval.resolve(value)?;
     let mut entries = dict.entries();
@@ -267,7 +306,7 @@ fn taken_out(asked: &mut Asked<'_, '_>, item: &Val, steps: &[String]) -> Res<Opt
         entries.shift_remove(step.as_str());
         return Ok(Some((entries.into_iter().collect(), value)));
     }
-    let Some((rest, elements)) = taken_out(asked, &value, further)? else { return Ok(None) };
+    let Some((rest, elements)) = taken_out(asked, &value, further, skips)? else { return Ok(None) };
     entries.insert(step.as_str().into(), rest);
     Ok(Some((entries.into_iter().collect(), elements)))
 }

@@ -9,17 +9,49 @@ use crate::template::runtime::Val;
 pub(super) const LOOKUPS: &[Lookup] =
     &[row("ini", "a value of an ini file", ini), row("csvfile", "a field of a csv file", csvfile)];
 
-/// `key name=value other=value`: the key, and the options that the term names itself.
-fn inline_options(term: &str, names: &[&str]) -> (String, Vec<(String, String)>) {
+/// `key name=value other="two words"`: the key, and the options that the term names itself.
+fn inline_options(term: &str, names: &[&str]) -> Result<(String, Vec<(String, String)>), String> {
     let mut key = Vec::new();
     let mut options = Vec::new();
-    for word in term.split_whitespace() {
-        match word.split_once('=') {
-            Some((name, value)) if names.contains(&name) => options.push((name.to_owned(), value.to_owned())),
-            _ => key.push(word),
+    for word in words(term) {
+        let is_name = |name: &str| !name.is_empty() && name.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_');
+        match word.split_once('=').filter(|(name, _)| is_name(name)) {
+            Some((name, value)) if names.contains(&name) => options.push((name.to_owned(), unquoted(value))),
+            Some((name, _)) => return Err(format!("'{name}' is not a valid option")),
+            None => key.push(word),
         }
     }
-    if options.is_empty() { (term.to_owned(), options) } else { (key.join(" "), options) }
+    if options.is_empty() { Ok((term.to_owned(), options)) } else { Ok((key.join(" "), options)) }
+}
+
+/// Split at spaces, but for those within the quotes of a value.
+fn words(term: &str) -> Vec<&str> {
+    let mut words = Vec::new();
+    let (mut start, mut quote, mut before) = (0, None, ' ');
+    for (at, letter) in term.char_indices() {
+        match (quote, letter) {
+            (None, '"' | '\'') if before == '=' => quote = Some(letter),
+            (Some(open), letter) if open == letter => quote = None,
+            (None, letter) if letter.is_whitespace() => {
+                words.push(&term[start..at]);
+                start = at + letter.len_utf8();
+            }
+            _ => {}
+        }
+        before = letter;
+    }
+    words.push(&term[start..]);
+    words.retain(|word| !word.is_empty());
+    words
+}
+
+/// Without quotes, and with what a backslash stands for.
+fn unquoted(value: &str) -> String {
+    let inner = ['"', '\''].iter().find_map(|quote| value.strip_prefix(*quote)?.strip_suffix(*quote)).unwrap_or(value);
+    if let Some(code) = inner.strip_prefix("\\x").and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+        return char::from(code).to_string();
+    }
+    inner.replace("\\t", "\t")
 }
 
 fn option(asked: &Asked<'_, '_>, inline: &[(String, String)], name: &str, default: &str) -> String {
@@ -38,7 +70,13 @@ fn text_of(asked: &Asked<'_, '_>, name: &str, encoding: &str) -> Res<String> {
 fn ini(asked: &mut Asked<'_, '_>) -> Res<Vec<Val>> {
     let mut found = Vec::new();
     for term in asked.texts()? {
-        let (key, inline) = inline_options(&term, &["section", "file", "type", "default", "re", "encoding", "case_sensitive"]);
+        let (key, inline) = inline_options(
+            &term,
+            &["section", "file", "type", "default", "re", "encoding", "case_sensitive", "interpolation", "allow_none"],
+        )?;
+        if key.trim().is_empty() || (!inline.is_empty() && term.starts_with("file=")) {
+            return Err(format!("No key to look up was provided as first term within string inline options: {term}").into());
+        }
         let encoding = option(asked, &inline, "encoding", "utf-8");
         let text = text_of(asked, &option(asked, &inline, "file", "ansible.ini"), &encoding)?;
         let is_properties = option(asked, &inline, "type", "ini") == "properties";
@@ -47,18 +85,35 @@ fn ini(asked: &mut Asked<'_, '_>) -> Res<Vec<Val>> {
         let is_sensitive =
             matches!(option(asked, &inline, "case_sensitive", "false").to_lowercase().as_str(), "true" | "yes" | "1");
         let fold = |name: &str| if is_sensitive { name.to_owned() } else { name.to_lowercase() };
-        let mut values = entries(&text).into_iter().filter(|entry| entry.section == section);
+        let all = entries(&text);
+        let file = option(asked, &inline, "file", "ansible.ini");
+        if let Some(twice) = duplicate(&all, is_sensitive) {
+            return Err(format!(
+                "Duplicate option in '{file}': option '{}' in section '{}' already exists",
+                twice.key, twice.section
+            )
+            .into());
+        }
+        let has_section = is_properties || text.lines().any(|line| line.trim() == format!("[{section}]"));
+        let has_default = inline.iter().any(|(name, _)| name == "default") || asked.option("default").is_some();
+        if !has_section && !has_default {
+            return Err(format!("No section '{section}' in '{file}'.").into());
+        }
+        let interpolates =
+            matches!(option(asked, &inline, "interpolation", "true").to_lowercase().as_str(), "true" | "yes" | "1");
+        let values: Vec<Entry> = all.into_iter().filter(|entry| entry.section == section).collect();
+        let shown = |entry: &Entry| if interpolates { interpolated(&entry.value, &values, 0) } else { Ok(entry.value.clone()) };
         if is_pattern {
             let regex = regex::compile(&key, false, false)?;
-            for entry in values {
+            for entry in &values {
                 if regex.is_match(&fold(&entry.key)).map_err(|error| regex::failed(&error))? {
-                    found.push(Val::from(entry.value));
+                    found.push(Val::from(shown(entry)?));
                 }
             }
             continue;
         }
-        match values.rfind(|entry| fold(&entry.key) == fold(&key)) {
-            Some(entry) => found.push(Val::from(entry.value)),
+        match values.iter().rfind(|entry| fold(&entry.key) == fold(&key)) {
+            Some(entry) => found.push(Val::from(shown(entry)?)),
             None => found.push(Val::from(option(asked, &inline, "default", ""))),
         }
     }
@@ -70,6 +125,46 @@ struct Entry {
     key: String,
     value: String,
 }
+
+/// An entry that its section has twice.
+fn duplicate(entries: &[Entry], is_sensitive: bool) -> Option<&Entry> {
+    let mut seen = std::collections::HashSet::new();
+    let name = |entry: &Entry| if is_sensitive { entry.key.clone() } else { entry.key.to_lowercase() };
+    entries.iter().find(|entry| !seen.insert((entry.section.clone(), name(entry))))
+}
+
+/// How deep values may stand in each other.
+const INTERPOLATION_MAX: usize = 10;
+
+/// `%(name)s` is the value of that key of the section, `%%` a percent sign.
+fn interpolated(value: &str, section: &[Entry], depth: usize) -> Result<String, String> {
+    if depth >= INTERPOLATION_MAX {
+        return Err("values of the ini file stand in each other without end".to_owned());
+    }
+    let mut out = String::new();
+    let mut rest = value;
+    while let Some((before, after)) = rest.split_once('%') {
+        out.push_str(before);
+        if let Some(tail) = after.strip_prefix('%') {
+            out.push('%');
+            rest = tail;
+        } else if let Some((name, tail)) = after.strip_prefix('(').and_then(|inner| inner.split_once(")s")) {
+            let entry = section.iter().rfind(|entry| entry.key.eq_ignore_ascii_case(name));
+            let entry = entry.ok_or_else(|| format!("Bad value substitution: there is no key '{name}' in the section"))?;
+            out.push_str(&interpolated(&entry.value, section, depth + 1)?);
+            rest = tail;
+        } else {
+            return Err(format!("'%' must be followed by '%' or '(', found: '%{after}'"));
+        }
+        if out.len() > VALUE_MAX {
+            return Err("a value of the ini file grows without end".to_owned());
+        }
+    }
+    out.push_str(rest);
+    Ok(out)
+}
+
+const VALUE_MAX: usize = 1 << 20;
 
 /// Section, key and value of every entry.
 pub(crate) fn ini_entries(text: &str) -> Vec<(String, String, String)> {
@@ -102,12 +197,20 @@ fn entries(text: &str) -> Vec<Entry> {
 
 fn csvfile(asked: &mut Asked<'_, '_>) -> Res<Vec<Val>> {
     let mut found = Vec::new();
-    for term in asked.texts()? {
-        let (key, inline) = inline_options(&term, &["file", "delimiter", "col", "default", "encoding", "keycol"]);
+    let terms = asked.texts()?;
+    if terms.is_empty() {
+        return Err("Search key is required but was not found".into());
+    }
+    for term in terms {
+        let (key, inline) = inline_options(&term, &["file", "delimiter", "col", "default", "encoding", "keycol"])?;
+        if key.trim().is_empty() {
+            return Err("Search key is required but was not found".into());
+        }
         let encoding = option(asked, &inline, "encoding", "utf-8");
         let text = text_of(asked, &option(asked, &inline, "file", "ansible.csv"), &encoding)?;
         let delimiter = match option(asked, &inline, "delimiter", "TAB").as_str() {
-            "TAB" | "\\t" | "\t" => '\t',
+            "TAB" | "\t" => '\t',
+            escaped if escaped.starts_with('\\') => unquoted(escaped).chars().next().unwrap_or('\t'),
             other => other.chars().next().unwrap_or(','),
         };
         let column = |name: &str, default: &str| -> Res<usize> {

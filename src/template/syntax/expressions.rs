@@ -8,11 +8,16 @@ use super::tree::{
 
 /// Deeper nesting is refused: it would only exhaust the stack.
 const DEPTH_MAX: usize = 60;
+/// How many links chains may have in one expression, all in all. A list of many short items has links as well.
+const LINKS_MAX: usize = 1500;
 
 pub(super) struct Parser {
     tokens: Vec<Lexed>,
     next: usize,
     depth: usize,
+    /// Links of chains (`a | b | c`, `1 + 1 + 1`) in this tag, and the token of the last one.
+    links: usize,
+    linked_at: usize,
     /// The blocks that are open, for messages: tag and what ends it.
     pub(super) open: Vec<(&'static str, &'static [&'static str])>,
     pub(super) blocks: Vec<std::sync::Arc<super::tree::Block>>,
@@ -22,7 +27,7 @@ pub(super) type Parsed<T> = Result<T, SyntaxError>;
 
 impl Parser {
     pub(super) fn new(tokens: Vec<Lexed>) -> Parser {
-        Parser { tokens, next: 0, depth: 0, open: Vec::new(), blocks: Vec::new() }
+        Parser { tokens, next: 0, depth: 0, links: 0, linked_at: 0, open: Vec::new(), blocks: Vec::new() }
     }
 
     pub(super) fn peek(&self) -> &Token {
@@ -103,6 +108,20 @@ impl Parser {
         result
     }
 
+    /// One link more of a chain: every link is a level of the tree, which is walked by recursion.
+    fn link(&mut self) -> Parsed<()> {
+        let passed = self.tokens.get(self.linked_at..self.next).unwrap_or_default();
+        if passed.iter().any(|lexed| matches!(lexed.token, Token::OutputEnd | Token::BlockEnd)) {
+            self.links = 0;
+        }
+        self.linked_at = self.next;
+        self.links += 1;
+        if self.links > LINKS_MAX {
+            return self.fail(format!("chains of more than {LINKS_MAX} links in one expression"));
+        }
+        Ok(())
+    }
+
     pub(super) fn whole_expression(&mut self) -> Parsed<Expr> {
         let expr = self.tuple(true, &[])?;
         if *self.peek() != Token::End {
@@ -119,6 +138,7 @@ impl Parser {
         let start = self.at();
         let mut expr = self.or()?;
         while self.skip_name("if") {
+            self.link()?;
             let test = self.or()?;
             let otherwise = if self.skip_name("else") { Some(self.deeper(Parser::conditional)?) } else { None };
             expr = self.expr(start, ExprKind::If(Box::new(Choice { test, then: expr, otherwise })));
@@ -130,6 +150,7 @@ impl Parser {
         let start = self.at();
         let mut left = self.and()?;
         while self.skip_name("or") {
+            self.link()?;
             let right = self.and()?;
             left = self.expr(start, ExprKind::Or(Box::new((left, right))));
         }
@@ -140,6 +161,7 @@ impl Parser {
         let start = self.at();
         let mut left = self.not()?;
         while self.skip_name("and") {
+            self.link()?;
             let right = self.not()?;
             left = self.expr(start, ExprKind::And(Box::new((left, right))));
         }
@@ -231,6 +253,7 @@ impl Parser {
                 _ => None,
             };
             let Some(operator) = found else { return Ok(left) };
+            self.link()?;
             self.next += 1;
             let right = inner(self)?;
             left = self.expr(start, ExprKind::Binary(operator, Box::new((left, right))));
@@ -379,6 +402,7 @@ impl Parser {
     fn postfix(&mut self, operand: Expr, start: Spot) -> Parsed<Expr> {
         let mut expr = operand;
         loop {
+            self.link()?;
             let kind = if self.skip_mark(".") {
                 self.attribute(expr)?
             } else if self.skip_mark("[") {
@@ -387,6 +411,7 @@ impl Parser {
                 let args = self.deeper(Parser::arguments)?;
                 ExprKind::Call(Box::new(expr), args)
             } else {
+                self.links -= 1;
                 return Ok(expr);
             };
             expr = self.expr(start, kind);
@@ -457,6 +482,7 @@ impl Parser {
     fn filters_and_tests(&mut self, operand: Expr, start: Spot) -> Parsed<Expr> {
         let mut expr = operand;
         loop {
+            self.link()?;
             let kind = if self.is_mark("|") {
                 self.filter(Some(expr))?
             } else if self.skip_name("is") {
@@ -465,6 +491,7 @@ impl Parser {
                 let args = self.deeper(Parser::arguments)?;
                 ExprKind::Call(Box::new(expr), args)
             } else {
+                self.links -= 1;
                 return Ok(expr);
             };
             expr = self.expr(start, kind);
@@ -477,6 +504,7 @@ impl Parser {
         let kind = self.filter_named(input)?;
         let mut expr = self.expr(start, kind);
         while self.is_mark("|") {
+            self.link()?;
             let kind = self.filter(Some(expr))?;
             expr = self.expr(start, kind);
         }

@@ -46,18 +46,28 @@ struct Lexer<'t> {
     position: usize,
     style: &'t Style,
     tokens: Vec<Lexed>,
+    /// Where each kind of tag opens next, as far as it was looked for: looking again from every tag would take the square of the
+    /// text's length.
+    openings: [Next; 3],
+}
+
+#[derive(Clone, Copy)]
+enum Next {
+    Unknown,
+    At(usize),
+    Never,
 }
 
 /// Tokens of a whole template.
 pub(super) fn template_tokens(text: &str, style: &Style) -> Result<Vec<Lexed>, SyntaxError> {
-    let mut lexer = Lexer { text, position: 0, style, tokens: Vec::new() };
+    let mut lexer = Lexer { text, position: 0, style, tokens: Vec::new(), openings: [Next::Unknown; 3] };
     lexer.template()?;
     Ok(lexer.finish())
 }
 
 /// Tokens of a bare expression.
 pub(super) fn expression_tokens(text: &str, style: &Style) -> Result<Vec<Lexed>, SyntaxError> {
-    let mut lexer = Lexer { text, position: 0, style, tokens: Vec::new() };
+    let mut lexer = Lexer { text, position: 0, style, tokens: Vec::new(), openings: [Next::Unknown; 3] };
     let mut open = Vec::new();
     while lexer.skip_space() {
         lexer.token(&mut open)?;
@@ -117,14 +127,29 @@ impl<'t> Lexer<'t> {
     }
 
     /// The nearest opening delimiter; of several at one place the longest.
-    fn next_opening(&self) -> Option<(usize, Opening, usize)> {
+    fn next_opening(&mut self) -> Option<(usize, Opening, usize)> {
         let style = self.style;
-        let candidates =
-            [(&style.output.0, Opening::Output), (&style.block.0, Opening::Block), (&style.comment.0, Opening::Comment)];
-        candidates
-            .into_iter()
-            .filter_map(|(mark, opening)| self.rest().find(mark.as_str()).map(|offset| (offset, opening, mark.len())))
-            .min_by_key(|(offset, _, length)| (*offset, usize::MAX - length))
+        let marks = [(&style.output.0, Opening::Output), (&style.block.0, Opening::Block), (&style.comment.0, Opening::Comment)];
+        let mut nearest: Option<(usize, Opening, usize)> = None;
+        for (index, (mark, opening)) in marks.into_iter().enumerate() {
+            let Some(at) = self.opening_of(index, mark) else { continue };
+            let offset = at - self.position;
+            let is_nearer = nearest.is_none_or(|(other, _, length)| offset < other || (offset == other && mark.len() > length));
+            if is_nearer {
+                nearest = Some((offset, opening, mark.len()));
+            }
+        }
+        nearest
+    }
+
+    fn opening_of(&mut self, index: usize, mark: &str) -> Option<usize> {
+        let next = match self.openings[index] {
+            Next::At(at) if at >= self.position => return Some(at),
+            Next::Never => return None,
+            Next::At(_) | Next::Unknown => self.rest().find(mark).map(|offset| self.position + offset),
+        };
+        self.openings[index] = next.map_or(Next::Never, Next::At);
+        next
     }
 
     fn trim_before<'d>(&self, data: &'d str, data_start: usize, opening: Opening, sign: Option<char>) -> &'d str {

@@ -17,7 +17,7 @@ pub(super) fn number(text: &str) -> Option<u64> {
         _ => return None,
     };
     let is_part = |part: &&str| (1..=width).contains(&part.len()) && part.chars().all(|letter| letter.is_ascii_hexdigit());
-    if !parts.iter().all(|part| is_part(&part)) {
+    if !parts.iter().all(is_part) {
         return None;
     }
     parts.iter().try_fold(0_u64, |number, part| Some(number << (4 * width) | u64::from_str_radix(part, 16).ok()?))
