@@ -26,6 +26,7 @@ const ROLLOUTS: &[Story] = &[
     ("a host that refuses is not deployed to", readiness_refuses),
     ("Ctrl-C finishes the host in hand", ctrl_c_finishes_the_host_in_hand),
     ("a broken release goes back on its first host", a_broken_release_goes_back),
+    ("two at once: one goes on, and status says whose it is", two_at_once),
 ];
 
 #[test]
@@ -234,7 +235,7 @@ fn untouched(bed: &Bed, run: impl FnOnce() -> Outcome) -> Outcome {
 
 fn a_failing_pre_task(bed: &Bed) {
     let outcome = untouched(bed, || deploy(bed, "one", &["-e", "app_settings_directory=/proc/palindrome"], 90));
-    outcome.ended(10).says("There is a place for its settings").says("nothing left the load balancer");
+    outcome.ended(10).says("There is a place for its settings").says("was never touched");
 }
 
 fn readiness_refuses(bed: &Bed) {
@@ -256,7 +257,7 @@ fn ctrl_c_finishes_the_host_in_hand(bed: &Bed) {
     run.await_words("[web1] Switching", 120);
     run.interrupt();
     let outcome = run.end(Duration::from_secs(90));
-    outcome.ended(15).says("ending: interrupted").says("run the same command again to go on");
+    outcome.ended(15).says("ending: interrupted").says("next: `roll resume ");
     assert_eq!(watch.end(), ["web1"], "out of rotation meanwhile:\n{}", outcome.text);
     all_serve(bed);
     let mixed = containers(bed);
@@ -282,4 +283,21 @@ fn a_broken_release_goes_back(bed: &Bed) {
         let pulls = format!("docker events --since {since} --until $(date +%s) --filter event=pull");
         assert_eq!(bed.on(host, &pulls), "", "pulled on {host}");
     }
+}
+
+/// The second one is told within seconds, and the first one goes on to its end.
+fn two_at_once(bed: &Bed) {
+    let before = containers(bed);
+    let (playbook, words) = release("four", &["-e", "palindrome_break=health"]);
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let mut first = bed.start(&playbook, &words);
+    first.await_words("TASK [", 60);
+    let began = Instant::now();
+    let second = bed.run_beside(&playbook, &words, 30);
+    second.ended(11).says("is being rolled out by");
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    bed.call("status", &playbook, &words, 30).ended(0).says("being rolled out by").says("web1").says("web2");
+    first.end(Duration::from_secs(150)).ended(13);
+    assert_eq!(containers(bed), before);
+    all_is_well(bed);
 }

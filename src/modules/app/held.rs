@@ -136,7 +136,6 @@ fn started_with(container: &Value) -> Value {
     if body.get("Hostname").and_then(Value::as_str) == Some(short.as_str()) {
         body.shift_remove("Hostname");
     }
-    body.insert("Image".into(), text_at(container, &["Image"]).into());
     let mut host = part("HostConfig");
     host.insert("RestartPolicy".into(), map_of([("Name", "no".into())]));
     host.insert("Binds".into(), binds(container, &host));
@@ -186,6 +185,14 @@ pub(super) fn revived(engine: &Engine<'_>, holdings: &Holdings, name: &str, gene
     let image = engine.image(tag)?.unwrap_or_default();
     let body = Value::from_json(text_at(&image, &["Config", "Labels", LABEL]))
         .map_err(|error| gone(&format!("what it was started with cannot be read: {error}")))?;
+    let mut body = body.as_map().cloned().unwrap_or_default();
+    // The name of the image, as long as it still is that image's.
+    let named = body.get("Image").and_then(Value::as_str).unwrap_or_default();
+    let found = engine.image(named)?.unwrap_or_default();
+    if let Some((_, held)) = holdings.of(generation).filter(|(_, held)| text_at(&found, &["Id"]) != *held) {
+        body.insert("Image".into(), held.into());
+    }
+    let body = Value::from(body);
     let aside = parked_name(name, generation);
     let act = engine.post(&format!("/containers/create?name={}", encode(&aside)), Some(&body));
     Ok(Change::new(format!("container {aside}"), "pruned", "made again", act))
@@ -216,7 +223,7 @@ mod tests {
         let body = started_with(&container);
         assert_eq!(
             body.to_json(),
-            r#"{"Env":["A=b"],"Image":"sha256:aa","HostConfig":{"Binds":["/srv:/srv:ro","f00:/data"],"RestartPolicy":{"Name":"no"},"PortBindings":{"5000/tcp":[{"HostPort":"80"}]}},"NetworkingConfig":{"EndpointsConfig":{"shop":{"Aliases":["web"]}}}}"#
+            r#"{"Env":["A=b"],"Image":"shop:1","HostConfig":{"Binds":["/srv:/srv:ro","f00:/data"],"RestartPolicy":{"Name":"no"},"PortBindings":{"5000/tcp":[{"HostPort":"80"}]}},"NetworkingConfig":{"EndpointsConfig":{"shop":{"Aliases":["web"]}}}}"#
         );
     }
 }

@@ -15,7 +15,7 @@ const HOLDINGS: &str = "/images/json?filters=%7B%22reference%22:%5B%22roll-parke
 
 const COMMIT: &str = concat!(
     "POST /commit?container=shop.config-7&repo=roll-parked%2Fshop&tag=7.config&pause=false ",
-    r#"{"Labels":{"roll.parked":"{\"Image\":\"sha256:aa\",\"HostConfig\":{\"RestartPolicy\":{\"Name\":\"no\"},\"Binds\":[]},\"NetworkingConfig\":{\"EndpointsConfig\":{}}}"}}"#
+    r#"{"Labels":{"roll.parked":"{\"Image\":\"shop:6c21\",\"HostConfig\":{\"RestartPolicy\":{\"Name\":\"no\"},\"Binds\":[]},\"NetworkingConfig\":{\"EndpointsConfig\":{}}}"}}"#
 );
 
 fn planned(module: &Module, daemon: &Daemon) -> Vec<String> {
@@ -99,7 +99,7 @@ fn a_parked_container_that_was_pruned_is_made_again_and_one_that_cannot_be_is_to
     let pruned = Daemon::new().with("/containers/shop/json", NEW).with(HOLDINGS, HELD);
     let refused = (unpark::MODULE.plan)(&args_of(&unpark::MODULE, TASK), &pruned).unwrap_err();
     assert!(refused.msg.contains("cannot be read") && refused.msg.contains("roll-parked/shop:7"), "{}", refused.msg);
-    let config = r#"{"Config":{"Labels":{"roll.parked":"{\"Image\":\"sha256:aa\"}"}}}"#;
+    let config = r#"{"Config":{"Labels":{"roll.parked":"{\"Image\":\"shop:6c21\"}"}}}"#;
     let held = pruned.with("/images/roll-parked/shop:7.config/json", config);
     assert_eq!(planned(&unpark::MODULE, &held), [r#"POST /containers/create?name=shop.parked-7 {"Image":"sha256:aa"}"#]);
     let only = r#"[{"Id":"sha256:aa","RepoTags":["roll-parked/shop:7.always.0"]}]"#;

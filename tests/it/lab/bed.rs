@@ -94,13 +94,28 @@ impl Bed {
         self.start_with(&arguments, playbook, &[]).end(Duration::from_secs(limit))
     }
 
+    /// One more run, while another one goes on.
+    pub(super) fn run_beside(&self, playbook: &Path, more: &[&str], limit: u64) -> Outcome {
+        self.start_to(&self.arguments, playbook, more, "beside").end(Duration::from_secs(limit))
+    }
+
+    /// A subcommand with the arguments of a run.
+    pub(super) fn call(&self, verb: &str, playbook: &Path, more: &[&str], limit: u64) -> Outcome {
+        let arguments: Vec<String> = std::iter::once(verb.to_owned()).chain(self.arguments.iter().cloned()).collect();
+        self.start_to(&arguments, playbook, more, verb).end(Duration::from_secs(limit))
+    }
+
     fn start_with(&self, arguments: &[String], playbook: &Path, more: &[&str]) -> Running {
+        self.start_to(arguments, playbook, more, "output")
+    }
+
+    fn start_to(&self, arguments: &[String], playbook: &Path, more: &[&str], output: &str) -> Running {
         let mut command = Command::new(ROLL);
         command.env_clear().env("HOME", self.home.path()).env("ANSIBLE_ROLES_PATH", repository().join("playbooks/roles"));
         for name in ["PATH", "ROLL_REMOTE"] {
             command.envs(std::env::var_os(name).map(|value| (name, value)));
         }
-        start(command.args(arguments).args(more).arg(playbook), &self.path("output"))
+        start(command.args(arguments).args(more).arg(playbook), &self.path(output))
     }
 
     pub(super) fn container(&self, machine: &str) -> String {
