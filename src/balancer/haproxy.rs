@@ -205,7 +205,10 @@ mod tests {
     fn statistics_become_targets() {
         let found = targets("app", STAT).unwrap();
         let states: Vec<State> = found.iter().map(|target| target.state).collect();
-        assert_eq!(states, [State::Serving, State::Unhealthy, State::Draining, State::Out, State::Serving, State::Draining, State::Wavering]);
+        assert_eq!(
+            states,
+            [State::Serving, State::Unhealthy, State::Draining, State::Out, State::Serving, State::Draining, State::Wavering]
+        );
         assert!(found[6].serves() && !found[6].serves_steadily());
         assert_eq!((found[0].name.as_str(), found[0].sessions), ("web1", Some(5)));
         assert_eq!(found[0].address.as_deref(), Some("10.0.0.1:5000"));

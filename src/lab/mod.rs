@@ -36,7 +36,7 @@ mod watch;
 pub(crate) use elb::Double;
 pub(crate) use engine::Engine;
 pub(crate) use failure::LabError;
-pub(crate) use machines::{Lab, LabId, Machine, Spec};
 pub(crate) use machines::Balancer;
+pub(crate) use machines::{Lab, LabId, Machine, Spec};
 pub(crate) use rehearsal::{Plan, Report, Rollout, rehearse};
 pub(crate) use voice::{Progress, Voice};

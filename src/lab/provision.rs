@@ -73,7 +73,8 @@ fn web(site: &Site) -> String {
 fn balancer(site: &Site) -> String {
     let is_driven = matches!(site.balancer, Balancer::Alb { .. });
     // Who is healthy and who gets requests is decided elsewhere then.
-    let (words, checks) = if is_driven { (" disabled", "") } else { ("", "check inter 1s fastinter 1s downinter 1s rise 1 fall 2 ") };
+    let (words, checks) =
+        if is_driven { (" disabled", "") } else { ("", "check inter 1s fastinter 1s downinter 1s rise 1 fall 2 ") };
     let orders = if is_driven { format!("stats socket ipv4@0.0.0.0:{ORDERS_PORT} level admin") } else { String::new() };
     let servers: String = site
         .machines

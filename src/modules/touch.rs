@@ -1,8 +1,8 @@
 //! What can be done to a host: a closed list of acts, each of them data.
 
+use super::app::book::Book;
 use super::pattern::Pattern;
 use super::{Attrs, Cmd, Failure, HttpRequest, Look};
-use super::app::book::Book;
 use crate::value::Map;
 use std::time::Duration;
 

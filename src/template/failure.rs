@@ -159,7 +159,9 @@ impl fmt::Display for TemplateError {
             Problem::UnknownPlugin { plugin, name, .. } => {
                 write!(out, "Syntax error in template: No {} named '{name}'.", plugin.word())
             }
-            Problem::PluginFailed { plugin: plugin @ (Plugin::Filter | Plugin::Test), name, reason, .. } if !name.contains('.') => {
+            Problem::PluginFailed { plugin: plugin @ (Plugin::Filter | Plugin::Test), name, reason, .. }
+                if !name.contains('.') =>
+            {
                 write!(out, "The {} plugin 'ansible.builtin.{name}' failed: {reason}", plugin.word())
             }
             Problem::PluginFailed { plugin, name, reason, .. } => {

@@ -152,7 +152,7 @@ pub(crate) enum Way {
     /// Done, and the answer comes twice.
     Twice,
     Fails,
-    FailsHalfWay,
+    FailsAtHalf,
     Busy,
     Capped,
     NeverWorks,
@@ -860,7 +860,7 @@ impl Lab {
                         let answer = lab.perform(at, ask, Part::Done);
                         failed(lab, answer);
                     });
-                    way(Way::FailsHalfWay, &|lab| {
+                    way(Way::FailsAtHalf, &|lab| {
                         let before = lab.world.nodes[ask.host].recorded;
                         let answer = lab.perform(at, ask, Part::Done);
                         lab.world.nodes[ask.host].recorded = before;

@@ -68,7 +68,11 @@ async fn is_used(api: &Api, group: &Group) -> Result<bool, BalancerError> {
             }
             let Some(arn) = listener.listener_arn() else { continue };
             let rules = api.rules(arn).await?;
-            if rules.iter().flat_map(aws_sdk_elasticloadbalancingv2::types::Rule::actions).any(|action| leads_to(action, &group.arn)) {
+            if rules
+                .iter()
+                .flat_map(aws_sdk_elasticloadbalancingv2::types::Rule::actions)
+                .any(|action| leads_to(action, &group.arn))
+            {
                 return Ok(true);
             }
         }
@@ -77,7 +81,10 @@ async fn is_used(api: &Api, group: &Group) -> Result<bool, BalancerError> {
 }
 
 fn leads_to(action: &Action, arn: &str) -> bool {
-    let weighted = action.forward_config().map(aws_sdk_elasticloadbalancingv2::types::ForwardActionConfig::target_groups).unwrap_or_default();
+    let weighted = action
+        .forward_config()
+        .map(aws_sdk_elasticloadbalancingv2::types::ForwardActionConfig::target_groups)
+        .unwrap_or_default();
     action.target_group_arn() == Some(arn)
         || weighted.iter().any(|group| group.target_group_arn() == Some(arn) && group.weight().unwrap_or(1) > 0)
 }

@@ -182,24 +182,6 @@ impl Hold {
         tools::module(&self.run, &self.play, host, "_app_record", &args).await.map(drop)
     }
 
-    /// What ran on a host before, as far as anybody can tell.
-    pub(super) fn release_before(&self, host: &str) -> Value {
-        let found = self.found.get(host);
-        let at = |key: &str| found?.get(key)?.get("release").filter(|release| !release.is_null()).cloned();
-        at("current").or_else(|| at("state")).unwrap_or_default()
-    }
-
-    /// A host that was never touched stays as it was found.
-    pub(super) fn phase_at_end(&self, host: &str, is_new: bool, is_out: bool) -> &'static str {
-        let was_touched = self.found.contains_key(host);
-        match (is_new, is_out) {
-            (_, true) => "Failed",
-            (true, false) => "Done",
-            (false, false) if was_touched => "Reverted",
-            (false, false) => "",
-        }
-    }
-
     /// What somebody asks of this rollout from another terminal, if anything.
     pub(super) async fn wish(&self) -> Result<Option<Wish>, Problem> {
         let Some(host) = locked(&self.hosts).first().cloned() else { return Ok(None) };

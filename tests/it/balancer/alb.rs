@@ -115,7 +115,7 @@ impl Bed {
         answer.split_once("\r\n\r\n").unwrap().1.to_owned()
     }
 
-    pub(super) fn weather(&self, knobs: Value) {
+    pub(super) fn weather(&self, knobs: &Value) {
         self.admin("POST", "knobs", &knobs.to_string());
     }
 
@@ -163,7 +163,7 @@ async fn state(balancer: &Alb, host: &str) -> (State, String) {
 async fn requests_stop_only_after_the_lag_and_one_under_way_is_finished() {
     let bed = Bed::start(&group("app", Group::default())).await;
     let balancer = bed.serving().await;
-    bed.weather(json!({ "lag_out": 1.5 }));
+    bed.weather(&json!({ "lag_out": 1.5 }));
     balancer.drain("web2").await.unwrap();
     assert_eq!(
         state(&balancer, "web2").await,
@@ -172,7 +172,7 @@ async fn requests_stop_only_after_the_lag_and_one_under_way_is_finished() {
     assert_eq!(bed.answering(), HOSTS, "the nodes do not know yet");
     bed.until_answering(&["web1", "web3"]).await;
     assert_eq!(state(&balancer, "web2").await.0, State::Draining, "shown to the end of the delay");
-    bed.weather(json!({ "lag_out": 0 }));
+    bed.weather(&json!({ "lag_out": 0 }));
     balancer.drain("web3").await.unwrap();
     bed.until_answering(&["web1"]).await;
     let front = bed.inner.front();
@@ -207,7 +207,7 @@ async fn a_target_is_starting_until_one_check_has_passed_and_its_failures_have_r
     until(&balancer, "two serve", |targets| targets.iter().filter(|target| target.serves()).count() == 2).await;
     assert_eq!(state(&balancer, "web2").await, (State::Out, "Target.NotRegistered".to_owned()));
     bed.inner.sick[1].store(true, Ordering::Relaxed);
-    bed.weather(json!({ "lag_in": 0.5 }));
+    bed.weather(&json!({ "lag_in": 0.5 }));
     balancer.enable("web2").await.unwrap();
     assert!(state(&balancer, "web2").await.1.starts_with("Elb.RegistrationInProgress"));
     until(&balancer, "it is unhealthy", |targets| named(targets, "web2").state == State::Unhealthy).await;
@@ -263,14 +263,14 @@ async fn each_kind_of_weather_is_told_apart_and_passes() {
         ),
         (json!({ "slow": 9 }), BalancerError::Silent { call, seconds: 5 }),
     ] {
-        bed.weather(knobs);
+        bed.weather(&knobs);
         let start = Instant::now();
         assert_eq!(balancer.read().await.unwrap_err(), wanted);
         assert!(start.elapsed() < Duration::from_secs(8), "{wanted:?} took {:?}", start.elapsed());
-        bed.weather(calm.clone());
+        bed.weather(&calm);
         assert_eq!(balancer.read().await.unwrap().len(), 3, "after {wanted:?}");
     }
-    bed.weather(json!({ "throttle": 0.5, "fail": 0.2 }));
+    bed.weather(&json!({ "throttle": 0.5, "fail": 0.2 }));
     for host in HOSTS {
         balancer.drain(host).await.unwrap();
         balancer.enable(host).await.unwrap();
@@ -282,7 +282,7 @@ async fn each_kind_of_weather_is_told_apart_and_passes() {
 async fn a_yes_that_is_not_followed_is_seen() {
     let bed = Bed::start(&group("app", Group::default())).await;
     let balancer = bed.serving().await;
-    bed.weather(json!({ "ignored": ["DeregisterTargets"] }));
+    bed.weather(&json!({ "ignored": ["DeregisterTargets"] }));
     let refused = balancer.drain("web1").await.unwrap_err();
     assert_eq!(refused, BalancerError::Ignored { target: "web1".to_owned(), state: "healthy".to_owned() });
 }
@@ -332,7 +332,7 @@ async fn a_host_in_two_groups_leaves_both_and_serves_only_in_both() {
     let mut groups = group("app", Group::default());
     groups.push(("other", Group { registered: &["web1", "web2"], ..Group::default() }));
     let bed = Bed::start(&groups).await;
-    bed.weather(json!({ "page": 1 }));
+    bed.weather(&json!({ "page": 1 }));
     let balancer = bed.balancer();
     let serving = |targets: &[Target]| targets.iter().filter(|target| target.serves()).count();
     until(&balancer, "two serve in both", |targets| serving(targets) == 2).await;
@@ -381,7 +381,7 @@ async fn slow_start_counts_as_starting() {
 async fn calls_are_paced_below_the_limits() {
     let bed = Bed::start(&group("app", Group::default())).await;
     let balancer = bed.serving().await;
-    bed.weather(json!({ "limits": true }));
+    bed.weather(&json!({ "limits": true }));
     let before = bed.calls().len();
     let start = Instant::now();
     for _ in 0..30 {

@@ -244,7 +244,13 @@ fn touched(act: &Act) -> Option<&str> {
         | Act::Symlink { path, .. }
         | Act::Hardlink { path, .. }
         | Act::SetTimes { path, .. } => Some(path),
-        Act::Run(_) | Act::Converse { .. } | Act::Http { .. } | Act::MakeTemp { .. } | Act::Send { .. } | Act::Lock(_) | Act::Note => None,
+        Act::Run(_)
+        | Act::Converse { .. }
+        | Act::Http { .. }
+        | Act::MakeTemp { .. }
+        | Act::Send { .. }
+        | Act::Lock(_)
+        | Act::Note => None,
     }
 }
 
