@@ -8,7 +8,7 @@ use std::cmp::Ordering;
 /// Calls a function; `&expression` is handed on as it is.
 pub(super) fn call(name: &str, args: &[Ast], data: &Value) -> Answer {
     if let [first, Ast::Expref { ast, .. }] = args {
-        return by(name, select(first, data)?, ast);
+        return by(name, &select(first, data)?, ast);
     }
     if let ("map", [Ast::Expref { ast, .. }, list]) = (name, args) {
         let list = select(list, data)?;
@@ -116,8 +116,8 @@ fn of_two(name: &str, one: &Value, two: &Value) -> Answer {
 }
 
 /// `sort_by`, `max_by` and `min_by`.
-fn by(name: &str, list: Value, key: &Ast) -> Answer {
-    let mut found = items(name, &list)?.to_vec();
+fn by(name: &str, list: &Value, key: &Ast) -> Answer {
+    let mut found = items(name, list)?.to_vec();
     let key = |item: &Value| select(key, item);
     match name {
         "sort_by" => sort(name, &mut found, key).map(|()| Value::list(found)),
