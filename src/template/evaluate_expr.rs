@@ -158,6 +158,7 @@ impl Eval<'_> {
             let value = self.eval(part, locals)?;
             let value = self.defined(value)?;
             text.push_val(&self.deep(&value)?);
+            super::runtime::bounded(text.text.len())?;
         }
         Ok(text.finish())
     }

@@ -16,7 +16,7 @@ pub(super) const LOOKUPS: &[Lookup] = &[
     }),
 ];
 
-const LENGTH_MAX: usize = 65_536;
+const LENGTH_MAX: usize = 4096;
 const SPECIAL: &str = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~";
 
 fn unasked(call: &str) -> crate::template::failure::Fault {
@@ -29,7 +29,10 @@ fn unasked(call: &str) -> crate::template::failure::Fault {
 fn random_string(asked: &mut Asked<'_, '_>) -> Res<Vec<Val>> {
     let number = |name: &str, default: i64| -> Res<usize> {
         let number = asked.option(name).map_or(Ok(default), whole)?;
-        Ok(usize::try_from(number).unwrap_or(0).min(LENGTH_MAX))
+        match usize::try_from(number).unwrap_or(0) {
+            length if length > LENGTH_MAX => Err(format!("a length of {length} is more than {LENGTH_MAX}").into()),
+            length => Ok(length),
+        }
     };
     let (length, is_base64) = (number("length", 8)?, asked.flag("base64", false));
     let kinds = [

@@ -47,13 +47,23 @@ fn unsupported(operator: Operator, left: &Val, right: &Val) -> String {
     }
 }
 
+/// What doubles itself in a loop ends here, before it fills the memory.
+pub(crate) fn bounded(bytes: usize) -> Result<(), String> {
+    if bytes > REPEATED_MAX {
+        return Err(format!("the result would take more than {} MiB", REPEATED_MAX >> 20));
+    }
+    Ok(())
+}
+
 /// `+` and `*` of texts, lists and tuples.
 fn sequences(operator: Operator, left: &Val, right: &Val) -> Result<Option<Val>, String> {
     Ok(Some(match (operator, left, right) {
         (Operator::Add, Val::Str(one), Val::Str(other)) => {
+            bounded(one.len().saturating_add(other.len()))?;
             Val::text_of(format!("{}{}", one.as_str(), other.as_str()), one.is_secret() || other.is_secret())
         }
         (Operator::Add, Val::List(one), Val::List(other)) => {
+            bounded(one.len().saturating_add(other.len()).saturating_mul(size_of::<Val>()))?;
             let mut items = one.items();
             items.extend(other.items());
             Val::list(items)

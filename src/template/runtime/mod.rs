@@ -11,7 +11,7 @@ mod datetime;
 mod objects;
 mod text;
 
-pub(crate) use arithmetic::{arithmetic, negative, positive};
+pub(crate) use arithmetic::{arithmetic, bounded, negative, positive};
 pub(crate) use compare::{compare, equal, order};
 pub(crate) use containers::{Dict, List};
 pub(crate) use convert::from_value;
