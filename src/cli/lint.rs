@@ -52,7 +52,7 @@ pub(super) fn run(args: &LintArgs) -> Exit {
     let mut once: Vec<Diagnostic> = Vec::new();
     diagnostics.into_iter().for_each(|found| {
         if !once.contains(&found) {
-            once.push(found)
+            once.push(found);
         }
     });
     terminal::explain(&once, &sources, paint, "nothing was run");

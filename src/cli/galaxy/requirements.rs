@@ -94,7 +94,7 @@ fn entry_of(node: &Node, kind: Kind, found: &mut Vec<Diagnostic>) -> Option<Requ
         return Some(Requirement::named(text, kind));
     }
     let text = |name: &str| {
-        node.get(name).map(|node| node.to_value()).filter(|value| !value.is_null()).map(|value| value.to_text().to_string())
+        node.get(name).map(Node::to_value).filter(|value| !value.is_null()).map(|value| value.to_text().to_string())
     };
     let (name, src) = (text("name"), text("src"));
     let source = match (kind, &src, text("source")) {
