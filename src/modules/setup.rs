@@ -118,7 +118,7 @@ mod tests {
         assert!(min.contains(&"distribution") && !min.contains(&"mounts"));
         assert_eq!(names(&["!all"]), min);
         assert!(!names(&["!hardware"]).contains(&"mounts") && names(&["!hardware"]).contains(&"interfaces"));
-        assert_eq!(names(&["!all", "!min", "network"]), ["interfaces"]);
+        assert_eq!(names(&["!all", "!min", "network"]), ["interfaces", "iscsi"]);
         assert!(names(&["min", "mounts"]).contains(&"mounts"));
         assert!(Wanted::of(&["nonsense".to_owned()]).is_err());
     }

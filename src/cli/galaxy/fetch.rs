@@ -101,7 +101,6 @@ async fn run(program: &str, args: &[&str], name: &str) -> Result<(), Box<Diagnos
 
 async fn download(url: &str, dir: &Path) -> Result<PathBuf, Box<Diagnostic>> {
     let failed = |why: String| not_fetched(url, &why);
-    let mut response = server::get(url).await.map_err(&failed)?;
     let mut response = server::get(url).await.map_err(failed)?;
     let file = dir.join("archive.tar.gz");
     let mut bytes = Vec::new();

@@ -94,7 +94,6 @@ fn entry_of(node: &Node, kind: Kind, found: &mut Vec<Diagnostic>) -> Option<Requ
         return Some(Requirement::named(text, kind));
     }
     let text = |name: &str| {
-        node.get(name).map(crate::yaml::Node::to_value).filter(|value| !value.is_null()).map(|value| value.to_text().to_string())
         node.get(name).map(Node::to_value).filter(|value| !value.is_null()).map(|value| value.to_text().to_string())
     };
     let (name, src) = (text("name"), text("src"));
