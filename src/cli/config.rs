@@ -369,7 +369,7 @@ mod tests {
 
     #[test]
     fn wrong_settings_are_errors_and_those_without_effect_warnings() {
-        let config = config("[defaults]\nforks = many\ncallbacks_enabled = timer\nnothing\n", &[("ANSIBLE_NO_LOG", "true")]);
+        let config = config("[defaults]\nforks = many\nexecutable = /bin/ksh\nnothing\n", &[("ANSIBLE_NO_LOG", "true")]);
         let codes: Vec<&str> = config.diagnostics.iter().map(|found| found.code.as_str()).collect();
         assert_eq!(codes, ["bad-config", "bad-setting", "setting-without-effect", "setting-without-effect"]);
         assert_eq!(config.number("forks"), None);

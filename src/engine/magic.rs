@@ -44,7 +44,7 @@ pub(crate) fn magic(run: &Run, play: &PlayRun, host: &str, task: Option<&Task>) 
         set("ansible_limit", limit.into());
     }
     if let Some(role) = task.and_then(|task| task.context.role()) {
-        set("role_name", role.name.as_str().into());
+        set("role_name", role.name.rsplit('.').next().unwrap_or_default().into());
         set("ansible_role_name", role.name.as_str().into());
         set("role_path", path(&role.path));
     }

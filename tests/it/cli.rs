@@ -90,7 +90,7 @@ fn a_junit_report_is_written() {
     let roll = hello().args(["-i", "web1,", "--junit", "out.xml", "site.yaml"]);
     assert_eq!(roll.run().code, Some(0));
     assert!(
-        roll.text("out.xml").contains("<testcase name=\"[web1] greet\" classname=\"site.yaml:6\""),
+        roll.text("out.xml").contains("<testcase name=\"[web1] greet\" classname=\"site.yaml:5\""),
         "{}",
         roll.text("out.xml")
     );

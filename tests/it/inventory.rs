@@ -165,7 +165,7 @@ fn a_limit_narrows_and_may_come_from_a_file() {
 
 #[test]
 fn every_source_of_cases_is_checked() {
-    let checked = ["beside", "directory", "ini", "list", "pattern", "script", "terraform", "yaml"];
+    let checked = ["beside", "constructed", "directory", "ini", "list", "pattern", "script", "terraform", "yaml"];
     let names: Vec<String> = cases("").iter().map(|path| path.file_name().unwrap().to_string_lossy().into_owned()).collect();
     assert_eq!(names, checked);
 }

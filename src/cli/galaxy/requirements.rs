@@ -93,9 +93,8 @@ fn entry_of(node: &Node, kind: Kind, found: &mut Vec<Diagnostic>) -> Option<Requ
     if let Some(text) = node.as_str() {
         return Some(Requirement::named(text, kind));
     }
-    let text = |name: &str| {
-        node.get(name).map(Node::to_value).filter(|value| !value.is_null()).map(|value| value.to_text().to_string())
-    };
+    let text =
+        |name: &str| node.get(name).map(Node::to_value).filter(|value| !value.is_null()).map(|value| value.to_text().to_string());
     let (name, src) = (text("name"), text("src"));
     let source = match (kind, &src, text("source")) {
         (Kind::Role, Some(src), _) => src.clone(),
