@@ -116,7 +116,7 @@ const FULL: &str = r#"{"name":"NAME","image":"NAME:1","state":"healthy","env":{"
         "security_opts":["no-new-privileges"],"command":"httpd -f -p 5000 -h /www","shm_size":"32M","groups":["1"]}"#;
 
 #[test]
-#[ignore = "needs a Docker engine"]
+#[ignore = "makes containers and images on the engine of whoever runs it, not on a lab; run with `--ignored docker::`"]
 fn a_container_is_made_once_and_made_anew_only_where_something_differs() {
     let mut host = Host::start("container");
     host.build("1");
@@ -149,7 +149,7 @@ fn a_container_is_made_once_and_made_anew_only_where_something_differs() {
 }
 
 #[test]
-#[ignore = "needs a Docker engine"]
+#[ignore = "makes containers and images on the engine of whoever runs it, not on a lab; run with `--ignored docker::`"]
 fn a_task_that_waits_for_its_container_has_its_output_and_status() {
     let mut host = Host::start("attached");
     host.build("1");
@@ -164,7 +164,7 @@ fn a_task_that_waits_for_its_container_has_its_output_and_status() {
 }
 
 #[test]
-#[ignore = "needs a Docker engine"]
+#[ignore = "makes containers and images on the engine of whoever runs it, not on a lab; run with `--ignored docker::`"]
 fn a_parked_container_comes_back_as_it_was() {
     let mut host = Host::start("parked");
     host.build("1");
@@ -205,7 +205,7 @@ fn a_parked_container_comes_back_as_it_was() {
 }
 
 #[test]
-#[ignore = "needs a Docker engine"]
+#[ignore = "makes containers and images on the engine of whoever runs it, not on a lab; run with `--ignored docker::`"]
 fn a_parked_container_that_was_pruned_comes_back_with_all_that_it_was_given() {
     let mut host = Host::start("pruned");
     host.build("1");
@@ -241,7 +241,7 @@ fn a_parked_container_that_was_pruned_comes_back_with_all_that_it_was_given() {
 }
 
 #[test]
-#[ignore = "needs a Docker engine"]
+#[ignore = "makes containers and images on the engine of whoever runs it, not on a lab; run with `--ignored docker::`"]
 fn a_host_sees_who_is_still_connected() {
     let mut host = Host::start("quiet");
     host.build("1");
@@ -269,7 +269,7 @@ fn a_host_sees_who_is_still_connected() {
 
 /// A converged task: two requests to the engine, no process.
 #[test]
-#[ignore = "needs a Docker engine"]
+#[ignore = "makes containers and images on the engine of whoever runs it, not on a lab; run with `--ignored docker::`"]
 fn a_converged_container_costs_milliseconds() {
     let mut host = Host::start("fast");
     host.build("1");

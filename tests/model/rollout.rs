@@ -238,7 +238,7 @@ fn every_guard_is_needed() {
 
 /// Hours, not seconds: run it by hand after a change of the core (`cargo test --release --test it -- --ignored larger_worlds`).
 #[test]
-#[ignore = "needs an optimised build, several gigabytes and minutes"]
+#[ignore = "the larger bound: minutes and several gigabytes even when optimised, so only when asked for; the smaller worlds run every time"]
 fn larger_worlds() {
     let all = Trouble {
         failures: 1,
