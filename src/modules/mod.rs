@@ -74,6 +74,7 @@ mod package_facts;
 mod pam_limits;
 mod ping;
 mod pip;
+mod placeholders;
 mod postgresql;
 mod replace;
 mod rpm_key;
