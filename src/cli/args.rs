@@ -35,6 +35,11 @@ pub(super) enum Command {
     Inventory(InventoryArgs),
     /// Say what a module does and takes
     Doc(DocArgs),
+    /// Say what the load balancer's settings cost a rollout, and what `rollout:` would add to a play without it
+    ///
+    /// Reads the target group or the backend that the playbook's rollouts name, and how long the app keeps idle connections. Changes
+    /// nothing. Exit code 2: something costs requests.
+    Doctor(DoctorArgs),
     /// Encrypt and decrypt files and values
     #[command(subcommand)]
     Vault(VaultCommand),
@@ -308,6 +313,15 @@ pub(super) struct InventoryArgs {
     /// Where the tree begins
     #[arg(value_name = "GROUP", default_value = "all")]
     pub(super) group: String,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DoctorArgs {
+    /// Do not watch how long the app keeps an idle connection, which takes up to 65 s
+    #[arg(long)]
+    pub(super) no_app: bool,
+    #[command(flatten)]
+    pub(super) run: RunArgs,
 }
 
 #[derive(Debug, Args)]

@@ -11,6 +11,7 @@ mod args;
 mod check;
 mod config;
 mod doc;
+mod doctor;
 mod exit;
 mod extra;
 mod inventory;
@@ -64,6 +65,7 @@ fn dispatch(invocation: Invocation) -> Exit {
         Some(Command::Lab(args)) => lab::run(&args),
         Some(Command::Inventory(args)) => inventory::run(&args),
         Some(Command::Doc(args)) => doc::run(&args),
+        Some(Command::Doctor(args)) => doctor::run(&args),
         Some(Command::Vault(command)) => vault::run(&command),
     }
 }

@@ -25,6 +25,7 @@ mod vars_files;
 mod work;
 
 pub use cache::FactCache;
+pub use rollout::{Examined, examine};
 pub use tags::Selection;
 
 use crate::connection::{Connections, HostKeys, Settings};

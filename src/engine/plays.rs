@@ -161,7 +161,7 @@ pub(crate) fn settle(run: &Run, play: &PlayRun, end: &StageEnd) -> Ending {
     }
 }
 
-fn prepare(run: &Run, play: Arc<Play>, playbook: &Path) -> Result<PlayRun, Box<Diagnostic>> {
+pub(crate) fn prepare(run: &Run, play: Arc<Play>, playbook: &Path) -> Result<PlayRun, Box<Diagnostic>> {
     let mut ground = ground(run, &play);
     let answers = ground.play_files.clone();
     let files = VarsFiles::new(&play);

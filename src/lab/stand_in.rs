@@ -41,7 +41,8 @@ pub(super) fn environment(lab: &Lab) -> Vec<(&'static str, String)> {
 /// Starts it, and waits until it listens.
 pub(super) async fn start(lab: &Lab, spec: &Spec, lag_seconds: f64) -> Result<(), LabError> {
     let file = lab.dir().join(CONFIG);
-    let config = serde_json::to_vec_pretty(&config(lab, spec, lag_seconds)).map_err(|error| LabError::file(&file)(error.into()))?;
+    let config =
+        serde_json::to_vec_pretty(&config(lab, spec, lag_seconds)).map_err(|error| LabError::file(&file)(error.into()))?;
     state::write_private(&file, &config)?;
     let program = std::env::current_exe().map_err(LabError::file("/proc/self/exe"))?;
     let failed = |source| LabError::Start { program: "the double of the load balancer's API".to_owned(), source };

@@ -396,6 +396,13 @@ impl Lab {
         };
         match ask.step {
             Step::Check => special("is busy", &|_| Answer::Busy),
+            Step::Drain => {
+                special("is not possible now", &|_| Answer::Busy);
+                special("happens, though the balancer said not now", &|lab| {
+                    lab.perform(ask);
+                    Answer::Busy
+                });
+            }
             Step::AwaitQuiet => special("is capped", &|lab| {
                 lab.nodes[ask.host].is_cut = true;
                 Answer::Capped

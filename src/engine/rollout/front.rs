@@ -84,6 +84,11 @@ impl Front {
         }
     }
 
+    /// Every target, with all that the balancer says.
+    pub(super) async fn read(&self) -> Result<Vec<Target>, Problem> {
+        self.balancer.read().await.map_err(|error| problem(&error))
+    }
+
     pub(super) async fn setup(&self) -> Result<Vec<Setup>, Problem> {
         self.balancer.setup().await.map_err(|error| problem(&error))
     }

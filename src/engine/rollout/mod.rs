@@ -5,11 +5,14 @@
 //! people are told.
 
 mod ending;
+mod examine;
 mod front;
 mod members;
 mod steps;
 mod tools;
 mod words;
+
+pub use examine::{Examined, examine};
 
 use super::frame::Frame;
 use super::plays::{self, PlayEnd, PlayRun, add_facts, add_section};
