@@ -13,6 +13,7 @@ mod completions;
 mod config;
 mod constants;
 mod doc;
+mod doctor;
 mod exec;
 mod exit;
 mod extra;
@@ -104,6 +105,7 @@ fn dispatch(invocation: Invocation) -> Exit {
         Some(Command::Continue(args)) => wish::go_on(&args),
         Some(Command::Inventory(args)) => inventory::run(&args),
         Some(Command::Doc(args)) => doc::run(&args),
+        Some(Command::Doctor(args)) => doctor::run(&args),
         Some(Command::Lint(args)) => lint::run(&args),
         Some(Command::Galaxy(args)) => galaxy::run(&args),
         Some(Command::Completions(args)) => completions::run(&args),

@@ -107,7 +107,7 @@ mod yum_repository;
 
 pub use args::{Arg, Args, Kind, Problem, Rule};
 pub use attrs::Attrs;
-pub use look::{Cmd, HttpReply, HttpRequest, Look, Output, Space, Stat};
+pub use look::{Cmd, HttpReply, HttpRequest, IdleEnd, Look, Output, Space, Stat};
 pub use touch::{Act, Content, Done, Touch};
 
 use crate::value::{Map, Value};
@@ -306,6 +306,7 @@ pub static COMMON: &[&Module] = &[
     &app::wish::MODULE,
     &fetch::MODULE,
     &app::haproxy::MODULE,
+    &app::idle::MODULE,
     &app::logs::MODULE,
     &own::MODULE,
     &app::park::MODULE,
