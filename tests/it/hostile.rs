@@ -71,6 +71,7 @@ struct Hunt {
 
 impl Hunt {
     /// Runs the rounds on a stack as small as that of a worker. Whatever breaks or hangs is shown with the text that did it.
+    #[expect(clippy::print_stderr, reason = "how many rounds there were is what a long hunt is judged by")]
     fn run(self, read: impl Fn(&str) + Send + 'static) {
         assert!(!self.seeds.is_empty());
         let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
