@@ -61,6 +61,8 @@ pub(super) enum Command {
     Doctor(DoctorArgs),
     /// Check playbooks, and warn about what is seldom meant
     Lint(LintArgs),
+    /// Show the settings of `ansible.cfg` and of the environment
+    Config(ConfigArgs),
     /// Install roles and collections
     Galaxy(GalaxyArgs),
     /// Print completions for a shell
@@ -484,6 +486,22 @@ pub(super) struct InventoryArgs {
     /// Where the tree begins
     #[arg(value_name = "GROUP", default_value = "all")]
     pub(super) group: String,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ConfigArgs {
+    /// What to show: all settings there are, what they are set to, or the file
+    #[arg(value_name = "WHAT", value_parser = ["list", "dump", "view"], default_value = "dump")]
+    pub(super) what: String,
+    /// The file, where it is not looked for
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    /// Only what is set
+    #[arg(long, visible_alias = "changed-only")]
+    pub(super) only_changed: bool,
+    /// Accepted, so that scripts need no change
+    #[arg(short, long, action = ArgAction::Count, hide = true)]
+    pub(super) verbose: u8,
 }
 
 #[derive(Debug, Args)]

@@ -11,6 +11,7 @@ mod args;
 mod check;
 mod completions;
 mod config;
+mod configuration;
 mod constants;
 mod doc;
 mod doctor;
@@ -107,6 +108,7 @@ fn dispatch(invocation: Invocation) -> Exit {
         Some(Command::Doc(args)) => doc::run(&args),
         Some(Command::Doctor(args)) => doctor::run(&args),
         Some(Command::Lint(args)) => lint::run(&args),
+        Some(Command::Config(args)) => configuration::run(&args),
         Some(Command::Galaxy(args)) => galaxy::run(&args),
         Some(Command::Completions(args)) => completions::run(&args),
         Some(Command::Schema) => schema::run(),
