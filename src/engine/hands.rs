@@ -277,12 +277,10 @@ impl Hands for TaskHands<'_> {
         Ok(Shell { code: output.code, stdout: text(&output.stdout), stderr: text(&output.stderr) })
     }
 
-    async fn fetch(&self, src: &str, dest: &Path) -> Result<Option<Map>, Problem> {
+    async fn fetch(&self, src: &str, have: Option<&str>, dest: &Path) -> Result<Map, Problem> {
         let receiving = Receiving { dest: dest.to_owned() };
-        let args = Map::from_iter([("src".into(), Value::from(src))]);
-        let values = self.ask_host("_fetch", args, &receiving).await?;
-        let is_missing = values.get("missing").and_then(Value::to_bool).unwrap_or(false);
-        Ok((!is_missing).then_some(values))
+        let args = Map::from_iter([("src".into(), Value::from(src)), ("_have".into(), have.map(str::to_owned).into())]);
+        self.ask_host("_fetch", args, &receiving).await
     }
 
     async fn knock(&self, timeout: Duration) -> Result<(), Problem> {
