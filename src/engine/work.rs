@@ -84,6 +84,8 @@ pub(super) struct Effected {
 /// What a host gets to end an overdue task and to say so.
 const HOST_GRACE: Duration = Duration::from_secs(2);
 const RETRIES_DEFAULT: i64 = 3;
+/// Arguments that a variable stands in for where the task does not give them: module, argument, variable.
+const VARIABLE_DEFAULTS: [(&str, &str, &str); 1] = [("package", "use", "ansible_package_use")];
 const DELAY_DEFAULT: f64 = 5.0;
 
 impl Work {
@@ -395,6 +397,11 @@ impl Work {
             }
         };
         let mut args = self.defaults(frame, module)?;
+        for (_, argument, variable) in VARIABLE_DEFAULTS.iter().filter(|(name, ..)| *name == module.name) {
+            if let Some(value) = frame.text(variable)? {
+                args.entry((*argument).into()).or_insert(Value::String(value));
+            }
+        }
         // `var` of debug and conditions of assert are expressions, rendered by their action.
         let raw: &[&str] = match module.name {
             "debug" => &["var"],

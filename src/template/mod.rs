@@ -27,6 +27,7 @@ mod format_percent;
 mod format_string;
 mod frame;
 mod functions;
+mod literal;
 mod lookups;
 mod methods;
 mod place;

@@ -19,7 +19,7 @@ pub(super) const FILTERS: &[Filter] = &[
     filter("truncate", &["length", "killwords", "end", "leeway"], "cut to a length", truncate),
     filter("wordcount", &[], "how many words", |call| Ok(Val::size(words(&call.text()?).count()))),
     filter("wordwrap", &["width", "break_long_words", "wrapstring", "break_on_hyphens"], "lines of limited length", wordwrap),
-    filter("format", &["*values", "**named"], "a format such as `%s` filled in", format),
+    filter("format", &["*values", "**named"], "a format such as `%s` filled in", format).taking_undefined(),
     filter("escape", &[], "HTML's special characters escaped", |call| map_text(call, escape)).or(&["e", "forceescape"]),
     filter("striptags", &[], "without HTML tags", |call| map_text(call, strip_tags)),
     filter("split", &["separator", "maxsplit"], "the parts between separators", split),
@@ -205,7 +205,8 @@ fn after_hyphen(chunk: &str, next: char) -> bool {
 }
 
 fn format(call: &mut Call<'_, '_>) -> Res<Val> {
-    let text = call.text()?;
+    let format = call.eval.defined(call.input.clone())?;
+    let text = call.text_of(&format)?;
     if !call.named.is_empty() && !call.rest.is_empty() {
         return Err("can't handle positional and keyword arguments at the same time".into());
     }
