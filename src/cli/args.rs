@@ -54,6 +54,11 @@ pub(super) enum Command {
     Inventory(InventoryArgs),
     /// Say what a module does and takes
     Doc(DocArgs),
+    /// Say what the load balancer's settings cost a rollout, and what `rollout:` would add to a play without it
+    ///
+    /// Reads the target group or the backend that the playbook's rollouts name, and how long the app keeps idle connections. Changes
+    /// nothing. Exit code 2: something costs requests.
+    Doctor(DoctorArgs),
     /// Check playbooks, and warn about what is seldom meant
     Lint(LintArgs),
     /// Show the settings of `ansible.cfg` and of the environment
@@ -560,6 +565,15 @@ pub(super) struct GalaxyArgs {
     /// Accepted, so that scripts need no change
     #[arg(short, long, action = ArgAction::Count, hide = true)]
     pub(super) verbose: u8,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DoctorArgs {
+    /// Do not watch how long the app keeps an idle connection, which takes up to 65 s
+    #[arg(long)]
+    pub(super) no_app: bool,
+    #[command(flatten)]
+    pub(super) run: RunArgs,
 }
 
 #[derive(Debug, Args)]
