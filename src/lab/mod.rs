@@ -15,9 +15,11 @@
 //! container boots systemd there, `image.rs` and `recipe.rs` what is built.
 
 mod authority;
+mod crashes;
 mod elb;
 mod engine;
 mod failure;
+mod faults;
 mod flags;
 mod http;
 mod image;
@@ -30,12 +32,15 @@ mod recipe;
 mod rehearsal;
 mod stand_in;
 mod state;
+mod trial;
 mod voice;
 mod watch;
 
+pub(crate) use crashes::{Points, crashes};
 pub(crate) use elb::Double;
 pub(crate) use engine::Engine;
 pub(crate) use failure::LabError;
+pub(crate) use faults::{FAULTS, Fault, faults};
 pub(crate) use machines::Balancer;
 pub(crate) use machines::{Lab, LabId, Machine, Spec};
 pub(crate) use rehearsal::{Plan, Report, Rollout, rehearse};
