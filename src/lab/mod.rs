@@ -12,7 +12,8 @@
 //! Ctrl-C, and twice. This room prints nothing; it speaks through a [`Voice`], at least every five seconds.
 //!
 //! Start reading at `machines.rs` (what a lab is), then `rehearsal.rs` (the scenario). `engine.rs` finds Docker, `flags.rs` how a
-//! container boots systemd there, `image.rs` and `recipe.rs` what is built.
+//! container boots systemd there, `image.rs` and `recipe.rs` what is built. `crashes.rs` and `faults.rs` make trouble instead; what both need
+//! (a run that can be followed and signalled, what clients see, what is true of the hosts) is in `trial.rs`.
 
 mod authority;
 mod crashes;
