@@ -325,13 +325,11 @@ fn finish(args: &Args, values: Map, done: &[Done], look: &dyn Look) -> Result<Ma
         return Ok(values);
     }
     describe(look, &dest, &mut values);
-    if let Ok(checksum) = look.digest(&dest, "sha1") {
-        values.insert("checksum".into(), checksum.into());
-    }
+    let algorithms = if done.is_empty() { &["sha1"][..] } else { &["sha1", "md5"] };
+    let sums = look.digests(&dest, algorithms).unwrap_or_default();
+    values.extend(["checksum", "md5sum"].into_iter().zip(sums).map(|(name, sum)| (name.into(), sum.into())));
     if done.is_empty() {
         values.insert("path".into(), dest.as_str().into());
-    } else if let Ok(md5sum) = look.digest(&dest, "md5") {
-        values.insert("md5sum".into(), md5sum.into());
     }
     Ok(values)
 }
