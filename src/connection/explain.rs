@@ -145,7 +145,10 @@ fn denied(host: &str, method: &str, user: &str, denial: &Denial) -> Diagnostic {
         Denial::NoSuchUser => found(format!("there is no user `{user}` on `{host}`")),
         Denial::NoSuchProgram => found(format!("there is no `{method}` on `{host}`"))
             .help("install it, or log in as the user itself and set `become: false`"),
-        Denial::Other { message } => found(format!("`{method}` on `{host}` failed to become `{user}`")).note(message),
+        Denial::Other { message } => {
+            let failed = found(format!("`{method}` on `{host}` failed to become `{user}`"));
+            if message.is_empty() { failed.note("it ended without a word") } else { failed.note(message) }
+        }
     }
 }
 

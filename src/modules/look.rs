@@ -45,6 +45,7 @@ pub trait Look {
         let _ = (path, cap);
         Err(Failure::new(format!("{address} cannot be watched from here")))
     }
+
     /// Whether a TCP connection can be opened in time.
     fn connect(&self, host: &str, port: u16, timeout: Duration) -> io::Result<()>;
     /// A file body that the control side sent ahead, by its sha256.

@@ -106,14 +106,14 @@ impl Look for Host {
         http::request(self, request)
     }
 
+    fn idle(&self, address: &str, path: &str, cap: Duration) -> Result<IdleEnd, Failure> {
+        idle::watch(self, address, path, self.time_left(cap))
+    }
+
     fn download(&self, request: &HttpRequest) -> Result<(HttpReply, Option<String>), Failure> {
         let (path, mut file) = self.line.private_file().map_err(|error| Failure::io("cannot keep what is downloaded", &error))?;
         let reply = http::download(self, request, &mut file)?;
         Ok((reply, Some(path.to_string_lossy().into_owned())))
-    }
-
-    fn idle(&self, address: &str, path: &str, cap: Duration) -> Result<IdleEnd, Failure> {
-        idle::watch(self, address, path, self.time_left(cap))
     }
 
     fn connect(&self, host: &str, port: u16, timeout: Duration) -> io::Result<()> {

@@ -5,8 +5,8 @@ use super::host::{Host, digest_of};
 use super::write::{self, directory_of, io_failure};
 use super::{converse, exec, http, lock};
 use crate::modules::attrs::Flags;
-use crate::modules::{Act, Attrs, Cmd, Done, Failure, HttpRequest, Look, Touch};
-use crate::value::Map;
+use crate::modules::{Act, Attrs, Cmd, Done, Failure, HttpReply, HttpRequest, Look, Touch};
+use crate::value::{Map, Value};
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT};
 use std::fs::{self, DirBuilder, File, Permissions};
 use std::io;
@@ -85,15 +85,7 @@ impl Hands<'_> {
         let headers = reply.headers.iter().map(|(name, value)| (name.as_str().into(), value.into()));
         values.insert("headers".into(), headers.collect::<Map>().into());
         if reply.status >= 400 && !accept.iter().any(|status| *status == reply.status || *status == 0) {
-            let msg = format!(
-                "{} {}: HTTP status {} {}: {}",
-                request.method,
-                request.url,
-                reply.status,
-                reply.reason,
-                reply.text().trim()
-            );
-            return Err(Failure { msg, values });
+            return Err(Failure { msg: refusal(request, &reply), values });
         }
         Ok(Done { values, changed: None })
     }
@@ -105,6 +97,30 @@ impl Hands<'_> {
         self.host.line.send_blob(self.host.id, hash, size, &mut file).map_err(failed())?;
         Ok(Done { values: Map::new(), changed: Some(false) })
     }
+}
+
+/// In the daemon's own words, where it is one behind a socket.
+fn refusal(request: &HttpRequest, reply: &HttpReply) -> String {
+    let said = reply.json().get("message").and_then(Value::as_str).map(str::to_owned);
+    match (request.url.strip_prefix("unix:").and_then(|url| url.split_once(".sock:")), said) {
+        (Some((socket, path)), Some(said)) => {
+            let daemon = socket.rsplit('/').next().unwrap_or(socket);
+            format!("the {daemon} daemon refused {} {}: {said} (status {})", request.method, shortened(path), reply.status)
+        }
+        _ => {
+            let text = reply.text();
+            format!("{} {}: HTTP status {} {}: {}", request.method, request.url, reply.status, reply.reason, text.trim())
+        }
+    }
+}
+
+/// Ids as people know them, and without the version of the API.
+fn shortened(path: &str) -> String {
+    let is_id = |part: &str| part.len() == 64 && part.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let (place, query) = path.split_once('?').map_or((path, None), |(place, query)| (place, Some(query)));
+    let parts = place.split('/').enumerate().filter(|(at, part)| *at != 1 || !part.starts_with("v1.")).map(|(_, part)| part);
+    let place: Vec<&str> = parts.map(|part| if is_id(part) { &part[..12] } else { part }).collect();
+    place.join("/") + &query.map_or_else(String::new, |query| format!("?{query}"))
 }
 
 /// What cannot be changed must be made changeable first, and the other way round last.

@@ -2,6 +2,7 @@
 //! local connection; a socket that answers like Docker where a container matters.
 
 mod engine;
+mod failures;
 mod fleet;
 mod front;
 mod stories;

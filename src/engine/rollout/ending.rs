@@ -27,6 +27,8 @@ pub(super) struct End<'e> {
     pub(super) hosts: &'e [String],
     pub(super) new: &'e [String],
     pub(super) out: &'e [String],
+    /// Where Docker says that no container of the app runs.
+    pub(super) idle: &'e [String],
     /// Targets that serve, and all of them, read just now.
     pub(super) healthy: Option<(usize, usize)>,
     /// Since the balancer could be read last, where it cannot be now.
@@ -45,6 +47,9 @@ impl End<'_> {
     /// Line by line, each true by itself.
     pub(super) fn now(&self) -> Vec<String> {
         let mut lines = vec![self.releases()];
+        if !self.idle.is_empty() {
+            lines.push(format!("nothing runs on: {}", self.idle.join(", ")));
+        }
         if !self.out.is_empty() {
             lines.push(format!("out of rotation: {}", self.out.join(", ")));
         }
@@ -53,10 +58,20 @@ impl End<'_> {
         }
         match (self.healthy, self.unread) {
             (Some((live, all)), _) => lines.push(format!("{live} of {all} targets are healthy, read just now")),
+            (None, Some(Duration::ZERO)) => lines.push("the balancer gives no answer".to_owned()),
             (None, Some(age)) => lines.push(format!("the balancer gives no answer, the last one is {} s old", age.as_secs())),
             (None, None) => {}
         }
         lines
+    }
+
+    /// Whose fault it was says what has to be mended.
+    fn mend(&self) -> &'static str {
+        match self.causes.first().map(|cause| cause.step) {
+            Some(Step::AwaitQuiet) => "see what keeps its requests open, or give them longer with `drain.deadline`",
+            Some(Step::Drain | Step::Park | Step::Aside) => "mend the host",
+            _ => "mend the release",
+        }
     }
 
     fn releases(&self) -> String {
@@ -75,7 +90,7 @@ impl End<'_> {
                 let what = if self.causes.iter().any(|cause| cause.is_lost) { "bring the host back" } else { "mend the host" };
                 Some(format!("{what}, then `{resume}` to go on, or `{rollback}` to go back"))
             }
-            Outcome::Reverted => Some(format!("mend the release, then `{again}`")),
+            Outcome::Reverted => Some(format!("{}, then `{again}`", self.mend())),
             Outcome::Locked => Some(format!("`roll status {}` shows how far it is", self.arguments)),
             Outcome::Fenced => Some(format!("`roll status {}` shows who has taken over", self.arguments)),
             Outcome::Interrupted => Some(format!("`{resume}` to go on, or `{rollback}` to go back")),
@@ -89,8 +104,11 @@ impl End<'_> {
 
 fn because(cause: &Cause) -> String {
     let Cause { host, said, .. } = cause;
-    let doing = super::words::step(cause.step).to_lowercase();
+    let doing = super::words::doing(cause.step);
     match (cause.is_touched, cause.is_lost) {
+        (false, false) if cause.step != Step::Check => {
+            format!("`{host}` failed while {doing}, before any host was touched: {said}")
+        }
         (false, true) => format!("`{host}` could not be reached before its turn, and was never touched: {said}"),
         (false, false) => format!("`{host}` was not ready for its turn, and was never touched: {said}"),
         (true, true) => format!("`{host}` was lost while {doing}: {said}"),
@@ -120,6 +138,7 @@ mod tests {
             hosts: &names("web1 web2 web3"),
             new: &names(new),
             out: &names(out),
+            idle: &[],
             healthy: Some((3 - out.split_whitespace().count(), 3)),
             unread: None,
             arguments: "site.yaml",
@@ -163,6 +182,7 @@ mod tests {
             hosts: &names("web1 web2 web3"),
             new: &names("web1 web2"),
             out: &[],
+            idle: &[],
             healthy: Some((2, 3)),
             unread: None,
             arguments: "-i hosts site.yaml -e release=7f3a",

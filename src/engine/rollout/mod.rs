@@ -120,6 +120,8 @@ struct Driver {
     interrupted: bool,
     /// What the core gave up on, in order.
     causes: Vec<Cause>,
+    /// Who was told "not now" by the floor last, and why.
+    held: Option<(usize, String)>,
     outcome: Option<Outcome>,
 }
 
@@ -185,6 +187,7 @@ impl Driver {
             phases: vec![String::new(); play.hosts.len()],
             interrupted: false,
             causes: Vec::new(),
+            held: None,
             outcome: None,
         })
     }
@@ -213,9 +216,11 @@ impl Driver {
     }
 
     /// A reading came, and nobody may leave by it.
-    fn say_held(&self, live: Option<usize>) {
+    fn say_held(&mut self, live: Option<usize>) {
         if let (Some(host), Some(live)) = (self.core.held(), live) {
-            self.steps.say(host, words::held(live, self.core.floor()));
+            let why = words::held(live, self.core.floor());
+            self.held = Some((host, why.clone()));
+            self.steps.say(host, why);
         }
     }
 
@@ -379,24 +384,33 @@ impl Driver {
     }
 
     /// What is true of each host now, for everybody who comes after.
-    async fn write_end(&self, outcome: Outcome) {
+    /// Answers with the hosts on which nothing runs.
+    async fn write_end(&self, outcome: Outcome) -> Vec<usize> {
         let touched = self.core.touched();
+        let mut idle = Vec::new();
         for host in 0..self.play.hosts.len() {
-            self.steps.write_end(host, words::ending(outcome), touched.contains(&host)).await;
+            let runs = self.steps.write_end(host, words::ending(outcome), touched.contains(&host)).await;
+            idle.extend((runs == Some(false)).then_some(host));
         }
+        idle
     }
 
     /// Why nothing was begun though nothing failed.
     fn refusal(&self, outcome: Outcome) -> Option<String> {
         let is_ordered = !self.core.batches().is_empty();
         let pool = self.core.short_pool().and_then(|pool| self.steps.pool(pool));
+        let is_held = matches!(outcome, Outcome::Halted | Outcome::RevertFailed | Outcome::Refused) && self.causes.is_empty();
+        let held = self.held.as_ref().filter(|_| is_held && is_ordered && pool.is_none());
+        if let Some((host, why)) = held {
+            return Some(words::held_to_the_end(&self.play.hosts[*host], why));
+        }
         match self.run.options.rolling.direction {
             _ if outcome != Outcome::Refused || !self.causes.is_empty() => None,
             Direction::Rollback => Some(words::committed(&self.spec.app)),
             _ if self.steps.unfit().is_some() => self.steps.unfit(),
             _ if pool.is_some() => pool.map(|(name, floor)| words::no_pool_floor(&name, floor)),
             Direction::Forward | Direction::Resume if is_ordered => Some(words::no_floor(&self.spec.app, self.play.hosts.len())),
-            Direction::Forward | Direction::Resume => Some("the balancer cannot be read".to_owned()),
+            Direction::Forward | Direction::Resume => Some(self.steps.unread()),
         }
     }
 
@@ -415,12 +429,15 @@ impl Driver {
         if let Some(end) = self.early_end(outcome) {
             return end;
         }
-        self.write_end(outcome).await;
+        let idle = self.write_end(outcome).await;
         let healthy = self.steps.count_healthy(self.core.floor()).await;
         let names = |hosts: Vec<usize>| hosts.into_iter().map(|host| self.play.hosts[host].clone()).collect::<Vec<_>>();
-        let new = names(self.core.updated());
+        let idle = names(idle);
+        let mut new = names(self.core.updated());
+        new.retain(|host| !idle.contains(host));
         let out = names(self.core.out());
-        let old: Vec<String> = self.play.hosts.iter().filter(|host| !new.contains(host)).cloned().collect();
+        let is_old = |host: &&String| !new.contains(host) && !idle.contains(host);
+        let old: Vec<String> = self.play.hosts.iter().filter(is_old).cloned().collect();
         let end = End {
             outcome,
             release: &self.spec.release,
@@ -429,6 +446,7 @@ impl Driver {
             hosts: &self.play.hosts,
             new: &new,
             out: &out,
+            idle: &idle,
             healthy: healthy.as_ref().ok().copied(),
             unread: healthy.err(),
             arguments: &self.run.options.rolling.arguments,

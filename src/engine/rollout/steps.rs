@@ -54,6 +54,8 @@ pub(super) struct Steps {
     said: Notes,
     /// When the balancer could be read last.
     read_at: Mutex<Option<Instant>>,
+    /// What it said when it could not.
+    unread: Mutex<String>,
     /// The pools of the last reading, with their floors.
     pools: Mutex<Vec<(String, usize)>>,
     pub(super) fitness: Fitness,
@@ -75,6 +77,7 @@ impl Steps {
             notes: Notes::default(),
             said: Notes::default(),
             read_at: Mutex::default(),
+            unread: Mutex::default(),
             pools: Mutex::default(),
             fitness: Fitness::default(),
         }
@@ -195,10 +198,13 @@ impl Steps {
     }
 
     /// How it ended, as far as this host is concerned. One that is gone keeps what was written down before.
-    pub(super) async fn write_end(&self, host: usize, ending: &str, is_touched: bool) {
-        let Some(written) = self.written(host) else { return };
+    /// Answers whether the app runs there, as far as Docker says it.
+    pub(super) async fn write_end(&self, host: usize, ending: &str, is_touched: bool) -> Option<bool> {
+        let written = self.written(host)?;
         let inspected = self.module(host, "_app_inspect", &[("container", self.spec.app.as_str().into())]).await;
-        let current = inspected.ok().and_then(|values| values.get("current").cloned()).unwrap_or_default();
+        let inspected = inspected.ok().filter(|values| values.get("docker").and_then(Value::as_bool) == Some(true));
+        let runs = inspected.as_ref().map(is_running);
+        let current = inspected.and_then(|values| values.get("current").cloned()).unwrap_or_default();
         let mut rollout = written.value().as_map().cloned().unwrap_or_default();
         rollout.insert("ending".into(), ending.into());
         let mut said =
@@ -213,6 +219,7 @@ impl Steps {
         }
         // Nobody is left to be told.
         drop(self.record(host, &said).await);
+        runs
     }
 
     /// A task that failed may have been refused: then nothing else matters any more.
@@ -628,6 +635,19 @@ impl Steps {
         self.run.emitter.emit(&Event::Rollout(health));
     }
 
+    fn say_unread(&self, why: String) {
+        self.say_each(&why);
+        *locked(&self.unread) = why;
+    }
+
+    /// Why the balancer could not be read, in its last words.
+    pub(super) fn unread(&self) -> String {
+        match locked(&self.unread).as_str() {
+            "" => "the balancer cannot be read".to_owned(),
+            why => format!("the balancer cannot be read: {why}"),
+        }
+    }
+
     /// `None` where the balancer cannot be read now.
     pub(super) async fn read_balancer(&self, floor: usize) -> Option<Reading> {
         let began = Instant::now();
@@ -635,7 +655,7 @@ impl Steps {
             Ok(targets) if began.elapsed() < Duration::from_secs(2) => targets,
             Ok(_) => return None,
             Err(problem) => {
-                self.run.emitter.emit(&Event::Says { host: "balancer".into(), line: problem.failure.msg });
+                self.say_unread(problem.failure.msg);
                 return None;
             }
         };
@@ -675,8 +695,8 @@ impl Steps {
 
     /// A failed task has been shown already; what is true now, and the container's last words, have not.
     pub(super) async fn explain_tasks(&self, ask: Ask) {
+        locked(&self.said).insert(ask.host, "a task of the play failed".to_owned());
         if ask.step != Step::Prepare {
-            locked(&self.said).insert(ask.host, "a task of the play failed".to_owned());
             self.fail(ask, &Problem::new(format!("a task failed on `{}`", self.name(ask.host)))).await;
         }
     }

@@ -65,6 +65,20 @@ pub(super) fn step(step: Step) -> &'static str {
     }
 }
 
+/// `failed while …`
+pub(super) fn doing(step: Step) -> String {
+    match step {
+        Step::AwaitQuiet => "its requests were to end".to_owned(),
+        Step::Park => "its old container was put aside".to_owned(),
+        Step::Enable | Step::AwaitHealthy => "it came back into the balancer".to_owned(),
+        step => self::step(step).to_lowercase(),
+    }
+}
+
+pub(super) fn held_to_the_end(host: &str, why: &str) -> String {
+    format!("`{host}` could not leave, however often it was tried: {why}")
+}
+
 pub(super) fn ending(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Done => "done",

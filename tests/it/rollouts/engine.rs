@@ -74,11 +74,6 @@ impl Books {
         self.containers.iter_mut().filter(|container| container.id == id).for_each(|container| container.running = true);
     }
 
-    /// As if its main process had ended, and the daemon had started it again.
-    pub(super) fn restarts(&mut self, name: &str) {
-        self.containers.iter_mut().filter(|container| container.name == name).for_each(|container| container.restarts += 1);
-    }
-
     fn create(&mut self, name: &str, body: &Value) -> String {
         self.made += 1;
         let id = format!("{:064x}", 0xabc_0000 + self.made);

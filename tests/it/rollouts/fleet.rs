@@ -81,7 +81,7 @@ impl Fleet {
         fs::create_dir(&home).unwrap();
         let shown = home.display();
         let sudo = format!(
-            "#!/bin/sh\n[ ! -e {shown}/dead ] || exit 1\necho $$ > {shown}/pid\nwhile [ \"$1\" != /bin/sh ]; do shift; done\nexport ROLL_STATE_DIR={shown}/state DOCKER_HOST=unix://{shown}/docker.sock\nexec \"$@\"\n"
+            "#!/bin/sh\n[ ! -e {shown}/dead ] || kill -9 $$\necho $$ > {shown}/pid\nwhile [ \"$1\" != /bin/sh ]; do shift; done\nexport ROLL_STATE_DIR={shown}/state DOCKER_HOST=unix://{shown}/docker.sock\nexec \"$@\"\n"
         );
         fs::write(home.join("sudo"), sudo).unwrap();
         fs::set_permissions(home.join("sudo"), fs::Permissions::from_mode(0o755)).unwrap();
@@ -144,6 +144,17 @@ impl Fleet {
         let home = self.path(&self.hosts[host].name);
         fs::write(home.join("dead"), "").unwrap();
         self.hang_up(host);
+    }
+
+    /// Its line of the inventory leads to where nobody listens.
+    pub(super) fn is_elsewhere(&self, host: usize) {
+        let name = &self.hosts[host].name;
+        let text = fs::read_to_string(self.path("hosts")).unwrap();
+        let lead = |line: &str| match line.starts_with(name.as_str()) {
+            true => line.replace("ansible_connection=local", "ansible_port=1"),
+            false => line.to_owned(),
+        };
+        fs::write(self.path("hosts"), text.lines().map(lead).collect::<Vec<_>>().join("\n") + "\n").unwrap();
     }
 
     pub(super) fn mend(&self, host: usize) {
