@@ -123,7 +123,7 @@ impl<'a> Frame<'a> {
             Value::Template(template) => (template.text.clone(), template.span),
             other => (other.to_text().as_str().to_owned(), written),
         };
-        let holds = template::condition(&text, span, self, self).map_err(|error| said::undecided(&error))?;
+        let holds = template::condition(&text, span, self, self).map_err(|error| said::undecided(&error, &text))?;
         Ok((!holds).then(|| Value::from(text)))
     }
 
@@ -161,10 +161,10 @@ impl<'a> Frame<'a> {
         };
         let kind = kind.rsplit('.').next().unwrap_or(kind);
         if kind == "list" && value_is_no_list {
-            return Err(Problem::new("Task failed: The lookup plugin 'list' failed: with_list expects a list"));
+            return Err(Problem::new("with_list expects a list"));
         }
         let frame = self.over(Map::from_iter([(TERMS.into(), terms), (KIND.into(), Value::from(kind))]));
-        let answer = frame.expression(&format!("query({KIND}, *{TERMS})")).map_err(|failed| said::of_lookup(failed, kind))?;
+        let answer = frame.expression(&format!("query({KIND}, *{TERMS})"))?;
         match answer {
             Value::List(items) => Ok(items.to_vec()),
             other => Ok(vec![other]),
@@ -214,7 +214,7 @@ impl<'a> Frame<'a> {
         let frame = self.over(top);
         template::render_file(text, &options, &frame, &frame)
             .map(|text| text.as_str().to_owned())
-            .map_err(|error| said::failed(&error))
+            .map_err(|error| said::in_argument(said::failed(&error)))
     }
 
     /// Whether no inventory names the host.

@@ -3,7 +3,7 @@
 use super::{Run, plays::PlayRun};
 use crate::playbook::{Role, Task};
 use crate::value::{Map, Value};
-use std::sync::PoisonError;
+use std::sync::{OnceLock, PoisonError};
 
 /// The version of ansible-core whose language this is.
 pub const LANGUAGE: &str = "2.19.4";
@@ -36,6 +36,7 @@ pub(crate) fn magic(run: &Run, play: &PlayRun, host: &str, task: Option<&Task>) 
     set("ansible_verbosity", i64::from(run.options.verbosity).into());
     set("ansible_forks", run.options.forks.into());
     set("ansible_version", version());
+    set("ansible_playbook_python", python().into());
     let tags = |tags: &[String], default: &[&str]| -> Value {
         if tags.is_empty() { default.iter().map(|tag| Value::from(*tag)).collect() } else { tags.to_vec().into() }
     };
@@ -80,6 +81,17 @@ fn path(path: &std::path::Path) -> Value {
     let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     // `a/./b` is how a relative playbook path comes out.
     whole.components().collect::<std::path::PathBuf>().to_string_lossy().into_owned().into()
+}
+
+/// The Python of this machine, for playbooks that run scripts with it; nothing here needs one.
+fn python() -> &'static str {
+    static FOUND: OnceLock<Option<String>> = OnceLock::new();
+    let find = || {
+        let places = std::env::var_os("PATH")?;
+        let found = std::env::split_paths(&places).map(|place| place.join("python3")).find(|path| path.is_file())?;
+        Some(found.to_string_lossy().into_owned())
+    };
+    FOUND.get_or_init(find).as_deref().unwrap_or("/usr/bin/python3")
 }
 
 /// The version of the language that is spoken, for playbooks that ask.

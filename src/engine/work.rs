@@ -48,10 +48,11 @@ struct Limit {
 }
 
 impl Limit {
-    fn failure(&self) -> Failure {
+    fn failure(&self, action: &str) -> Failure {
         let seconds = self.seconds;
         let timed_out = Map::from_iter([("period".into(), Value::from(i64::try_from(seconds).unwrap_or(i64::MAX)))]);
-        Failure::new(format!("Task failed: Timed out after {seconds} second(s).")).with("timedout", Value::map(timed_out))
+        let msg = format!("The {action} action failed to execute in the expected time frame ({seconds}) and was terminated");
+        Failure::new(msg).with("timedout", Value::map(timed_out))
     }
 }
 
@@ -315,7 +316,7 @@ impl Work {
         match tokio::time::timeout(time + HOST_GRACE, self.act(frame)).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(problem)) if problem.is_unreachable || started.elapsed() < time => Err(problem),
-            Ok(Err(_)) | Err(_) => Err(limit.failure().into()),
+            Ok(Err(_)) | Err(_) => Err(limit.failure(self.task.action.name.as_str()).into()),
         }
     }
 
@@ -357,7 +358,7 @@ impl Work {
     /// A condition that cannot be evaluated fails the task; what it did stays.
     fn misjudged(&self, verdict: &mut Verdict, name: &str, problem: &Problem) {
         self.explain(problem);
-        verdict.set(name, said::without_prefix(&problem.failure.msg));
+        verdict.set(name, problem.failure.msg.as_str());
         verdict.set("failed", true);
     }
 
@@ -414,7 +415,7 @@ impl Work {
                 args.insert(key.clone(), value.clone());
                 continue;
             }
-            let rendered = frame.argument(value).map_err(|problem| said::in_argument(problem, module.name, &key.to_string()))?;
+            let rendered = frame.argument(value).map_err(said::in_argument)?;
             match rendered {
                 Some(Value::Map(map)) if key.as_str() == Some(crate::playbook::WHOLE) => {
                     args.extend(map.iter().map(|(key, value)| (key.clone(), value.clone())));
@@ -613,8 +614,17 @@ pub(crate) fn bad_arguments(module: &Module, problems: &[modules::Problem]) -> P
     if let Some(names) = names.filter(|_| actions::is_action(module.name)) {
         return Problem::new(format!("Invalid options for {}: {}", module.name, names.join(",")));
     }
-    let texts: Vec<String> = problems.iter().map(|problem| problem.text(module.name)).collect();
+    let texts: Vec<String> = problems.iter().map(|problem| own_words(module, problem)).collect();
     Problem::new(texts.join("; "))
+}
+
+/// `copy` has its own words for what it cannot do without.
+fn own_words(module: &Module, problem: &modules::Problem) -> String {
+    match problem {
+        modules::Problem::Missing { name } if module.name == "copy" => format!("{name} is required"),
+        modules::Problem::NoneOf { .. } if module.name == "copy" => "src (or content) is required".to_owned(),
+        other => other.text(module.name),
+    }
 }
 
 /// The names of facts may be templates.

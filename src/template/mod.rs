@@ -143,6 +143,11 @@ pub fn finalize_argument(value: &Value, scope: &dyn Scope, world: &dyn World) ->
     eval.export(&val).map(Some).map_err(|error| unwrapped(*error, value))
 }
 
+/// A value as Python shows it in messages.
+pub(crate) fn repr(value: &Value) -> String {
+    runtime::repr(&runtime::from_value(value))
+}
+
 /// The value of a bare expression, such as `until` or the source of a loop.
 pub fn expression(expr: &str, span: Span, scope: &dyn Scope, world: &dyn World) -> Result<Value, TemplateError> {
     let mut eval = Eval::new(scope, world);

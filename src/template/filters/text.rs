@@ -304,7 +304,13 @@ fn comment(call: &mut Call<'_, '_>) -> Res<Val> {
     let end = call.text_arg(8, style.end);
     let line = |part: &str| if part.is_empty() { String::new() } else { format!("{part}{}", newline.as_str()) };
     let padded = |part: &str, count: usize| {
-        if part.is_empty() { String::new() } else { format!("{part}{}", newline.as_str()).repeat(count) }
+        if part == newline.as_str() {
+            part.repeat(count)
+        } else if part.is_empty() {
+            String::new()
+        } else {
+            format!("{part}{}", newline.as_str()).repeat(count)
+        }
     };
     let lines: Vec<&str> = text.split(newline.as_str()).collect();
     let inner = 1..lines.len().saturating_sub(1);
@@ -315,12 +321,7 @@ fn comment(call: &mut Call<'_, '_>) -> Res<Val> {
         format!("{}{line}", decoration.as_str())
     };
     let body = lines.iter().enumerate().map(decorated).collect::<Vec<_>>().join(&newline);
-    let before_end = padded(&postfix, postfix_count);
-    let tail = if before_end.is_empty() {
-        String::new()
-    } else {
-        format!("{}{}", newline.as_str(), before_end.strip_suffix(newline.as_str()).unwrap_or(&before_end))
-    };
+    let tail = format!("{}{}", newline.as_str(), postfix.as_str()).repeat(postfix_count);
     let closing = if end.is_empty() { String::new() } else { format!("{}{}", newline.as_str(), end.as_str()) };
     Ok(Val::from(format!("{}{}{body}{tail}{closing}", line(&beginning), padded(&prefix, prefix_count))))
 }

@@ -86,6 +86,7 @@ impl TextBuilder {
             Object::Module(module) => self.push_val(&module.text),
             Object::DateTime(time) => self.push(&time.to_string()),
             Object::Delta(delta) => self.push(&delta.to_string()),
+            Object::Vaulted(text) => self.push(text),
             other => self.push(&format!("<{}>", other.kind())),
         }
     }
