@@ -88,7 +88,8 @@ impl<'a> TaskHands<'a> {
     async fn ask_host(&self, name: &str, args: Map, blobs: &dyn Blobs) -> Result<Map, Problem> {
         let remote = self.remote(Set::with(name)).await?;
         let say = |line: &str| self.say(line);
-        match remote.run(self.request(name, args), blobs, say).await.map_err(|error| unreachable(&error))? {
+        let answer = remote.run(self.request(name, args), blobs, say);
+        match self.work.run.calls.make(&self.target.name, name, answer).await.map_err(|error| unreachable(&error))? {
             Reply::Ok { mut values } => {
                 actions::add_lines(&mut values);
                 self.show_diff(&values);
