@@ -67,6 +67,9 @@ fn words(error: &TemplateError) -> String {
         Problem::Hint { hint } => hint.clone(),
         Problem::Syntax { reason } => format!("template error while templating string: {reason}"),
         Problem::UnknownPlugin { plugin: Plugin::Lookup, name, .. } => format!("lookup plugin ({name}) not found"),
+        Problem::UnknownPlugin { name, .. } if !is_plugin_name(name) => {
+            format!("TemplateSyntaxError: Could not load \"{name}\": 'invalid plugin name: ansible.builtin.{name}'")
+        }
         Problem::UnknownPlugin { plugin, name, .. } => {
             format!("template error while templating string: No {} named '{name}'. Could not load \"{name}\"", plugin.word())
         }
@@ -83,6 +86,10 @@ fn words(error: &TemplateError) -> String {
         }
         Problem::Unstorable { .. } | Problem::Unreadable { .. } => error.explain().title,
     }
+}
+
+fn is_plugin_name(name: &str) -> bool {
+    name.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_' || letter == '.')
 }
 
 fn no_attribute(kind: &str, name: &str) -> String {

@@ -237,9 +237,11 @@ impl<'e> Eval<'e> {
             let blocks = std::mem::take(&mut eval.blocks);
             let output = eval.run_tree(&tree, &locals);
             eval.blocks = blocks;
-            Ok(match with_trailing_newlines(output?.into_native(), &template.text) {
+            let output = output?;
+            let is_put_together = output.is_put_together();
+            Ok(match with_trailing_newlines(output.into_native(), &template.text) {
                 Val::None => Val::from(""),
-                Val::Str(text) => literal(&text).unwrap_or(Val::Str(text)),
+                Val::Str(text) if is_put_together => literal(&text).unwrap_or(Val::Str(text)),
                 other => other,
             })
         })

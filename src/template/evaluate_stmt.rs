@@ -56,7 +56,7 @@ impl Eval<'_> {
 
     fn stmt(&mut self, stmt: &Stmt, locals: &Rc<Locals>, output: &mut Output) -> Res<()> {
         match &stmt.kind {
-            StmtKind::Text(text) => output.push(Val::text(text.clone())),
+            StmtKind::Text(text) => output.push_written(Val::text(text.clone())),
             StmtKind::Output(expr) => {
                 let value = self.eval(expr, locals)?;
                 let value = self.settle(&value)?;

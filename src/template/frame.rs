@@ -72,6 +72,7 @@ pub(crate) struct Output {
     builder: TextBuilder,
     only: Option<Val>,
     count: usize,
+    has_written: bool,
 }
 
 impl Output {
@@ -86,6 +87,17 @@ impl Output {
         }
         self.flush();
         self.builder.push_val(&val);
+    }
+
+    /// Text that stands in the template itself.
+    pub(crate) fn push_written(&mut self, text: Val) {
+        self.has_written = true;
+        self.push(text);
+    }
+
+    /// Whether this is more than the value of one expression.
+    pub(crate) fn is_put_together(&self) -> bool {
+        self.count > 1 || self.has_written
     }
 
     fn flush(&mut self) {
