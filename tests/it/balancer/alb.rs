@@ -80,6 +80,7 @@ impl Bed {
             profile: None,
             endpoint: Some(self.url.clone()),
             credentials: Some(("AKIDOUBLE".to_owned(), "not-a-secret".to_owned())),
+            ..Access::default()
         };
         let member = |(number, name): (usize, &&str)| Member {
             instance: Some(id(name, false)),
