@@ -1,15 +1,24 @@
-//! A release build of `roll` carries the host program: this builds the same package a second time, static and without the control
+//! A release build of `roll` carries the host programs: this builds the same package a second time, static and without the control
 //! side, for every machine type whose standard library is installed. All other builds carry nothing; `roll` then looks beside itself.
 //!
-//! Writes `embedded.rs`: a list of (machine type, name by content, program as xz, program as gzip, size of the program).
+//! Writes `embedded.rs`: a list of (machine type, program, name by content, program as xz, program as gzip, size of the program).
 
 use std::error::Error;
 use std::fs;
 use std::path::PathBuf;
 
-/// What the host program is made of. Nothing else makes it be built again.
-const SOURCES: &[&str] =
-    &["build.rs", "Cargo.toml", "Cargo.lock", "src/value", "src/wire.rs", "src/modules", "src/remote", "src/remote_main.rs"];
+/// What the host programs are made of. Nothing else makes it be built again.
+const SOURCES: &[&str] = &[
+    "build.rs",
+    "Cargo.toml",
+    "Cargo.lock",
+    "src/value",
+    "src/wire.rs",
+    "src/modules",
+    "src/remote",
+    "src/remote_main.rs",
+    "src/remote_rare_main.rs",
+];
 
 fn main() -> Result<(), Box<dyn Error>> {
     for source in SOURCES {
@@ -44,6 +53,7 @@ mod host {
     use std::process::Command;
 
     const MACHINES: &[&str] = &["x86_64", "aarch64"];
+    const PROGRAMS: &[&str] = &["roll-remote", "roll-remote-rare"];
     /// Static, and without the tables that would let it be loaded anywhere in memory: they are a twentieth of it.
     /// The sums are the short ones; those that the processor computes itself stay as they are.
     const FLAGS: &[&str] = &["-Ctarget-feature=+crt-static", "-Crelocation-model=static", "--cfg=sha2_backend_soft=\"compact\""];
@@ -62,8 +72,10 @@ mod host {
             if !is_installed(&target)? || *machine != own && linker(machine).is_none() {
                 continue;
             }
-            let program = build(&target, *machine != own, out)?;
-            rows.push_str(&row(machine, &program, out)?);
+            let built = build(&target, *machine != own, out)?;
+            for program in PROGRAMS {
+                rows.push_str(&row(machine, program, &built.join(program), out)?);
+            }
         }
         Ok(rows)
     }
@@ -85,11 +97,13 @@ mod host {
         std::env::split_paths(&path).any(|dir| dir.join(&name).is_file()).then_some(name)
     }
 
+    /// Answers with the directory of the programs.
     fn build(target: &str, is_foreign: bool, out: &Path) -> Result<PathBuf, Box<dyn Error>> {
         let directory = out.join("host");
         let mut cargo = Command::new(variable("CARGO")?);
         cargo
-            .args(["build", "--profile", "host", "--no-default-features", "--bin", "roll-remote", "--target", target])
+            .args(["build", "--profile", "host", "--no-default-features", "--target", target])
+            .args(PROGRAMS.iter().flat_map(|program| ["--bin", program]))
             .args(["--config", &format!("target.{target}.rustflags={:?}", flags(out)?)])
             .arg("--target-dir")
             .arg(&directory);
@@ -101,9 +115,9 @@ mod host {
             cargo.env_remove(name);
         }
         if !cargo.status()?.success() {
-            return Err(format!("the host program cannot be built for {target}").into());
+            return Err(format!("the host programs cannot be built for {target}").into());
         }
-        Ok(directory.join(target).join("host/roll-remote"))
+        Ok(directory.join(target).join("host"))
     }
 
     fn flags(out: &Path) -> Result<Vec<String>, Box<dyn Error>> {
@@ -122,16 +136,16 @@ mod host {
     }
 
     /// One line of the list.
-    fn row(machine: &str, program: &Path, out: &Path) -> Result<String, Box<dyn Error>> {
-        let bytes = fs::read(program)?;
+    fn row(machine: &str, program: &str, built: &Path, out: &Path) -> Result<String, Box<dyn Error>> {
+        let bytes = fs::read(built)?;
         let mut hasher = DefaultHasher::new();
         bytes.hash(&mut hasher);
         let name = format!("roll-remote-{:016x}", hasher.finish());
-        let file = |ending: &str| out.join(format!("roll-remote-{machine}.{ending}"));
+        let file = |ending: &str| out.join(format!("{program}-{machine}.{ending}"));
         fs::write(file("xz"), xz(machine, &bytes)?)?;
         fs::write(file("gz"), gzip(&bytes)?)?;
         Ok(format!(
-            "({machine:?}, {name:?}, include_bytes!({:?}).as_slice(), include_bytes!({:?}).as_slice(), {}),",
+            "({machine:?}, {program:?}, {name:?}, include_bytes!({:?}).as_slice(), include_bytes!({:?}).as_slice(), {}),",
             file("xz"),
             file("gz"),
             bytes.len()

@@ -1,4 +1,4 @@
-//! The pool: at most one connection per target, one host program per target and become user.
+//! The pool: at most one connection per target, one host program per target, become user and set of modules.
 
 use super::opening::Opening;
 use super::pipe::{Piece, Pipe};
@@ -6,6 +6,7 @@ use super::remote::Remote;
 use super::ssh::{Config, Dialer, Link};
 use super::{Become, ConnectError, Kind, Output, Programs, Stdin, Target, local};
 use crate::diag::Diagnostic;
+use crate::modules::Set;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
@@ -83,7 +84,7 @@ pub struct Connections {
 #[derive(Debug, Default)]
 struct Slot {
     link: Mutex<Option<Arc<Link>>>,
-    remotes: Mutex<HashMap<Option<Become>, Place>>,
+    remotes: Mutex<HashMap<(Option<Become>, Set), Place>>,
 }
 
 /// Where one host program is, or is to be.
@@ -96,21 +97,21 @@ impl Connections {
         Connections { settings, dialer: Dialer::new(config), programs, slots: Mutex::default() }
     }
 
-    /// The host program on a target, as the login user or another one; started unless it runs.
-    pub async fn host(&self, target: &Target, wanted: Option<&Become>) -> Result<Remote, ConnectError> {
+    /// The host program with a set of modules on a target, as the login user or another one; started unless it runs.
+    pub async fn host(&self, target: &Target, wanted: Option<&Become>, set: Set) -> Result<Remote, ConnectError> {
         let slot = self.slot(target).await;
-        let place = slot.remotes.lock().await.entry(wanted.cloned()).or_default().clone();
+        let place = slot.remotes.lock().await.entry((wanted.cloned(), set)).or_default().clone();
         let mut place = place.lock().await;
         if let Some(remote) = place.as_ref().filter(|remote| !remote.is_lost()) {
             return Ok(remote.clone());
         }
-        let remote = self.start(target, &slot, wanted).await?;
+        let remote = self.start(target, &slot, wanted, set).await?;
         *place = Some(remote.clone());
         Ok(remote)
     }
 
-    async fn start(&self, target: &Target, slot: &Slot, wanted: Option<&Become>) -> Result<Remote, ConnectError> {
-        let programs = self.programs.get_or_init(Programs::find);
+    async fn start(&self, target: &Target, slot: &Slot, wanted: Option<&Become>, set: Set) -> Result<Remote, ConnectError> {
+        let programs = &self.programs.get_or_init(Programs::find).with(set);
         let opening = Opening::new(&target.name, wanted);
         let pipe = self.exec_line(target, slot, &opening.program_line(programs), false).await?;
         let frames = opening.run(pipe, programs).await?;

@@ -1,11 +1,12 @@
 //! The host programs that can be delivered: those built into this one and those that lie beside it.
 
+use crate::modules::Set;
 use std::borrow::Cow;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// At most one for each machine type, as `uname -m` has it.
+/// At most one for each machine type, as `uname -m` has it, and set of modules.
 #[derive(Clone, Debug, Default)]
 pub struct Programs {
     all: Arc<Vec<Program>>,
@@ -15,6 +16,7 @@ pub struct Programs {
 #[derive(Clone, Debug)]
 pub(super) struct Program {
     pub(super) machine: &'static str,
+    set: Set,
     /// `roll-remote-` and a hash of its bytes: a host that has the name has the program.
     pub(super) name: String,
     /// The smallest first; the last is for a host that has nothing to unpack the others with.
@@ -42,34 +44,45 @@ pub(super) enum Tool {
 /// Machine types and their other names.
 pub(super) const MACHINES: &[(&str, &[&str])] = &[("x86_64", &["amd64"]), ("aarch64", &["arm64"])];
 
-/// Machine type, name, the program as xz and as gzip, and its size; empty except in release builds.
-static EMBEDDED: &[(&str, &str, &[u8], &[u8], u64)] = include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
+type Embedded = (&'static str, &'static str, &'static str, &'static [u8], &'static [u8], u64);
+
+/// Machine type, program, its name by content, it as xz and as gzip, and its size; empty except in release builds.
+static EMBEDDED: &[Embedded] = include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
 
 impl Programs {
-    /// What is embedded, then `roll-remote` (this machine's type) and `roll-remote-<machine>` beside the executable.
-    /// `ROLL_REMOTE` names another file for this machine's type.
+    /// What is embedded, then `roll-remote` (this machine's type) and `roll-remote-<machine>` beside the executable, each with its other
+    /// sets beside it. `ROLL_REMOTE` names another file for this machine's type.
     pub fn find() -> Programs {
         let mut all = Vec::new();
         let beside = std::env::current_exe().ok().and_then(|exe| exe.parent().map(Path::to_owned));
         for (machine, _) in MACHINES {
-            let named = std::env::var_os("ROLL_REMOTE").map(PathBuf::from).filter(|_| *machine == std::env::consts::ARCH);
-            let own = beside.iter().map(|directory| directory.join("roll-remote")).filter(|_| *machine == std::env::consts::ARCH);
-            let other = beside.iter().map(|directory| directory.join(format!("roll-remote-{machine}")));
-            let mut files = own.chain(other);
-            let program = named
-                .and_then(|file| Program::read(machine, &file))
-                .or_else(|| Program::embedded(machine))
-                .or_else(|| files.find_map(|file| Program::read(machine, &file)));
-            all.extend(program);
+            let is_own = *machine == std::env::consts::ARCH;
+            let named = std::env::var_os("ROLL_REMOTE").map(PathBuf::from).filter(|_| is_own);
+            for set in Set::ALL {
+                let own = beside.iter().map(|directory| directory.join(file(set))).filter(|_| is_own);
+                let other = beside.iter().map(|directory| directory.join(format!("{}-{machine}", file(set))));
+                let mut files = own.chain(other);
+                let program = named
+                    .as_deref()
+                    .and_then(|named| Program::read(machine, set, &sibling(named, set)))
+                    .or_else(|| Program::embedded(machine, set))
+                    .or_else(|| files.find_map(|file| Program::read(machine, set, &file)));
+                all.extend(program);
+            }
         }
         Programs { all: Arc::new(all) }
     }
 
-    /// One file as the program for this machine's type.
+    /// One file as the program for this machine's type, and those that lie beside it for its other sets.
     pub fn of_file(file: &Path) -> Programs {
         let machine = MACHINES.iter().map(|(machine, _)| *machine).find(|machine| *machine == std::env::consts::ARCH);
-        let program = machine.and_then(|machine| Program::read(machine, file));
-        Programs { all: Arc::new(program.into_iter().collect()) }
+        let read = |set| machine.and_then(|machine| Program::read(machine, set, &sibling(file, set)));
+        Programs { all: Arc::new(Set::ALL.into_iter().filter_map(read).collect()) }
+    }
+
+    /// Those with one set of modules.
+    pub(super) fn with(&self, set: Set) -> Programs {
+        Programs { all: Arc::new(self.all.iter().filter(|program| program.set == set).cloned().collect()) }
     }
 
     /// The same, packed as these tools pack.
@@ -94,25 +107,46 @@ impl Programs {
 }
 
 impl Program {
-    fn embedded(machine: &'static str) -> Option<Program> {
-        let (_, name, xz, gzip, size) = EMBEDDED.iter().find(|(known, ..)| *known == machine)?;
+    fn embedded(machine: &'static str, set: Set) -> Option<Program> {
+        let (_, _, name, xz, gzip, size) =
+            EMBEDDED.iter().find(|(known, program, ..)| *known == machine && *program == file(set))?;
         let packing = |tool, bytes| Packing { tool, bytes: Cow::Borrowed(bytes) };
         let packings = vec![packing(Tool::Xz, xz), packing(Tool::Gzip, gzip)];
-        Some(Program { machine, name: (*name).to_owned(), packings, size: *size })
+        Some(Program { machine, set, name: (*name).to_owned(), packings, size: *size })
     }
 
-    fn read(machine: &'static str, file: &Path) -> Option<Program> {
+    fn read(machine: &'static str, set: Set, file: &Path) -> Option<Program> {
         let bytes = std::fs::read(file).ok()?;
         let mut hasher = DefaultHasher::new();
         bytes.hash(&mut hasher);
         let size = u64::try_from(bytes.len()).ok()?;
         let name = format!("roll-remote-{:016x}", hasher.finish());
-        Some(Program { machine, name, packings: vec![Packing { tool: Tool::Cat, bytes: Cow::Owned(bytes) }], size })
+        Some(Program { machine, set, name, packings: vec![Packing { tool: Tool::Cat, bytes: Cow::Owned(bytes) }], size })
     }
 
     /// For the tool that the host says it has.
     pub(super) fn packing(&self, tool: &str) -> Option<&Packing> {
         self.packings.iter().find(|packing| packing.tool.name() == tool)
+    }
+}
+
+/// What the program with a set of modules is called.
+fn file(set: Set) -> &'static str {
+    match set {
+        Set::Common => "roll-remote",
+        Set::Rare => "roll-remote-rare",
+    }
+}
+
+/// The program with another set, beside the one with the common modules.
+fn sibling(common: &Path, set: Set) -> PathBuf {
+    match set {
+        Set::Common => common.to_owned(),
+        Set::Rare => {
+            let mut name = common.as_os_str().to_owned();
+            name.push("-rare");
+            name.into()
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use crate::actions::{self, Bodies, Body, Hands, Problem, Shell};
 use crate::connection::{self, Become, Blobs, ConnectError, Denial, Remote, Stdin, Target};
 use crate::diag::{Diagnostic, Explain};
 use crate::event::Event;
-use crate::modules::{Args, Failure};
+use crate::modules::{Args, Failure, Set};
 use crate::value::{Map, Value};
 use crate::wire::{Reply, Request};
 use std::io;
@@ -61,8 +61,8 @@ impl<'a> TaskHands<'a> {
         TaskHands { background: Some(job.to_owned()), ..self }
     }
 
-    async fn remote(&self) -> Result<Remote, Problem> {
-        self.work.run.connections.host(&self.target, self.escalation.as_ref()).await.map_err(|error| unreachable(&error))
+    async fn remote(&self, set: Set) -> Result<Remote, Problem> {
+        self.work.run.connections.host(&self.target, self.escalation.as_ref(), set).await.map_err(|error| unreachable(&error))
     }
 
     fn request(&self, name: &str, args: Map) -> Request {
@@ -86,7 +86,7 @@ impl<'a> TaskHands<'a> {
     }
 
     async fn ask_host(&self, name: &str, args: Map, blobs: &dyn Blobs) -> Result<Map, Problem> {
-        let remote = self.remote().await?;
+        let remote = self.remote(Set::with(name)).await?;
         let say = |line: &str| self.say(line);
         match remote.run(self.request(name, args), blobs, say).await.map_err(|error| unreachable(&error))? {
             Reply::Ok { mut values } => {
@@ -287,7 +287,9 @@ impl Hands for TaskHands<'_> {
     async fn knock(&self, timeout: Duration) -> Result<(), Problem> {
         self.work.run.connections.reset(&self.target).await;
         let target = Target { timeout: Some(timeout), retries: 0, ..self.target.clone() };
-        let answer = tokio::time::timeout(timeout * 2, self.work.run.connections.host(&target, self.escalation.as_ref())).await;
+        let answer =
+            tokio::time::timeout(timeout * 2, self.work.run.connections.host(&target, self.escalation.as_ref(), Set::Common))
+                .await;
         match answer {
             Ok(remote) => remote.map(drop).map_err(|error| unreachable(&error)),
             Err(_) => Err(Problem::new(format!("no answer within {} s", timeout.as_secs() * 2))),

@@ -1,4 +1,4 @@
-//! What a task does on a host: one file a module, one row in [`MODULES`].
+//! What a task does on a host: one file a module, one row in [`COMMON`] or [`RARE`].
 //!
 //! A module is *plan, then apply*. [`Module::plan`] may only look (it is given a [`Look`]) and answers with the changes
 //! that would bring the host to the wanted state. A [`Change`] is data with its before and after: it is what `--diff`
@@ -76,6 +76,7 @@ mod package_facts;
 mod pam_limits;
 mod ping;
 mod pip;
+mod placeholders;
 mod postgresql;
 mod replace;
 mod rpm_key;
@@ -249,28 +250,56 @@ impl Module {
     }
 }
 
+/// Which host program has a module. A host is sent a program when a task first calls for it: most hosts never see the second.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Set {
+    #[default]
+    Common,
+    Rare,
+}
+
+#[cfg(feature = "control")]
+impl Set {
+    pub const ALL: [Set; 2] = [Set::Common, Set::Rare];
+
+    /// Where the module is that a request names.
+    pub fn with(name: &str) -> Set {
+        if find_in(RARE, name).is_some() { Set::Rare } else { Set::Common }
+    }
+}
+
 /// The row for a name as a playbook writes it: `apt`, `ansible.builtin.apt`, `community.docker.docker_image`.
+#[cfg(feature = "control")]
 pub fn find(name: &str) -> Option<&'static Module> {
+    [COMMON, RARE, control::CONTROL].iter().find_map(|table| find_in(table, name))
+}
+
+/// The same among some rows only.
+pub fn find_in(table: &'static [&'static Module], name: &str) -> Option<&'static Module> {
     let (collection, short) = name.rsplit_once('.').map_or((None, name), |(collection, short)| (Some(collection), short));
-    rows().find(|module| {
+    let is_named = |module: &Module| {
         module.name == short
             && collection.is_none_or(|collection| {
                 collection == module.collection || (collection == "ansible.legacy" && module.collection == "ansible.builtin")
             })
-    })
+    };
+    table.iter().copied().find(|module| is_named(module))
 }
 
 /// Every row that a playbook may name, and the internal ones.
+#[cfg(feature = "control")]
 pub fn rows() -> impl Iterator<Item = &'static Module> {
-    #[cfg(feature = "control")]
-    let control = control::CONTROL;
-    #[cfg(not(feature = "control"))]
-    let control: &[&'static Module] = &[];
-    MODULES.iter().chain(control).copied()
+    host_side().chain(control::CONTROL.iter().copied())
 }
 
-/// Every module of the host side, by name. A name that begins with `_` is for `roll` itself and cannot be called from a playbook.
-pub static MODULES: &[&Module] = &[
+/// Every row of the host side.
+pub fn host_side() -> impl Iterator<Item = &'static Module> {
+    COMMON.iter().chain(RARE).copied()
+}
+
+/// The modules that most playbooks use, by name; the host program `roll-remote`. A name that begins with `_` is for `roll` itself and cannot
+/// be called from a playbook.
+pub static COMMON: &[&Module] = &[
     &app::beat::MODULE,
     &app::inspect::MODULE,
     &app::lock::MODULE,
@@ -287,59 +316,83 @@ pub static MODULES: &[&Module] = &[
     &app::retire::MODULE,
     &script::MODULE,
     &app::unpark::MODULE,
-    &acl::MODULE,
-    &alternatives::MODULE,
-    &apache2_module::MODULE,
     &apt::MODULE,
     &apt_key::MODULE,
     &apt_repository::MODULE,
-    &archive::MODULE,
     &assemble::MODULE,
     &async_status::MODULE,
     &authorized_key::MODULE,
     &blockinfile::MODULE,
-    &capabilities::MODULE,
     &command::MODULE,
-    &composer::MODULE,
     &copy::MODULE,
     &cron::MODULE,
-    &deb822_repository::MODULE,
-    &debconf::MODULE,
     &dnf::MODULE,
-    &docker::compose_v2::MODULE,
-    &docker::compose_v2_pull::MODULE,
     &docker::container::MODULE,
-    &docker::container_exec::MODULE,
     &docker::container_info::MODULE,
     &docker::host_info::MODULE,
     &docker::image::MODULE,
     &docker::image_build::MODULE,
     &docker::image_info::MODULE,
     &docker::image_pull::MODULE,
-    &docker::image_push::MODULE,
     &docker::image_remove::MODULE,
     &docker::image_tag::MODULE,
     &docker::login::MODULE,
     &docker::network::MODULE,
     &docker::prune::MODULE,
     &docker::volume::MODULE,
-    &dpkg_selections::MODULE,
-    &expect::MODULE,
     &file::MODULE,
     &find::MODULE,
-    &firewalld::MODULE,
-    &gem::MODULE,
     &get_url::MODULE,
     &getent::MODULE,
     &git::MODULE,
-    &git_config::MODULE,
     &group::MODULE,
+    &ini_file::MODULE,
+    &lineinfile::MODULE,
+    &package::MODULE,
+    &package_facts::MODULE,
+    &ping::MODULE,
+    &pip::MODULE,
+    &replace::MODULE,
+    &service::MODULE,
+    &service_facts::MODULE,
+    &setup::MODULE,
+    &shell::MODULE,
+    &slurp::MODULE,
+    &stat::MODULE,
+    &sysctl::MODULE,
+    &systemd::MODULE,
+    &systemd_service::MODULE,
+    &tempfile::MODULE,
+    &unarchive::MODULE,
+    &uri::MODULE,
+    &user::MODULE,
+    &wait_for::MODULE,
+    &yum::MODULE,
+];
+
+/// The others, by name; the host program `roll-remote-rare`.
+pub static RARE: &[&Module] = &[
+    &acl::MODULE,
+    &alternatives::MODULE,
+    &apache2_module::MODULE,
+    &archive::MODULE,
+    &capabilities::MODULE,
+    &composer::MODULE,
+    &deb822_repository::MODULE,
+    &debconf::MODULE,
+    &docker::compose_v2::MODULE,
+    &docker::compose_v2_pull::MODULE,
+    &docker::container_exec::MODULE,
+    &docker::image_push::MODULE,
+    &dpkg_selections::MODULE,
+    &expect::MODULE,
+    &firewalld::MODULE,
+    &gem::MODULE,
+    &git_config::MODULE,
     &hostname::MODULE,
     &htpasswd::MODULE,
-    &ini_file::MODULE,
     &iptables::MODULE,
     &known_hosts::MODULE,
-    &lineinfile::MODULE,
     &locale_gen::MODULE,
     &modprobe::MODULE,
     &mount::MODULE,
@@ -353,11 +406,7 @@ pub static MODULES: &[&Module] = &[
     &crypto::dhparam::MODULE,
     &crypto::privatekey::MODULE,
     &crypto::publickey::MODULE,
-    &package::MODULE,
-    &package_facts::MODULE,
     &pam_limits::MODULE,
-    &ping::MODULE,
-    &pip::MODULE,
     &postgresql::db::MODULE,
     &postgresql::ext::MODULE,
     &postgresql::owner::MODULE,
@@ -367,34 +416,18 @@ pub static MODULES: &[&Module] = &[
     &postgresql::schema::MODULE,
     &postgresql::set::MODULE,
     &postgresql::user::MODULE,
-    &replace::MODULE,
     &rpm_key::MODULE,
     &seboolean::MODULE,
     &semanage::sefcontext::MODULE,
     &selinux::MODULE,
     &semanage::permissive::MODULE,
     &semanage::seport::MODULE,
-    &service::MODULE,
-    &service_facts::MODULE,
-    &setup::MODULE,
-    &shell::MODULE,
-    &slurp::MODULE,
     &snap::MODULE,
-    &stat::MODULE,
     &subversion::MODULE,
-    &sysctl::MODULE,
-    &systemd::MODULE,
-    &systemd_service::MODULE,
     &sysvinit::MODULE,
-    &tempfile::MODULE,
     &timezone::MODULE,
     &ufw::MODULE,
-    &unarchive::MODULE,
-    &uri::MODULE,
-    &user::MODULE,
-    &wait_for::MODULE,
     &crypto::certificate::MODULE,
     &xattr::MODULE,
-    &yum::MODULE,
     &yum_repository::MODULE,
 ];

@@ -4,7 +4,7 @@
 //! control side. The request reaches it on its standard input: arguments may hold secrets.
 
 use super::line::Line;
-use super::run;
+use super::{Modules, run};
 use crate::modules::async_status;
 use crate::value::{Map, Value};
 use crate::wire::{Reply, Request};
@@ -16,7 +16,7 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 /// The argument that makes the host program a job.
-pub const WORD: &str = "job";
+pub(super) const WORD: &str = "job";
 /// Longer than anybody means.
 const SECONDS_DEFAULT: u64 = 3600;
 
@@ -48,13 +48,13 @@ fn begin(request: &Request, job: &str) -> io::Result<PathBuf> {
 }
 
 /// The job itself: reads its request, does it, and leaves the result.
-pub fn work() -> io::Result<()> {
+pub(super) fn work(modules: Modules) -> io::Result<()> {
     rustix::process::setsid()?;
     let request: Request = serde_json::from_reader(io::stdin())?;
     let Some(job) = request.background.clone() else { return Ok(()) };
     let file = place(&request, &job)?;
     let limit = Duration::from_secs(request.timeout.unwrap_or(SECONDS_DEFAULT));
-    let line = Arc::new(Line::new(io::sink()));
+    let line = Arc::new(Line::new(modules, io::sink()));
     let (done, is_done) = mpsc::channel();
     let working = Arc::clone(&line);
     // Overdue is overdue: what a task has of its own time is not shortened by it.

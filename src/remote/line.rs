@@ -1,5 +1,6 @@
 //! The connection as the rest of the host program sees it: what came in, what goes out, and whether anybody is there.
 
+use super::Modules;
 use super::blobs::Blobs;
 use super::door::Doors;
 use super::lock::Locks;
@@ -15,6 +16,7 @@ const SILENCE_MAX: Duration = Duration::from_secs(30);
 
 /// Shared by the thread that reads and the one that works.
 pub(super) struct Line {
+    pub(super) modules: Modules,
     output: Mutex<Box<dyn Write + Send>>,
     state: Mutex<State>,
     news: Condvar,
@@ -38,8 +40,9 @@ struct State {
 }
 
 impl Line {
-    pub(super) fn new(output: impl Write + Send + 'static) -> Line {
+    pub(super) fn new(modules: Modules, output: impl Write + Send + 'static) -> Line {
         Line {
+            modules,
             output: Mutex::new(Box::new(output)),
             state: Mutex::default(),
             news: Condvar::new(),

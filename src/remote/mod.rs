@@ -1,6 +1,6 @@
-//! The host's side of a connection: the program `roll-remote`.
+//! The host's side of a connection: the programs `roll-remote` and `roll-remote-rare`, which differ in their modules only.
 //!
-//! Main function: [`serve`]. It says hello, then carries requests out strictly in order: `run` takes one task from its arguments
+//! Main function: [`main`], which comes to [`serve`]. That says hello, then carries requests out strictly in order: `run` takes one task from its arguments
 //! to its reply through [`Host`], which is the real `Look` and `Touch`. A second thread keeps reading meanwhile, so that file
 //! bodies arrive while a task waits for them, and so that the end of the connection kills what is running: nothing goes on
 //! behind a control side that is gone. Rollouts lock an app here (`lock.rs`): the lock lives no longer than this program, and a rollout
@@ -24,5 +24,20 @@ mod tls;
 mod touch;
 mod write;
 
-pub use job::{WORD as JOB, work as job};
 pub use serve::serve;
+
+use crate::modules::Module;
+use std::process::ExitCode;
+
+/// What a program can do.
+type Modules = &'static [&'static Module];
+
+/// A host program with these modules, whole.
+pub fn main(modules: Modules) -> ExitCode {
+    let is_job = std::env::args().nth(1).is_some_and(|word| word == job::WORD);
+    let ended = if is_job { job::work(modules) } else { serve(modules, std::io::stdin(), std::io::stdout()) };
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}

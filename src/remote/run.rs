@@ -1,5 +1,6 @@
 //! One task: arguments checked, then plan → apply, at most three rounds, then the return values.
 
+use super::Modules;
 use super::host::Host;
 use super::line::Line;
 use super::touch::Hands;
@@ -19,7 +20,7 @@ pub(super) fn run(line: &Arc<Line>, request: &Request) -> Reply {
         done: Vec::new(),
         result: Outcome::default(),
     };
-    let ended = find(&request.module).and_then(|module| task.run(module, &request.args));
+    let ended = find(line.modules, &request.module).and_then(|module| task.run(module, &request.args));
     task.reply(ended)
 }
 
@@ -38,8 +39,8 @@ struct Outcome {
     diff: Vec<Value>,
 }
 
-fn find(name: &str) -> Result<&'static Module, Failure> {
-    modules::find(name).ok_or_else(|| Failure::new(format!("the host program has no module `{name}`")))
+fn find(modules: Modules, name: &str) -> Result<&'static Module, Failure> {
+    modules::find_in(modules, name).ok_or_else(|| Failure::new(format!("the host program has no module `{name}`")))
 }
 
 impl Task {

@@ -1,7 +1,7 @@
 //! The loop: hello, then one request after the other.
 
 use super::line::Line;
-use super::{job, run};
+use super::{Modules, job, run};
 use crate::wire::{FromHost, Reply};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::MetadataExt;
@@ -13,8 +13,8 @@ use std::time::Duration;
 const LEAVING_MAX: Duration = Duration::from_millis(700);
 
 /// Serves one control side until it is gone. Requests are carried out strictly in order; what is not begun by the end never is.
-pub fn serve(input: impl Read + Send + 'static, output: impl Write + Send + 'static) -> io::Result<()> {
-    let line = Arc::new(Line::new(output));
+pub fn serve(modules: Modules, input: impl Read + Send + 'static, output: impl Write + Send + 'static) -> io::Result<()> {
+    let line = Arc::new(Line::new(modules, output));
     line.send(&hello());
     let listening = Arc::clone(&line);
     std::thread::Builder::new().name("listen".to_owned()).spawn(move || listening.listen(input))?;

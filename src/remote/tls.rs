@@ -231,7 +231,7 @@ mod tests {
     fn each_program_fetches_from_whom_it_trusts_and_from_nobody_else() {
         let dir = tempfile::tempdir().unwrap();
         let (mut server, port) = serve(dir.path());
-        let host = Host::new(&Arc::new(Line::new(io::sink())), &Request::default());
+        let host = Host::new(&Arc::new(Line::new(&[], io::sink())), &Request::default());
         let by_curl: Speak = |program, host, request, _, head, idle| curl(program, host, request, head, idle);
         for (name, speak) in [("curl", by_curl), ("openssl", openssl)] {
             let Some(program) = host.which(name) else { continue };

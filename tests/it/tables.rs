@@ -5,7 +5,7 @@
 use crate::modules::case;
 use roll::actions::ACTIONS;
 use roll::balancer::DRIVERS;
-use roll::modules::{self, MODULES, control::CONTROL};
+use roll::modules::{self, COMMON, RARE, control::CONTROL};
 use roll::report::OUTPUTS;
 use roll::template::{Plugin, PluginRow, plugins};
 use roll::value::Value;
@@ -89,11 +89,15 @@ fn lacking<'n>(rows: impl Iterator<Item = &'n str>, excuses: &[(&str, &str)], ha
 #[test]
 fn every_module_has_cases() {
     let folders = names("tests/cases/modules");
-    let bare =
-        lacking(MODULES.iter().map(|module| module.name), WITHOUT_CASES, |name| folders.iter().any(|folder| folder == name));
+    let bare = lacking(modules::host_side().map(|module| module.name), WITHOUT_CASES, |name| {
+        folders.iter().any(|folder| folder == name)
+    });
     assert!(bare.is_empty(), "no folder in tests/cases/modules: {}", bare.join(", "));
     for folder in folders {
-        assert!(MODULES.iter().any(|module| module.name == folder), "tests/cases/modules/{folder} is no module of the host side");
+        assert!(
+            modules::host_side().any(|module| module.name == folder),
+            "tests/cases/modules/{folder} is no module of the host side"
+        );
     }
 }
 
@@ -104,7 +108,7 @@ fn cases_of(module: &str) -> Vec<Value> {
 
 #[test]
 fn every_module_has_a_case_that_fails() {
-    let bare = lacking(MODULES.iter().map(|module| module.name), NEVER_FAIL, |name| {
+    let bare = lacking(modules::host_side().map(|module| module.name), NEVER_FAIL, |name| {
         cases_of(name).iter().any(|case| case.get("fails").is_some())
     });
     assert!(bare.is_empty(), "no case fails: {}", bare.join(", "));
@@ -114,7 +118,7 @@ fn every_module_has_a_case_that_fails() {
 fn every_module_has_a_case_that_changes_nothing() {
     let is_converged = |case: &Value| case.get("fails").is_none() && case.get("changes").is_none();
     let cases = |name: &str| cases_of(name).iter().any(is_converged);
-    let bare = lacking(MODULES.iter().map(|module| module.name), ALWAYS_CHANGE, cases);
+    let bare = lacking(modules::host_side().map(|module| module.name), ALWAYS_CHANGE, cases);
     assert!(bare.is_empty(), "no case where all is as wanted: {}", bare.join(", "));
 }
 
@@ -122,9 +126,11 @@ fn every_module_has_a_case_that_changes_nothing() {
 fn every_module_file_has_its_row() {
     let files = texts("src/modules", ".rs");
     let found = files.lines().filter(|line| line.contains(" MODULE: Module = ")).count();
-    assert_eq!(found, MODULES.len(), "a `MODULE` is not in `MODULES`");
-    let sorted = MODULES.windows(2).find(|pair| pair[0].name >= pair[1].name);
-    assert!(sorted.is_none(), "{:?} are not in order", sorted.map(|pair| [pair[0].name, pair[1].name]));
+    assert_eq!(found, modules::host_side().count(), "a `MODULE` is in no table");
+    for table in [COMMON, RARE] {
+        let unsorted = table.windows(2).find(|pair| pair[0].name >= pair[1].name);
+        assert!(unsorted.is_none(), "{:?} are not in order", unsorted.map(|pair| [pair[0].name, pair[1].name]));
+    }
 }
 
 #[test]
@@ -135,7 +141,7 @@ fn control_side_rows_and_actions_are_partners() {
         assert!(modules::find(action).is_some(), "the action `{action}` has no row");
     }
     for module in CONTROL {
-        assert!(!MODULES.iter().any(|other| other.name == module.name), "`{}` has two rows", module.name);
+        assert!(!modules::host_side().any(|other| other.name == module.name), "`{}` has two rows", module.name);
     }
     let files = texts("src/actions", ".rs");
     for action in ACTIONS {

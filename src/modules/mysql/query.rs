@@ -5,6 +5,7 @@
 use super::rows::{Row, read, text, to_value};
 use super::server::refused;
 use super::{LOGIN_ARGS, Server, literal};
+use crate::modules::placeholders;
 use crate::modules::{Arg, Args, Change, Cmd, Done, Failure, Kind, Look, Module, Plan, Rule};
 use crate::value::{Map, Value};
 
@@ -36,7 +37,7 @@ const DDL: [&str; 5] = ["CREATE", "DROP", "ALTER", "RENAME", "TRUNCATE"];
 
 fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
     let server = Server::of(args, look)?;
-    let queries = queries(args)?;
+    let queries = placeholders::queries(args, constant)?;
     let mut plan = Plan::default();
     plan.set("executed_queries", queries.clone());
     let cmd = script(args, &server, &queries);
@@ -55,46 +56,10 @@ fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
 fn finish(args: &Args, mut values: Map, done: &[Done], _: &dyn Look) -> Result<Map, Failure> {
     if let Some(done) = done.first() {
         let output = done.values.get("stdout").map(Value::to_text).unwrap_or_default();
-        let is_changed = answers(&queries(args)?, output.as_str(), &mut values);
+        let is_changed = answers(&placeholders::queries(args, constant)?, output.as_str(), &mut values);
         values.insert("changed".into(), is_changed.into());
     }
     Ok(values)
-}
-
-fn queries(args: &Args) -> Result<Vec<String>, Failure> {
-    let text = |value: &Value| value.to_text().as_str().to_owned();
-    let given: Vec<String> = match args.get("query") {
-        Some(Value::List(items)) => items.iter().map(text).collect(),
-        other => other.map(text).into_iter().collect(),
-    };
-    given.iter().map(|query| fill(query.trim().trim_end_matches(';').trim_end(), args)).collect()
-}
-
-fn fill(query: &str, args: &Args) -> Result<String, Failure> {
-    if !args.has("positional_args") && !args.has("named_args") {
-        return Ok(query.to_owned());
-    }
-    let mut positional = args.items("positional_args").iter();
-    let mut pieces = query.split('%');
-    let mut out = pieces.next().unwrap_or_default().to_owned();
-    let mut is_escaped = false;
-    for piece in pieces {
-        if std::mem::take(&mut is_escaped) {
-            out.push_str(piece);
-        } else if piece.is_empty() {
-            out.push('%');
-            is_escaped = true;
-        } else if let Some(rest) = piece.strip_prefix('s') {
-            let value = positional.next().ok_or_else(|| Failure::new("there are more `%s` than positional_args"))?;
-            out.push_str(&(constant(value) + rest));
-        } else if let Some((name, rest)) = piece.strip_prefix('(').and_then(|piece| piece.split_once(")s")) {
-            let value = args.dict("named_args").and_then(|named| named.get(name));
-            out.push_str(&(constant(value.ok_or_else(|| Failure::new(format!("named_args has no `{name}`")))?) + rest));
-        } else {
-            out.push_str(&format!("%{piece}"));
-        }
-    }
-    Ok(out)
 }
 
 fn constant(value: &Value) -> String {

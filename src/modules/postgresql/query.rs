@@ -5,6 +5,7 @@
 
 use super::server::refused;
 use super::{DATABASE_ARG, LOGIN_ARGS, Server, ident, literal};
+use crate::modules::placeholders;
 use crate::modules::{Arg, Args, Change, Cmd, Done, Failure, Kind, Look, Module, Plan, Rule};
 use crate::value::{Map, Value};
 
@@ -72,50 +73,10 @@ fn finish(args: &Args, mut values: Map, done: &[Done], _: &dyn Look) -> Result<M
     Ok(values)
 }
 
-/// A single text, or the texts of a list.
-fn texts(value: Option<&Value>) -> Vec<String> {
-    let text = |value: &Value| value.to_text().as_str().to_owned();
-    match value {
-        Some(Value::List(items)) => items.iter().map(text).collect(),
-        other => other.map(text).into_iter().collect(),
-    }
-}
-
 /// With their arguments filled in.
 fn queries(args: &Args) -> Result<Vec<String>, Failure> {
-    let given = texts(args.get("query"));
-    if given.is_empty() {
-        return Err(Failure::new("`query` must say what to run"));
-    }
-    given.iter().map(|query| fill(query.trim().trim_end_matches(';').trim_end(), args)).collect()
-}
-
-fn fill(query: &str, args: &Args) -> Result<String, Failure> {
-    if !args.has("positional_args") && !args.has("named_args") {
-        return Ok(query.to_owned());
-    }
-    let mut positional = args.items("positional_args").iter();
-    let mut out = String::new();
-    let mut rest = query;
-    while let Some(at) = rest.find('%') {
-        out.push_str(&rest[..at]);
-        rest = &rest[at + 1..];
-        if let Some(after) = rest.strip_prefix('%') {
-            out.push('%');
-            rest = after;
-        } else if let Some(after) = rest.strip_prefix('s') {
-            let value = positional.next().ok_or_else(|| Failure::new("there are more `%s` than positional_args"))?;
-            out.push_str(&constant(value));
-            rest = after;
-        } else if let Some((name, after)) = rest.strip_prefix('(').and_then(|rest| rest.split_once(")s")) {
-            let value = args.dict("named_args").and_then(|named| named.get(name));
-            out.push_str(&constant(value.ok_or_else(|| Failure::new(format!("named_args has no `{name}`")))?));
-            rest = after;
-        } else {
-            out.push('%');
-        }
-    }
-    Ok(out + rest)
+    let queries = placeholders::queries(args, constant)?;
+    if queries.is_empty() { Err(Failure::new("`query` must say what to run")) } else { Ok(queries) }
 }
 
 fn constant(value: &Value) -> String {

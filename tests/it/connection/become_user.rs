@@ -3,6 +3,7 @@
 use super::bed::{Bed, Sshd, run, skipped};
 use super::{NoBlobs, ping};
 use roll::connection::{Become, ConnectError, Denial, Method, Stdin, Target};
+use roll::modules::Set;
 use roll::value::Text;
 use std::process::{Command, Stdio};
 
@@ -69,7 +70,7 @@ fn sudo(user: &str, password: Option<&str>) -> Become {
 
 async fn denial(bed: &Bed, target: &Target, wanted: &Become) -> Denial {
     let connections = bed.connections();
-    let failure = connections.host(target, Some(wanted)).await.unwrap_err();
+    let failure = connections.host(target, Some(wanted), Set::Common).await.unwrap_err();
     let ConnectError::Become { denial, .. } = failure else { panic!("{failure:?}") };
     let failure = connections.exec(target, Some(wanted), "id -un", Stdin::Nothing, false).await.unwrap_err();
     let ConnectError::Become { denial: other, .. } = failure else { panic!("{failure:?}") };
@@ -85,7 +86,7 @@ async fn sudo_with_a_password() {
     let target = account.target(&bed, &sshd);
     let connections = bed.connections();
     let root = sudo("root", Some(PASSWORD));
-    let remote = connections.host(&target, Some(&root)).await.unwrap();
+    let remote = connections.host(&target, Some(&root), Set::Common).await.unwrap();
     remote.run(ping(), &NoBlobs, |_| ()).await.unwrap();
     let output = connections.exec(&target, Some(&root), "cat; id -un", Stdin::Bytes(b"in "), false).await.unwrap();
     assert_eq!(String::from_utf8_lossy(&output.stdout), "in root\n");
@@ -106,7 +107,7 @@ async fn sudo_without_a_password_and_to_a_user_who_cannot_read_the_cache() {
     for wanted in
         [None, Some(sudo(&other.name, None)), Some(sudo(&other.name, Some("not asked for"))), Some(sudo("nobody", None))]
     {
-        let remote = connections.host(&target, wanted.as_ref()).await.unwrap();
+        let remote = connections.host(&target, wanted.as_ref(), Set::Common).await.unwrap();
         remote.run(ping(), &NoBlobs, |_| ()).await.unwrap();
     }
     assert_eq!(sshd.said().matches("Accepted publickey").count(), 1);
@@ -133,7 +134,7 @@ async fn su_with_a_password() {
     let target = account.target(&bed, &sshd);
     let su = |password: Option<&str>| Become { method: Method::Su, ..sudo(&other.name, password) };
     let connections = bed.connections();
-    let remote = connections.host(&target, Some(&su(Some(PASSWORD)))).await.unwrap();
+    let remote = connections.host(&target, Some(&su(Some(PASSWORD))), Set::Common).await.unwrap();
     remote.run(ping(), &NoBlobs, |_| ()).await.unwrap();
     let output = connections.exec(&target, Some(&su(Some(PASSWORD))), "id -un", Stdin::Nothing, false).await.unwrap();
     assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), other.name);

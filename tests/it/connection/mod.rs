@@ -8,6 +8,7 @@ mod program;
 use bed::{Bed, Sshd, append, free_port, run};
 use roll::connection::{Blobs, Body, ConnectError, Connections, HostKeys, Stdin, Target};
 use roll::diag::Explain as _;
+use roll::modules::Set;
 use roll::value::Text;
 use roll::wire::{Reply, Request};
 use std::io::{self, Write};
@@ -32,7 +33,7 @@ fn ping() -> Request {
 
 /// The whole way: connect, log in, deliver, hello, one request.
 async fn reach(connections: &Connections, target: &Target) -> Result<(), ConnectError> {
-    let remote = connections.host(target, None).await?;
+    let remote = connections.host(target, None, Set::Common).await?;
     assert_eq!(remote.host().uid, 7);
     let reply = remote.run(ping(), &NoBlobs, |_| ()).await?;
     assert!(matches!(reply, Reply::Skipped));
@@ -55,7 +56,7 @@ async fn a_key_lets_in_and_the_program_is_delivered_once() {
     let files: Vec<_> = std::fs::read_dir(&cache).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(files.len(), 1, "{files:?}");
     // The pool keeps both the connection and the program.
-    let one = connections.host(&bed.target(&sshd), None).await.unwrap();
+    let one = connections.host(&bed.target(&sshd), None, Set::Common).await.unwrap();
     assert!(!one.is_lost());
     assert_eq!(sshd.said().matches("Accepted publickey").count(), 1);
     connections.close().await;
@@ -391,7 +392,7 @@ async fn a_host_that_dies_in_the_middle_is_lost_and_never_done() {
     let bed = Bed::new();
     let mut sshd = known(&bed);
     let connections = bed.connections();
-    let remote = connections.host(&bed.target(&sshd), None).await.unwrap();
+    let remote = connections.host(&bed.target(&sshd), None, Set::Common).await.unwrap();
     remote.run(ping(), &NoBlobs, |_| ()).await.unwrap();
     // The stand-in is silent from here on.
     let waiting = remote.post(Request { module: "copy".into(), ..Request::default() }).unwrap();
@@ -433,7 +434,7 @@ async fn a_connection_can_be_reset() {
     let sshd = known(&bed);
     let connections = bed.connections();
     let target = bed.target(&sshd);
-    let old = connections.host(&target, None).await.unwrap();
+    let old = connections.host(&target, None, Set::Common).await.unwrap();
     connections.reset(&target).await;
     assert!(old.is_lost());
     reach(&connections, &target).await.unwrap();
@@ -446,7 +447,7 @@ async fn many_wishes_at_once_are_one_connection() {
     let sshd = known(&bed);
     let connections = bed.connections();
     let target = bed.target(&sshd);
-    let wish = || connections.host(&target, None);
+    let wish = || connections.host(&target, None, Set::Common);
     let (a, b, c) = tokio::join!(wish(), wish(), wish());
     assert!(a.is_ok() && b.is_ok() && c.is_ok());
     assert_eq!(sshd.said().matches("Accepted publickey").count(), 1);

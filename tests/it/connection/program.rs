@@ -2,6 +2,7 @@
 
 use super::bed::{Bed, Sshd};
 use roll::connection::{Blobs, Body, ConnectError, Connections, Programs, Remote, Target};
+use roll::modules::Set;
 use roll::value::{Map, Value};
 use roll::wire::{Reply, Request};
 use sha2::{Digest as _, Sha256};
@@ -59,7 +60,7 @@ async fn each(bed: &Bed, sshd: &Sshd) -> Vec<Remote> {
     let connections = connections(bed);
     let mut remotes = Vec::new();
     for target in [bed.target(sshd), Target::local("here")] {
-        remotes.push(connections.host(&target, None).await.unwrap());
+        remotes.push(connections.host(&target, None, Set::Common).await.unwrap());
     }
     remotes
 }
@@ -85,6 +86,28 @@ async fn files_go_there_only_when_they_are_missing_and_come_back_whole() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_rare_module_brings_a_program_of_its_own() {
+    let bed = Bed::new();
+    let sshd = super::known(&bed);
+    let connections = connections(&bed);
+    let files = Files { body: Vec::new(), to: bed.path("none") };
+    for target in [bed.target(&sshd), Target::local("here")] {
+        let common = connections.host(&target, None, Set::with("stat")).await.unwrap();
+        let rare = connections.host(&target, None, Set::with("community.general.ufw")).await.unwrap();
+        assert_ne!(common.host().pid, rare.host().pid);
+        let known =
+            rare.run(task("known_hosts", &[("name", "web"), ("path", "/nowhere"), ("state", "absent")]), &files, |_| ()).await;
+        assert!(!is_changed(&ok(known.unwrap())));
+        for (remote, module) in [(&common, "known_hosts"), (&rare, "stat")] {
+            let reply = remote.run(task(module, &[]), &files, |_| ()).await.unwrap();
+            let Reply::Failed { values } = reply else { panic!("{reply:?}") };
+            let msg = values.get("msg").and_then(Value::as_str).unwrap();
+            assert_eq!(msg, format!("the host program has no module `{module}`"));
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn thirty_tasks_sent_ahead_answer_in_order() {
     let bed = Bed::new();
     let sshd = super::known(&bed);
@@ -106,14 +129,14 @@ async fn a_killed_host_program_is_a_lost_channel_and_the_next_wish_starts_anothe
     let connections = connections(&bed);
     let files = Files { body: Vec::new(), to: bed.path("none") };
     for target in [bed.target(&sshd), Target::local("here")] {
-        let remote = connections.host(&target, None).await.unwrap();
+        let remote = connections.host(&target, None, Set::Common).await.unwrap();
         let pending = remote.post(task("command", &[("_raw_params", "sleep 60")])).unwrap();
         tokio::time::sleep(Duration::from_millis(500)).await;
         assert!(Command::new("kill").arg("-9").arg(remote.host().pid.to_string()).status().unwrap().success());
         let failure = pending.answer(&files, |_| ()).await.unwrap_err();
         let ConnectError::Lost { reason, .. } = failure else { panic!("{failure:?}") };
         assert!(reason.contains("killed by signal 9"), "{reason}");
-        let again = connections.host(&target, None).await.unwrap();
+        let again = connections.host(&target, None, Set::Common).await.unwrap();
         assert_ne!(again.host().pid, remote.host().pid);
         ok(again.run(task("ping", &[]), &files, |_| ()).await.unwrap());
     }
@@ -127,7 +150,7 @@ async fn closing_ends_the_host_program_and_what_it_runs() {
     let connections = connections(&bed);
     let mut processes = Vec::new();
     for target in [bed.target(&sshd), Target::local("here")] {
-        let remote = connections.host(&target, None).await.unwrap();
+        let remote = connections.host(&target, None, Set::Common).await.unwrap();
         processes.push(remote.host().pid);
         let file = bed.path("pid");
         let line = format!("echo $$ > {0}.new; mv {0}.new {0}; exec sleep 4321", file.display());
