@@ -36,8 +36,7 @@ impl Session {
                 Ok((status, answer)) => told_apart(post, status, &answer),
                 Err(error) => error,
             };
-            let passes =
-                matches!(error, AwsError::Throttled { .. } | AwsError::Failing { .. } | AwsError::Unreachable { .. });
+            let passes = matches!(error, AwsError::Throttled { .. } | AwsError::Failing { .. } | AwsError::Unreachable { .. });
             match pauses.next().filter(|_| passes) {
                 Some(pause) => tokio::time::sleep(*pause).await,
                 None => return Err(error),
@@ -239,6 +238,9 @@ mod tests {
 
     #[test]
     fn a_form_is_encoded() {
-        assert_eq!(form([("Filter.1.Name".to_owned(), "tag:A b"), ("é".to_owned(), "*")]), "Filter.1.Name=tag%3AA%20b&%C3%A9=%2A");
+        assert_eq!(
+            form([("Filter.1.Name".to_owned(), "tag:A b"), ("é".to_owned(), "*")]),
+            "Filter.1.Name=tag%3AA%20b&%C3%A9=%2A"
+        );
     }
 }

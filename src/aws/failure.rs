@@ -13,21 +13,48 @@ pub enum AwsError {
     /// The id of a key without its secret.
     HalfKey,
     /// None, or ones that were never good.
-    NoCredentials { why: String },
+    NoCredentials {
+        why: String,
+    },
     NoRegion,
     /// Credentials that were good once.
-    Expired { why: String },
-    Denied { call: &'static str, why: String },
+    Expired {
+        why: String,
+    },
+    Denied {
+        call: &'static str,
+        why: String,
+    },
     /// What was asked for is not there.
-    Missing { call: &'static str, why: String },
-    Throttled { call: &'static str },
-    Unreachable { call: &'static str, why: String },
+    Missing {
+        call: &'static str,
+        why: String,
+    },
+    Throttled {
+        call: &'static str,
+    },
+    Unreachable {
+        call: &'static str,
+        why: String,
+    },
     /// Errors of AWS's own.
-    Failing { call: &'static str, why: String },
-    Refused { call: &'static str, code: String, why: String },
-    Unreadable { call: &'static str, why: String },
+    Failing {
+        call: &'static str,
+        why: String,
+    },
+    Refused {
+        call: &'static str,
+        code: String,
+        why: String,
+    },
+    Unreadable {
+        call: &'static str,
+        why: String,
+    },
     /// Nothing of AWS: this machine has no more threads.
-    NoThread { why: String },
+    NoThread {
+        why: String,
+    },
 }
 
 const THROTTLED: [&str; 7] = [
@@ -39,8 +66,7 @@ const THROTTLED: [&str; 7] = [
     "SlowDown",
     "TooManyUpdates",
 ];
-const EXPIRED: [&str; 5] =
-    ["ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired", "InvalidToken"];
+const EXPIRED: [&str; 5] = ["ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired", "InvalidToken"];
 const NEVER_GOOD: [&str; 9] = [
     "InvalidClientTokenId",
     "UnrecognizedClientException",
@@ -125,9 +151,8 @@ impl Explain for AwsError {
         match self {
             AwsError::TwoWays => Diagnostic::error("aws-two-ways", "a profile and keys of AWS are both given")
                 .help("give `profile`, or `access_key` with `secret_key`"),
-            AwsError::HalfKey => {
-                Diagnostic::error("aws-half-key", "an access key of AWS is given without its secret").help("give `secret_key` too")
-            }
+            AwsError::HalfKey => Diagnostic::error("aws-half-key", "an access key of AWS is given without its secret")
+                .help("give `secret_key` too"),
             AwsError::NoCredentials { why } => {
                 Diagnostic::error("aws-no-credentials", format!("there are no AWS credentials that hold: {why}")).help(
                     "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, name a profile of ~/.aws (`profile`, AWS_PROFILE), or give \
@@ -159,7 +184,9 @@ impl Explain for AwsError {
             AwsError::Failing { call, why } => {
                 Diagnostic::error("aws-failing", format!("AWS answers {call} with an error of its own: {why}"))
             }
-            AwsError::Refused { call, code, why } => Diagnostic::error("aws-refused", format!("AWS refuses {call}: {why} ({code})")),
+            AwsError::Refused { call, code, why } => {
+                Diagnostic::error("aws-refused", format!("AWS refuses {call}: {why} ({code})"))
+            }
             AwsError::Unreadable { call, why } => {
                 Diagnostic::error("aws-unreadable", format!("AWS's answer to {call} cannot be read: {why}"))
             }

@@ -40,10 +40,12 @@ pub(crate) async fn describe(session: &Session, filters: &[Filter], ids: &[Strin
         }
         let answer = query(session, DESCRIBE, "DescribeInstances", pairs).await?;
         for reservation in answer.items("reservationSet") {
-            all.extend(reservation.items("instancesSet").iter().map(|instance| Instance {
-                values: shape::instance(instance),
-                reservation: shape::reservation(reservation),
-            }));
+            all.extend(
+                reservation
+                    .items("instancesSet")
+                    .iter()
+                    .map(|instance| Instance { values: shape::instance(instance), reservation: shape::reservation(reservation) }),
+            );
         }
         next = answer.text_of("nextToken").to_owned();
         if next.is_empty() {
@@ -65,12 +67,7 @@ pub(crate) async fn regions(session: &Session) -> Result<Vec<String>, AwsError> 
     Ok(answer.items("regionInfo").iter().map(|region| region.text_of("regionName").to_owned()).collect())
 }
 
-async fn query(
-    session: &Session,
-    call: &'static str,
-    action: &str,
-    mut pairs: Vec<(String, &str)>,
-) -> Result<Element, AwsError> {
+async fn query(session: &Session, call: &'static str, action: &str, mut pairs: Vec<(String, &str)>) -> Result<Element, AwsError> {
     pairs.push(("Action".to_owned(), action));
     pairs.push(("Version".to_owned(), VERSION));
     let post = Post { service: "ec2", id: "EC2", call, headers: HEADERS, body: form(pairs) };

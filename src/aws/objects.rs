@@ -164,7 +164,13 @@ pub(crate) async fn delete(session: &Session, place: &Place) -> Result<(), AwsEr
 }
 
 /// Keys in order: at most `most` of those that begin with `prefix` and come after `after`.
-pub(crate) async fn list(session: &Session, bucket: &str, prefix: &str, after: &str, most: Option<usize>) -> Result<Vec<String>, AwsError> {
+pub(crate) async fn list(
+    session: &Session,
+    bucket: &str,
+    prefix: &str,
+    after: &str,
+    most: Option<usize>,
+) -> Result<Vec<String>, AwsError> {
     let (mut keys, mut next) = (Vec::new(), None);
     loop {
         let asked = client(session).list_objects_v2().bucket(bucket).prefix(prefix).set_continuation_token(next);

@@ -44,7 +44,8 @@ pub(crate) async fn login(session: &Session) -> Result<Login, AwsError> {
     let token = first.and_then(|data| data.get("authorizationToken")).and_then(Value::as_str);
     let token = token.ok_or_else(|| unreadable("it holds no token"))?;
     let pair = Base64::decode_vec(token).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-    let (user, password) = pair.as_deref().and_then(|pair| pair.split_once(':')).ok_or_else(|| unreadable("its token is no login"))?;
+    let (user, password) =
+        pair.as_deref().and_then(|pair| pair.split_once(':')).ok_or_else(|| unreadable("its token is no login"))?;
     Ok(Login { user: user.to_owned(), password: password.to_owned() })
 }
 
@@ -62,11 +63,15 @@ mod tests {
 
     #[test]
     fn a_registry_of_aws_is_known_by_its_address() {
-        for registry in ["123456789012.dkr.ecr.eu-central-1.amazonaws.com", "https://123456789012.dkr.ecr.eu-central-1.amazonaws.com/shop"] {
+        for registry in
+            ["123456789012.dkr.ecr.eu-central-1.amazonaws.com", "https://123456789012.dkr.ecr.eu-central-1.amazonaws.com/shop"]
+        {
             assert_eq!(region_of(registry), Some("eu-central-1"));
         }
         assert_eq!(region_of("123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn"), Some("cn-north-1"));
-        for registry in ["registry.example.com", "public.ecr.aws", "1234.dkr.ecr.eu-central-1.amazonaws.com", "123456789012.dkr.ecr.x", ""] {
+        for registry in
+            ["registry.example.com", "public.ecr.aws", "1234.dkr.ecr.eu-central-1.amazonaws.com", "123456789012.dkr.ecr.x", ""]
+        {
             assert_eq!(region_of(registry), None, "{registry}");
         }
     }

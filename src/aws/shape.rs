@@ -63,8 +63,9 @@ pub(super) fn instance(element: &Element) -> Map {
 }
 
 pub(super) fn reservation(element: &Element) -> Map {
-    let known = ["ownerId", "requesterId", "reservationId"].into_iter().filter_map(|name| element.child(name));
-    known.map(|child| (snake(&child.name).into(), Value::from(child.text.trim()))).collect()
+    // Also where nobody else has asked for it.
+    let names = ["ownerId", "requesterId", "reservationId"];
+    names.map(|name| (snake(name).into(), Value::from(element.text_of(name)))).into_iter().collect()
 }
 
 pub(super) fn attribute(answer: &Element) -> Map {
@@ -154,9 +155,7 @@ pub(super) fn snake(name: &str) -> String {
     for (at, letter) in letters.iter().enumerate() {
         let before = at.checked_sub(1).and_then(|at| letters.get(at));
         let starts = letter.is_uppercase()
-            && before.is_some_and(|before| {
-                !before.is_uppercase() || letters.get(at + 1).is_some_and(|next| next.is_lowercase())
-            });
+            && before.is_some_and(|before| !before.is_uppercase() || letters.get(at + 1).is_some_and(|next| next.is_lowercase()));
         if starts {
             out.push('_');
         }
@@ -197,9 +196,9 @@ mod tests {
         let values = Value::map(instance(&Element::read(xml).unwrap()));
         assert_eq!(
             values.to_json(),
-            "{\"ebs_optimized\": false, \"hibernation_options\": {}, \"launch_time\": \"2026-11-21T16:47:51+00:00\", \
-             \"product_codes\": [], \"state\": {\"code\": 16, \"name\": \"running\"}, \"state_reason\": {\"code\": \"7\"}, \
-             \"state_transition_reason\": \"\", \"tags\": {\"on\": \"true\"}}"
+            "{\"ebs_optimized\":false,\"hibernation_options\":{},\"launch_time\":\"2026-11-21T16:47:51+00:00\",\
+             \"product_codes\":[],\"state\":{\"code\":16,\"name\":\"running\"},\"state_reason\":{\"code\":\"7\"},\
+             \"state_transition_reason\":\"\",\"tags\":{\"on\":\"true\"}}"
         );
         assert_eq!(python_time("2026-11-21T16:47:51.120Z"), "2026-11-21T16:47:51.120000+00:00");
     }

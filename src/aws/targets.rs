@@ -63,8 +63,13 @@ pub(crate) async fn tags(session: &Session, arn: &str) -> Result<Map, AwsError> 
     Ok(found.filter_map(|tag| Some((tag.key?.as_str().into(), Value::from(tag.value.unwrap_or_default())))).collect())
 }
 
-pub(crate) async fn health(session: &Session, arn: &str, place: Option<&Place>) -> Result<Vec<TargetHealthDescription>, AwsError> {
-    let asked = client(session).describe_target_health().target_group_arn(arn).set_targets(place.map(|place| vec![described(place)]));
+pub(crate) async fn health(
+    session: &Session,
+    arn: &str,
+    place: Option<&Place>,
+) -> Result<Vec<TargetHealthDescription>, AwsError> {
+    let asked =
+        client(session).describe_target_health().target_group_arn(arn).set_targets(place.map(|place| vec![described(place)]));
     let answer = asked.send().await.map_err(|error| AwsError::of(HEALTH, &error))?;
     Ok(answer.target_health_descriptions.unwrap_or_default())
 }

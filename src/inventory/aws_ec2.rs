@@ -106,7 +106,8 @@ fn knows_all(loading: &mut Loading<'_>, document: &Node) -> bool {
 
 impl Wish {
     fn of(document: &Node) -> Result<Wish, AwsError> {
-        let value = |name: &str| document.get(name).map(|node| constructed::plain(&node.to_value())).filter(|value| !value.is_null());
+        let value =
+            |name: &str| document.get(name).map(|node| constructed::plain(&node.to_value())).filter(|value| !value.is_null());
         let text = |name: &str| value(name).map(|value| value.to_text().as_str().to_owned());
         let says = |name: &str, default: bool| value(name).and_then(|value| value.to_bool()).unwrap_or(default);
         let list = |name: &str| match value(name) {
@@ -119,7 +120,8 @@ impl Wish {
         access.role = text("assume_role_arn").or_else(|| text("iam_role_arn"));
         let mut searches = maps("include_filters");
         if searches.is_empty() || value("filters").is_some() {
-            searches.insert(0, value("filters").as_ref().and_then(Value::as_map).map(search).unwrap_or_else(|| search(&Map::new())));
+            searches
+                .insert(0, value("filters").as_ref().and_then(Value::as_map).map(search).unwrap_or_else(|| search(&Map::new())));
         }
         let exclusions = list("exclude_filters").iter().filter_map(Value::as_map).map(instances::filters).collect();
         Ok(Wish {
@@ -274,7 +276,8 @@ impl Name {
 
 /// `Name` is its value; `Name=web1,Name=web2` is `Name_web1` where the value is that.
 fn tag_values(tags: &str, instance: &Instance, all: bool) -> Vec<String> {
-    let value = |name: &str| instance.values.get("tags").and_then(|tags| tags.get(name)).map(|value| value.to_text().as_str().to_owned());
+    let value =
+        |name: &str| instance.values.get("tags").and_then(|tags| tags.get(name)).map(|value| value.to_text().as_str().to_owned());
     let found = tags.split(',').filter_map(|tag| match tag.trim().split_once('=') {
         Some((name, wanted)) => (value(name)? == wanted).then(|| format!("{name}_{wanted}")),
         None => value(tag.trim()),

@@ -10,11 +10,17 @@ const ACCESS: &[Arg] = &[
     Arg::new("access_key", Kind::Str, "id of an access key")
         .aliases(&["aws_access_key_id", "aws_access_key", "ec2_access_key"])
         .secret(),
-    Arg::new("secret_key", Kind::Str, "its secret").aliases(&["aws_secret_access_key", "aws_secret_key", "ec2_secret_key"]).secret(),
+    Arg::new("secret_key", Kind::Str, "its secret")
+        .aliases(&["aws_secret_access_key", "aws_secret_key", "ec2_secret_key"])
+        .secret(),
     Arg::new("session_token", Kind::Str, "token of temporary credentials")
         .aliases(&["aws_session_token", "aws_security_token", "security_token"])
         .secret(),
-    Arg::new("endpoint_url", Kind::Str, "address of the API instead of AWS's own").aliases(&["aws_endpoint_url", "ec2_url", "s3_url"]),
+    Arg::new("endpoint_url", Kind::Str, "address of the API instead of AWS's own").aliases(&[
+        "aws_endpoint_url",
+        "ec2_url",
+        "s3_url",
+    ]),
     Arg::new("validate_certs", Kind::Bool, "only yes: certificates are always checked").default("yes"),
     Arg::new("aws_ca_bundle", Kind::Str, "of no effect here: what the system trusts counts"),
     Arg::new("aws_config", Kind::Raw, "of no effect here: settings of botocore"),
@@ -71,16 +77,19 @@ pub(super) const ELB_TARGET: Module = row_of(
             Arg::new("target_az", Kind::Str, "availability zone of an address, or all"),
             Arg::new("state", Kind::Str, "in or out").choices(&["present", "absent"]).required(),
             Arg::new("deregister_unused", Kind::Bool, "take it out where nothing is sent to the group, too").default("no"),
-            Arg::new("target_status", Kind::Str, "wait until it is this")
-                .choices(&["initial", "healthy", "unhealthy", "unused", "draining", "unavailable"]),
+            Arg::new("target_status", Kind::Str, "wait until it is this").choices(&[
+                "initial",
+                "healthy",
+                "unhealthy",
+                "unused",
+                "draining",
+                "unavailable",
+            ]),
             Arg::new("target_status_timeout", Kind::Int, "seconds to wait").default("60"),
         ],
         ACCESS,
     ],
-    &[
-        Rule::OneOf(&["target_group_arn", "target_group_name"]),
-        Rule::Exclusive(&["target_group_arn", "target_group_name"]),
-    ],
+    &[Rule::OneOf(&["target_group_arn", "target_group_name"]), Rule::Exclusive(&["target_group_arn", "target_group_name"])],
 );
 
 pub(super) const ELB_TARGET_INFO: Module = row_of(
@@ -170,13 +179,18 @@ pub(super) const SSM_PARAMETER: Module = row_of(
             Arg::new("value", Kind::Str, "its value").secret(),
             Arg::new("description", Kind::Str, "what it is for"),
             Arg::new("state", Kind::Str, "there or not").choices(&["present", "absent"]).default("present"),
-            Arg::new("string_type", Kind::Str, "kind").aliases(&["type"]).choices(&["String", "StringList", "SecureString"]).default("String"),
+            Arg::new("string_type", Kind::Str, "kind")
+                .aliases(&["type"])
+                .choices(&["String", "StringList", "SecureString"])
+                .default("String"),
             Arg::new("decryption", Kind::Bool, "compare the plain value").default("yes"),
             Arg::new("key_id", Kind::Str, "key for a SecureString").default("alias/aws/ssm"),
             Arg::new("overwrite_value", Kind::Str, "when to write over one that is there")
                 .choices(&["never", "changed", "always"])
                 .default("changed"),
-            Arg::new("tier", Kind::Str, "tier of the store").choices(&["Standard", "Advanced", "Intelligent-Tiering"]).default("Standard"),
+            Arg::new("tier", Kind::Str, "tier of the store")
+                .choices(&["Standard", "Advanced", "Intelligent-Tiering"])
+                .default("Standard"),
         ],
         TAGS,
         ACCESS,

@@ -31,9 +31,12 @@ impl Bed {
     /// A play of these tasks on this machine; it has to go well.
     fn play(&self, tasks: &str) -> Ran {
         let play = tasks.replace("WEB1", self.id("web1")).replace("WEB2", self.id("web2"));
-        let play = play.replace("GROUP", self.made["group"].as_str().unwrap()).replace("BALANCER", self.made["balancer"].as_str().unwrap());
+        let play = play
+            .replace("GROUP", self.made["group"].as_str().unwrap())
+            .replace("BALANCER", self.made["balancer"].as_str().unwrap());
         let play = format!("- hosts: localhost\n  connection: local\n  gather_facts: false\n  tasks:\n{play}");
-        let ran = self.roll().file("site.yaml", &play).file("files/here.txt", "of the control side\n").args(["-v", "site.yaml"]).run();
+        let ran =
+            self.roll().file("site.yaml", &play).file("files/here.txt", "of the control side\n").args(["-v", "site.yaml"]).run();
         assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
         ran
     }
@@ -41,12 +44,16 @@ impl Bed {
 
 /// With keys, and without asking the machine for its role.
 fn known(roll: Roll) -> Roll {
-    roll.env("AWS_ACCESS_KEY_ID", "AKIDOUBLE").env("AWS_SECRET_ACCESS_KEY", "not-a-secret").env("AWS_EC2_METADATA_DISABLED", "true")
+    roll.env("AWS_ACCESS_KEY_ID", "AKIDOUBLE")
+        .env("AWS_SECRET_ACCESS_KEY", "not-a-secret")
+        .env("AWS_EC2_METADATA_DISABLED", "true")
 }
 
 /// A debug task with one lookup, on this machine.
 fn asking(roll: Roll, lookup: &str) -> Ran {
-    let play = format!("- hosts: localhost\n  connection: local\n  gather_facts: false\n  tasks:\n    - debug: {{msg: \"{{{{ {lookup} }}}}\"}}\n");
+    let play = format!(
+        "- hosts: localhost\n  connection: local\n  gather_facts: false\n  tasks:\n    - debug: {{msg: \"{{{{ {lookup} }}}}\"}}\n"
+    );
     roll.file("site.yaml", &play).args(["site.yaml"]).run()
 }
 
@@ -91,7 +98,8 @@ fn lookups_give_what_ansible_s_give() {
           - lookup('amazon.aws.secretsmanager_secret', 'DbSecret', version_stage='AWSPREVIOUS') == 's3cr3t-old'
           - lookup('amazon.aws.secretsmanager_secret', 'nested.a.b.c', nested=true) == 'deep'
           - lookup('amazon.aws.secretsmanager_secret', 'nested.a.b.n', nested=true) == '1'
-          - lookup('amazon.aws.secretsmanager_secret', 'path/', bypath=true) == {'path/one': 'first', 'path/two': 'second'}
+          - >-
+            lookup('amazon.aws.secretsmanager_secret', 'path/', bypath=true) == {'path/one': 'first', 'path/two': 'second'}
           - lookup('amazon.aws.secretsmanager_secret', 'zzz/', bypath=true) == {}
           - lookup('amazon.aws.secretsmanager_secret', 'bin') == 'bytes!'
           - query('amazon.aws.secretsmanager_secret', 'nope', on_missing='skip') == []
@@ -121,7 +129,10 @@ fn what_is_missing_before_aws_can_be_asked_is_named_with_what_to_do() {
     for (roll, lookup, words) in [
         (known(Roll::new()), "lookup('aws_ssm', 'x')", vec!["nothing names the region of AWS", "set AWS_REGION"]),
         (
-            Roll::new().env("AWS_REGION", "eu-central-1").env("AWS_EC2_METADATA_DISABLED", "true").env("AWS_ENDPOINT_URL", nobody),
+            Roll::new()
+                .env("AWS_REGION", "eu-central-1")
+                .env("AWS_EC2_METADATA_DISABLED", "true")
+                .env("AWS_ENDPOINT_URL", nobody),
             "lookup('aws_secret', 'x')",
             vec!["there are no AWS credentials that hold", "name a profile of ~/.aws"],
         ),
@@ -130,7 +141,11 @@ fn what_is_missing_before_aws_can_be_asked_is_named_with_what_to_do() {
             "lookup('aws_ssm', 'x')",
             vec!["AWS gives no answer to ssm:GetParameter", "see that this machine reaches the endpoint"],
         ),
-        (Roll::new(), "lookup('aws_ssm', 'x', profile='shop', access_key='AK')", vec!["a profile and keys of AWS are both given"]),
+        (
+            Roll::new(),
+            "lookup('aws_ssm', 'x', profile='shop', access_key='AK')",
+            vec!["a profile and keys of AWS are both given"],
+        ),
         (Roll::new(), "lookup('aws_ssm', 'x', access_key='AK')", vec!["without its secret"]),
     ] {
         let ran = asking(roll, lookup);
@@ -153,11 +168,13 @@ fn target_groups_are_changed_and_told_about() {
           - found is not changed
           - found.target_groups | length == 1
           - group.target_group_name == 'app' and group.target_group_arn == 'GROUP'
-          - group.tags == {'team': 'a'}
+          - >-
+            group.tags == {'team': 'a'}
           - group.deregistration_delay_timeout_seconds == '300'
           - group.stickiness_enabled == 'false'
           - group.health_check_path == '/healthz' and group.healthy_threshold_count == 5 and group.health_check_enabled
-          - group.matcher == {'http_code': '200'}
+          - >-
+            group.matcher == {'http_code': '200'}
           - group.load_balancer_arns == ['BALANCER']
           - group.port == 5000 and group.protocol == 'HTTP' and group.target_type == 'instance'
           - >-
@@ -166,10 +183,11 @@ fn target_groups_are_changed_and_told_about() {
       vars: {group: '{{ found.target_groups[0] }}'}
     - community.aws.elb_target_group_info: {names: [nope]}
       register: found
-    - assert: {that: found.target_groups == []}
+    - assert: {that: 'found.target_groups == []'}
     - community.aws.elb_target_group_info:
       register: found
-    - assert: {that: found.target_groups | map(attribute='target_group_name') | sort == ['app', 'unused']}
+    - assert:
+        that: found.target_groups | map(attribute='target_group_name') | sort == ['app', 'unused']
     - elb_target_info: {instance_id: WEB1, get_unused_target_groups: false}
       register: found
     - assert:
@@ -187,7 +205,8 @@ fn target_groups_are_changed_and_told_about() {
         that:
           - first is changed and done is changed and again is not changed
           - done.target_group_arn == 'GROUP'
-          - again.target_health_descriptions.target == {'id': 'WEB2', 'port': 5000}
+          - >-
+            again.target_health_descriptions.target == {'id': 'WEB2', 'port': 5000}
           - again.target_health_descriptions.target_health.state == 'healthy'
     - community.aws.elb_target: {target_group_name: app, target_id: WEB2, state: absent}
       register: done
@@ -217,12 +236,14 @@ fn instances_are_told_about() {
       register: found
     - assert:
         that:
-          - one.instance_id == 'WEB1' and one.instance_type == 't3.micro' and one.state == {'code': 16, 'name': 'running'}
-          - one.tags == {'Name': 'web1', 'Environment': 'prod'}
+          - >-
+            one.instance_id == 'WEB1' and one.instance_type == 't3.micro' and one.state == {'code': 16, 'name': 'running'}
+          - >-
+            one.tags == {'Name': 'web1', 'Environment': 'prod'}
           - one.network_interfaces[0].private_ip_addresses[0].private_ip_address == one.private_ip_address
           - one.ebs_optimized is false and one.ami_launch_index == 0
           - one.launch_time is match('^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00$')
-          - one.security_groups[0].group_name == 'default'
+          - one.network_interfaces[0].groups[0].group_name == 'default'
           - one.owner_id is undefined
       vars: {one: '{{ found.instances[0] }}'}
     - ec2_instance_info: {instance_ids: [WEB2], include_attributes: [instanceType, disableApiTermination]}
@@ -236,7 +257,8 @@ fn instances_are_told_about() {
       register: elsewhere
     - assert:
         that:
-          - found.instances[0].attributes == {'instance_type': {'value': 't3.micro'}, 'disable_api_termination': {'value': false}}
+          - >-
+            found.instances[0].attributes == {'instance_type': {'value': 't3.micro'}, 'disable_api_termination': {'value': false}}
           - none_there.instances == [] and up.instances == [] and elsewhere.instances == []
 ",
     );
@@ -307,8 +329,10 @@ fn objects_are_put_and_got() {
         that:
           - text.contents == 'hello\n' and here.contents == 'of the control side\n'
           - put is changed and put.msg == 'PUT operation complete' and put_again is not changed
-          - said is changed and said.tags == {'a': 'b'}
-          - tagged is changed and tagged.tags == {'a': 'c'} and never is not changed
+          - >-
+            said is changed and said.tags == {'a': 'b'}
+          - >-
+            tagged is changed and tagged.tags == {'a': 'c'} and never is not changed
           - made is changed and made.msg == 'Virtual directory newdir/ created in bucket bkt' and made_again is not changed
           - copied is changed and copied_again is not changed
           - all.s3_keys == ['copied.txt', 'dir/a.txt', 'dir/b.txt', 'from_host.txt', 'here.txt', 'newdir/', 'said.txt']
@@ -357,7 +381,8 @@ fn parameters_and_secrets_are_kept() {
         that:
           - checked is changed and done is changed and again is not changed
           - done.parameter_metadata.version == 1 and done.parameter_metadata.type == 'String'
-          - other is changed and other.parameter_metadata.description == 'd' and other.parameter_metadata.tags == {'a': 'b'}
+          - >-
+            other is changed and other.parameter_metadata.description == 'd' and other.parameter_metadata.tags == {'a': 'b'}
           - other_again is not changed and never is not changed
           - lookup('aws_ssm', '/mod/a') == 'value-two'
     - community.aws.ssm_parameter: {name: /mod/a, state: absent}
@@ -373,7 +398,8 @@ fn parameters_and_secrets_are_kept() {
       register: other
     - assert:
         that:
-          - done is changed and done.secret.name == 'mod' and done.secret.tags == {'a': 'b'}
+          - >-
+            done is changed and done.secret.name == 'mod' and done.secret.tags == {'a': 'b'}
           - again is not changed and other is changed
           - lookup('aws_secret', 'mod.k', nested=true) == 'secret-two'
     - community.aws.secretsmanager_secret: {name: mod, state: absent, recovery_window: 0}

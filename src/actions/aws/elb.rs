@@ -57,19 +57,22 @@ pub(in crate::actions) async fn target_info(args: &Args, hands: &impl Hands) -> 
             let health = targets::health(&session, &arn, None).await?;
             let own = health.iter().filter_map(|one| Some((one.target.as_ref()?, one)));
             let own = own.filter(|(target, _)| target.id.as_ref().is_some_and(|id| ids.contains(id)));
-            let places: Vec<Value> = own.map(|(target, one)| {
-                let text = |text: Option<&str>| text.map_or(Value::Null, Value::from);
-                let entries = [
-                    ("target_az", text(target.availability_zone.as_deref())),
-                    ("target_health", Value::map(targets::state_values(one))),
-                    ("target_id", text(target.id.as_deref())),
-                    ("target_port", target.port.map_or(Value::Null, |port| Value::Int(port.into()))),
-                ];
-                entries.into_iter().collect()
-            }).collect();
+            let places: Vec<Value> = own
+                .map(|(target, one)| {
+                    let text = |text: Option<&str>| text.map_or(Value::Null, Value::from);
+                    let entries = [
+                        ("target_az", text(target.availability_zone.as_deref())),
+                        ("target_health", Value::map(targets::state_values(one))),
+                        ("target_id", text(target.id.as_deref())),
+                        ("target_port", target.port.map_or(Value::Null, |port| Value::Int(port.into()))),
+                    ];
+                    entries.into_iter().collect()
+                })
+                .collect();
             if !places.is_empty() {
                 let kind = group.target_type.as_ref().map_or("", |kind| kind.as_str());
-                let entries = [("target_group_arn", arn.into()), ("target_group_type", kind.into()), ("targets", Value::list(places))];
+                let entries =
+                    [("target_group_arn", arn.into()), ("target_group_type", kind.into()), ("targets", Value::list(places))];
                 all.push(entries.into_iter().collect());
             }
         }
@@ -132,7 +135,10 @@ pub(in crate::actions) async fn target(args: &Args, hands: &impl Hands) -> Resul
     let (group, asked) = (arn.clone(), wish.clone());
     let changed = Session::ask(access.clone(), move |session| async move { change(&session, &group, &asked).await }).await?;
     let health = settle(&access, &arn, &wish, changed, hands).await?;
-    Ok(answer(changed, [("target_group_arn", arn.into()), ("target_health_descriptions", Value::map(health.unwrap_or_default()))]))
+    Ok(answer(
+        changed,
+        [("target_group_arn", arn.into()), ("target_health_descriptions", Value::map(health.unwrap_or_default()))],
+    ))
 }
 
 async fn arn_of(access: &Access, name: &str) -> Result<String, Problem> {
@@ -156,7 +162,8 @@ async fn change(session: &Session, arn: &str, wish: &Wish) -> Result<bool, AwsEr
     let state = health.first().map_or("unused", targets::state);
     let is_registered = !matches!(state, "unused" | "draining");
     // What no listener sends to is `unused` as well.
-    let reason = health.first().and_then(|one| one.target_health.as_ref()).and_then(|one| one.reason.as_ref()).map(|one| one.as_str());
+    let reason =
+        health.first().and_then(|one| one.target_health.as_ref()).and_then(|one| one.reason.as_ref()).map(|one| one.as_str());
     let is_known = is_registered || (state == "unused" && reason != Some("Target.NotRegistered"));
     let has_to_go = is_registered || (wish.also_unused && is_known);
     let changes = if wish.is_in { !is_known } else { has_to_go };
@@ -174,7 +181,8 @@ async fn settle(access: &Access, arn: &str, wish: &Wish, changed: bool, hands: &
     let begun = Instant::now();
     loop {
         let (group, place) = (arn.to_owned(), wish.place.clone());
-        let read = Session::ask(access.clone(), move |session| async move { targets::health(&session, &group, Some(&place)).await });
+        let read =
+            Session::ask(access.clone(), move |session| async move { targets::health(&session, &group, Some(&place)).await });
         let health = read.await?;
         let state = health.first().map_or("unused", targets::state);
         let waits = wish.status.as_deref().filter(|wanted| *wanted != state && !(wish.is_check && changed));

@@ -10,7 +10,7 @@ pub(super) mod secret;
 
 use super::{Answer, Hands, Problem};
 use crate::aws::{Access, AwsError};
-use crate::modules::clock::Moment;
+use crate::modules::clock::Clock;
 use crate::modules::{Args, Failure};
 use crate::value::{Map, Value};
 
@@ -18,7 +18,11 @@ impl From<AwsError> for Problem {
     fn from(error: AwsError) -> Problem {
         let failure = Failure::new(error.words());
         let diagnostic = crate::diag::Explain::explain(&error);
-        Problem { failure: failure.with("error", error_values(&error)), diagnostic: Some(Box::new(diagnostic)), is_unreachable: false }
+        Problem {
+            failure: failure.with("error", error_values(&error)),
+            diagnostic: Some(Box::new(diagnostic)),
+            is_unreachable: false,
+        }
     }
 }
 
@@ -42,9 +46,7 @@ fn access(args: &Args, hands: &impl Hands) -> Result<Access, Problem> {
              machine trusts",
         ));
     }
-    let environment = |name: &str| {
-        hands.environment().iter().find(|(other, _)| other == name).map(|(_, value)| value.clone())
-    };
+    let environment = |name: &str| hands.environment().iter().find(|(other, _)| other == name).map(|(_, value)| value.clone());
     let option = |name: &str| args.text(name).map(|text| text.as_str().to_owned());
     Ok(Access::of(option, environment)?)
 }
@@ -68,9 +70,10 @@ fn dict(pairs: &[(String, String)]) -> Value {
 /// Tags to set and names to take away, so that what is there becomes what is wanted.
 fn tag_changes(is: &[(String, String)], wanted: &[(String, String)], purges: bool) -> (Vec<(String, String)>, Vec<String>) {
     let set = wanted.iter().filter(|pair| !is.contains(pair)).cloned().collect();
-    let gone = is.iter().map(|(name, _)| name).filter(|name| {
-        purges && !name.starts_with("aws:") && !wanted.iter().any(|(other, _)| other == *name)
-    });
+    let gone = is
+        .iter()
+        .map(|(name, _)| name)
+        .filter(|name| purges && !name.starts_with("aws:") && !wanted.iter().any(|(other, _)| other == *name));
     (set, gone.cloned().collect())
 }
 
@@ -78,7 +81,7 @@ fn tag_changes(is: &[(String, String)], wanted: &[(String, String)], purges: boo
 fn python_time(seconds: i64, nanos: u32) -> Value {
     let micros = nanos / 1000;
     let fraction = if micros == 0 { String::new() } else { format!(".{micros:06}") };
-    let moment = Moment::utc(seconds as f64).format("%Y-%m-%dT%H:%M:%S");
+    let moment = Clock::utc(seconds as f64).format("%Y-%m-%dT%H:%M:%S");
     format!("{moment}{fraction}+00:00").into()
 }
 

@@ -5,7 +5,7 @@ use crate::actions::{Answer, Bodies, Hands, Problem};
 use crate::aws::objects::{self, Body, Keeping, Place};
 use crate::aws::{Access, AwsError, Session};
 use crate::modules::Args;
-use crate::value::{Map, Value};
+use crate::value::Value;
 use base64ct::{Base64, Encoding};
 use md5::{Digest, Md5};
 use std::fs;
@@ -82,9 +82,10 @@ impl<H: Hands> Task<'_, H> {
 
     fn keeping(&self) -> Keeping {
         let text = |name: &str| self.args.text(name).map(|text| text.as_str().to_owned());
-        let encryption = self.args.bool("encrypt").then(|| {
-            (text("encryption_mode").unwrap_or_else(|| "AES256".to_owned()), text("encryption_kms_key_id"))
-        });
+        let encryption = self
+            .args
+            .bool("encrypt")
+            .then(|| (text("encryption_mode").unwrap_or_else(|| "AES256".to_owned()), text("encryption_kms_key_id")));
         let mut metadata = pairs(self.args.dict("metadata"));
         metadata.extend(pairs(self.args.dict("headers")));
         // S3's own default; to say it is an error where a bucket knows no permissions of objects.
@@ -151,9 +152,7 @@ impl<H: Hands> Task<'_, H> {
             Overwrite::Different if is_same() => {
                 Some("Local and remote object are identical, ignoring. Use overwrite=always parameter to force.")
             }
-            Overwrite::Latest if is_newer() => {
-                Some("Local object is latest, ignoring. Use overwrite=always parameter to force.")
-            }
+            Overwrite::Latest if is_newer() => Some("Local object is latest, ignoring. Use overwrite=always parameter to force."),
             _ => None,
         })
     }
@@ -308,10 +307,11 @@ impl<H: Hands> Task<'_, H> {
         let Some(source) = self.args.dict("copy_src") else {
             return Err(Problem::new("mode is copy but all of the following are missing: copy_src"));
         };
-        let text = |name: &str| {
-            source.get(name).filter(|value| !value.is_null()).map(|value| value.to_text().as_str().to_owned())
+        let text =
+            |name: &str| source.get(name).filter(|value| !value.is_null()).map(|value| value.to_text().as_str().to_owned());
+        let Some(bucket) = text("bucket") else {
+            return Err(Problem::new("missing required arguments: bucket found in copy_src"));
         };
-        let Some(bucket) = text("bucket") else { return Err(Problem::new("missing required arguments: bucket found in copy_src")) };
         let from = Place { bucket, key: String::new(), version: text("version_id"), owner: None };
         let (many, prefix, key) = (self.copies_many(), text("prefix").unwrap_or_default(), text("object").unwrap_or_default());
         let (to, keeping, is_check) = (self.place.clone(), self.keeping(), self.is_check());
@@ -326,7 +326,10 @@ impl<H: Hands> Task<'_, H> {
                 let from = Place { key: key.clone(), ..from.clone() };
                 let to = if many { Place { key, ..to.clone() } } else { to.clone() };
                 let Some(head) = objects::head(&session, &from).await? else {
-                    return Err(AwsError::Missing { call: "s3:GetObject", why: format!("there is no key {} in {}", from.key, from.bucket) });
+                    return Err(AwsError::Missing {
+                        call: "s3:GetObject",
+                        why: format!("there is no key {} in {}", from.key, from.bucket),
+                    });
                 };
                 if objects::head(&session, &to).await?.is_some_and(|known| known.etag == head.etag) {
                     continue;

@@ -55,7 +55,12 @@ fn content(args: &Args) -> Result<Content, Problem> {
     Ok(Content::Text(text))
 }
 
-async fn remove(session: &Session, name: &str, days: i64, is_check: bool) -> Result<(bool, Option<DescribeSecretOutput>), AwsError> {
+async fn remove(
+    session: &Session,
+    name: &str,
+    days: i64,
+    is_check: bool,
+) -> Result<(bool, Option<DescribeSecretOutput>), AwsError> {
     let Some(found) = secrets::describe(session, name).await? else { return Ok((false, None)) };
     let changes = found.deleted_date.is_none() || days == 0;
     if changes && !is_check {
@@ -66,7 +71,13 @@ async fn remove(session: &Session, name: &str, days: i64, is_check: bool) -> Res
 }
 
 /// Whether it had to be made, brought back or written.
-async fn set(session: &Session, wish: &Wish, tags: Option<&[(String, String)]>, overwrites: bool, is_check: bool) -> Result<bool, AwsError> {
+async fn set(
+    session: &Session,
+    wish: &Wish,
+    tags: Option<&[(String, String)]>,
+    overwrites: bool,
+    is_check: bool,
+) -> Result<bool, AwsError> {
     let Some(found) = secrets::describe(session, &wish.name).await? else {
         if !is_check {
             secrets::create(session, wish, tags.unwrap_or_default()).await?;

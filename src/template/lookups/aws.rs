@@ -83,9 +83,8 @@ fn parameter(asked: &mut Asked<'_, '_>) -> Res<Vec<Val>> {
             _ => false,
         };
         if is_path {
-            let found = Session::wait(access, move |session| async move {
-                parameters::below(&session, &wanted, deep, decrypts).await
-            });
+            let found =
+                Session::wait(access, move |session| async move { parameters::below(&session, &wanted, deep, decrypts).await });
             values.push(match found {
                 Ok(found) if found.is_empty() && missing == Lack::Error => {
                     return Err(format!("Failed to find SSM parameter path {name} (ResourceNotFound)").into());
@@ -139,7 +138,8 @@ fn secret(asked: &mut Asked<'_, '_>) -> Res<Vec<Val>> {
 impl Secrets {
     fn one(&self, name: &str) -> Res<Option<String>> {
         let (wanted, version) = (name.to_owned(), self.version.clone());
-        let found = Session::wait(self.access.clone(), move |session| async move { secrets::get(&session, &wanted, &version).await });
+        let found =
+            Session::wait(self.access.clone(), move |session| async move { secrets::get(&session, &wanted, &version).await });
         match found {
             Ok(secrets::Content::Text(text)) => Ok(Some(text)),
             Ok(secrets::Content::Bytes(bytes)) => {

@@ -6,9 +6,7 @@ use crate::template::failure::Res;
 use crate::template::filters::random_text;
 use crate::template::runtime::Val;
 
-pub(super) const LOOKUPS: &[Lookup] = &[
-    row("community.general.random_string", "a text by chance", random_string),
-];
+pub(super) const LOOKUPS: &[Lookup] = &[row("community.general.random_string", "a text by chance", random_string)];
 
 const LENGTH_MAX: usize = 4096;
 const SPECIAL: &str = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~";
