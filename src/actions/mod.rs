@@ -13,6 +13,7 @@ mod body;
 mod context;
 mod copy;
 mod debug;
+mod digest;
 mod docker_image;
 mod fetch;
 mod gather_facts;
@@ -64,8 +65,8 @@ pub trait Hands: Sync {
     fn module(&self, name: &str, args: Map, bodies: Bodies) -> impl Future<Output = Result<Map, Problem>> + Send;
     /// Runs a command line through the login shell, with nothing else on the host.
     fn shell(&self, line: &str, stdin: Option<Vec<u8>>) -> impl Future<Output = Result<Shell, Problem>> + Send;
-    /// Copies a file of the host into a local one; answers with its values (`checksum`, `size`), or none where it is not there.
-    fn fetch(&self, src: &str, dest: &Path) -> impl Future<Output = Result<Option<Map>, Problem>> + Send;
+    /// Copies a file of the host into a local one, unless it has this sha1; answers with its `checksum`, or why it is `missing`.
+    fn fetch(&self, src: &str, have: Option<&str>, dest: &Path) -> impl Future<Output = Result<Map, Problem>> + Send;
     /// Whether the host answers within this time.
     fn knock(&self, timeout: Duration) -> impl Future<Output = Result<(), Problem>> + Send;
     fn sleep(&self, time: Duration) -> impl Future<Output = ()> + Send;

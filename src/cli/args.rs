@@ -54,8 +54,15 @@ pub(super) enum Command {
     Inventory(InventoryArgs),
     /// Say what a module does and takes
     Doc(DocArgs),
+    /// Say what the load balancer's settings cost a rollout, and what `rollout:` would add to a play without it
+    ///
+    /// Reads the target group or the backend that the playbook's rollouts name, and how long the app keeps idle connections. Changes
+    /// nothing. Exit code 2: something costs requests.
+    Doctor(DoctorArgs),
     /// Check playbooks, and warn about what is seldom meant
     Lint(LintArgs),
+    /// Show the settings of `ansible.cfg` and of the environment
+    Config(ConfigArgs),
     /// Install roles and collections
     Galaxy(GalaxyArgs),
     /// Print completions for a shell
@@ -302,6 +309,21 @@ pub(super) struct RehearseArgs {
     /// Requests per second
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=2000))]
     pub(super) rate: Option<u32>,
+    /// On a lab that is up already, and stays
+    #[arg(long, value_name = "ID", conflicts_with_all = ["hosts", "kind", "lag", "keep"])]
+    pub(super) lab: Option<String>,
+    /// Instead: kill the controller before, during and after each of its calls, go on and back from elsewhere; all points, or so many of them
+    #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true)]
+    pub(super) crashes: Option<Option<usize>>,
+    /// Instead: make trouble in the middle of rollouts, and see what holds; all there is, or those that are named, with commas
+    #[arg(long, value_name = "LIST", num_args = 0..=1, require_equals = true, conflicts_with = "crashes")]
+    pub(super) faults: Option<Option<String>>,
+    /// Variables that make a release broken: k=v; may be repeated [default: palindrome_break=health]
+    #[arg(long = "break", value_name = "VARIABLES")]
+    pub(super) breaks: Vec<String>,
+    /// Which points are drawn
+    #[arg(long, value_name = "NUMBER")]
+    pub(super) seed: Option<u64>,
     /// Variables of every run: k=v; may be repeated
     #[arg(short, long, value_name = "VARIABLES")]
     pub(super) extra_vars: Vec<String>,
@@ -482,6 +504,22 @@ pub(super) struct InventoryArgs {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct ConfigArgs {
+    /// What to show: all settings there are, what they are set to, or the file
+    #[arg(value_name = "WHAT", value_parser = ["list", "dump", "view"], default_value = "dump")]
+    pub(super) what: String,
+    /// The file, where it is not looked for
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    /// Only what is set
+    #[arg(long, visible_alias = "changed-only")]
+    pub(super) only_changed: bool,
+    /// Accepted, so that scripts need no change
+    #[arg(short, long, action = ArgAction::Count, hide = true)]
+    pub(super) verbose: u8,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct LintArgs {
     /// The playbooks
     #[arg(required = true, value_name = "PLAYBOOK")]
@@ -542,6 +580,15 @@ pub(super) struct GalaxyArgs {
     /// Accepted, so that scripts need no change
     #[arg(short, long, action = ArgAction::Count, hide = true)]
     pub(super) verbose: u8,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DoctorArgs {
+    /// Do not watch how long the app keeps an idle connection, which takes up to 65 s
+    #[arg(long)]
+    pub(super) no_app: bool,
+    #[command(flatten)]
+    pub(super) run: RunArgs,
 }
 
 #[derive(Debug, Args)]

@@ -3,11 +3,12 @@
 use super::args::InventoryArgs;
 use super::config::Config;
 use super::exit::Exit;
-use super::{job, secrets, terminal};
+use super::{extra, job, secrets, terminal};
 use crate::diag::{Diagnostic, Sources, Span};
 use crate::inventory::{Inventory, Level};
-use crate::value::{Map, Value};
-use std::collections::BTreeMap;
+use crate::value::{Key, Map, Value};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write as _;
 
 const MASK: &str = "********";
@@ -18,7 +19,8 @@ pub(super) fn run(args: &InventoryArgs) -> Exit {
     let (_, paint) = terminal::paints(false, &config);
     let mut found = config.diagnostics.clone();
     found.extend(secrets::open_vaults(&args.vault, &config, &sources));
-    let mut inventory = job::read_inventory(&sources, &args.inventory, &config, &mut found);
+    let extra = job::kept(extra::variables(&sources, &args.extra_vars), &mut found);
+    let mut inventory = job::read_inventory(&sources, &args.inventory, &config, &extra, &mut found);
     if let Some(folder) = &args.playbook_dir
         && let Err(diagnostics) = inventory.read_beside_playbook(&sources, folder)
     {
@@ -84,19 +86,20 @@ fn one(inventory: &Inventory, host: &str, args: &InventoryArgs, found: &mut Vec<
 fn shown_vars(inventory: &Inventory, host: &str, args: &InventoryArgs) -> Value {
     if args.export {
         let own = inventory.host(host).map(|host| host.vars.clone()).unwrap_or_default();
-        return without_place(own.iter().map(|(name, value)| (name.to_string(), masked(value))).collect());
+        return without_place(own.iter().map(|(name, value)| (text_of(name), masked(value))).collect());
     }
     vars_of(inventory, host)
 }
 
 /// As `ansible-inventory --list --yaml` prints it: groups within groups, the variables of a host where it is named first.
 fn tree(inventory: &Inventory, args: &InventoryArgs, hosts: &[String]) -> Value {
-    let mut seen = Vec::new();
-    let all = subtree(inventory, "all", args, hosts, &mut seen);
+    let mut seen = HashSet::new();
+    let hosts = hosts.iter().map(String::as_str).collect();
+    let all = subtree(inventory, "all", args, &hosts, &mut seen);
     [("all", all)].into_iter().collect()
 }
 
-fn subtree(inventory: &Inventory, name: &str, args: &InventoryArgs, hosts: &[String], seen: &mut Vec<String>) -> Value {
+fn subtree(inventory: &Inventory, name: &str, args: &InventoryArgs, hosts: &HashSet<&str>, seen: &mut HashSet<String>) -> Value {
     let Some(group) = inventory.groups.get(name) else { return Value::Null };
     let mut entry = Map::new();
     let mut children: Vec<&String> = group.children.iter().collect();
@@ -109,13 +112,12 @@ fn subtree(inventory: &Inventory, name: &str, args: &InventoryArgs, hosts: &[Str
     if !children.is_empty() {
         entry.insert("children".into(), Value::map(children));
     }
-    let mut own: Vec<&String> = group.hosts.iter().filter(|host| hosts.contains(host)).collect();
+    let mut own: Vec<&String> = group.hosts.iter().filter(|host| hosts.contains(host.as_str())).collect();
     own.sort();
     let mut listed = Map::new();
     for host in own {
-        let is_new = !seen.contains(host);
+        let is_new = seen.insert(host.clone());
         let vars = if is_new { shown_vars(inventory, host, args) } else { Value::map(Map::new()) };
-        seen.push(host.clone());
         listed.insert(host.as_str().into(), vars);
     }
     if !listed.is_empty() {
@@ -129,7 +131,8 @@ fn subtree(inventory: &Inventory, name: &str, args: &InventoryArgs, hosts: &[Str
 
 /// As `ansible-inventory --list` prints it.
 fn list(inventory: &Inventory, args: &InventoryArgs, hosts: &[String]) -> String {
-    let is_listed = |host: &&str| hosts.iter().any(|one| one == host);
+    let listed: HashSet<&str> = hosts.iter().map(String::as_str).collect();
+    let is_listed = |host: &&str| listed.contains(host);
     let mut all: BTreeMap<String, Value> = BTreeMap::new();
     let with_vars = hosts.iter().map(|host| (host.as_str(), shown_vars(inventory, host, args)));
     let with_vars: BTreeMap<&str, Value> =
@@ -198,19 +201,23 @@ fn indent(depth: usize) -> String {
 
 /// All variables of a host that an inventory gives it, secrets masked.
 fn vars_of(inventory: &Inventory, host: &str) -> Value {
-    let mut all: BTreeMap<String, Value> = BTreeMap::new();
+    let mut all = BTreeMap::new();
     for layer in inventory.vars_of(host) {
         debug_assert!(layer.level >= Level::AllInInventory, "levels begin there");
-        all.extend(layer.vars.iter().map(|(name, value)| (name.to_string(), masked(value))));
+        all.extend(layer.vars.iter().map(|(name, value)| (text_of(name), masked(value))));
     }
     without_place(all)
 }
 
-fn without_place(mut all: BTreeMap<String, Value>) -> Value {
+fn text_of(name: &Key) -> Cow<'_, str> {
+    name.as_str().map_or_else(|| Cow::Owned(name.to_string()), Cow::Borrowed)
+}
+
+fn without_place(mut all: BTreeMap<Cow<'_, str>, Value>) -> Value {
     for own in ["inventory_file", "inventory_dir"] {
         all.remove(own);
     }
-    all.iter().map(|(name, value)| (name.as_str(), value.clone())).collect()
+    all.into_iter().map(|(name, value)| (Key::from(&*name), value)).collect::<Map>().into()
 }
 
 /// As Ansible's own dumper lays it out.
@@ -219,6 +226,9 @@ fn yaml(value: &Value) -> String {
 }
 
 fn masked(value: &Value) -> Value {
+    if !hides(value) {
+        return value.clone();
+    }
     match value {
         Value::String(text) if text.is_secret() => MASK.into(),
         Value::Template(template) if template.is_vault() => {
@@ -227,6 +237,17 @@ fn masked(value: &Value) -> Value {
         Value::List(items) => items.iter().map(masked).collect(),
         Value::Map(map) => map.iter().map(|(key, value)| (key.clone(), masked(value))).collect::<Map>().into(),
         other => other.clone(),
+    }
+}
+
+/// Whether there is anything in it that is not to be shown.
+fn hides(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.is_secret(),
+        Value::Template(template) => template.is_vault(),
+        Value::List(items) => items.iter().any(hides),
+        Value::Map(map) => map.values().any(hides),
+        _ => false,
     }
 }
 

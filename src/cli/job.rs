@@ -5,10 +5,10 @@ use super::config::{Config, expanded};
 use super::{check, extra, identity, password, secrets, terminal};
 use crate::connection::{self, HostKeys, Settings};
 use crate::diag::{Diagnostic, Severity, Sources, Span};
-use crate::engine::{FactCache, Gathering, Job, Options, Playbook, Rolling, Selection};
+use crate::engine::{Calling, FactCache, Gathering, Job, Options, Playbook, Rolling, Selection};
 use crate::inventory::{self, Inventory};
 use crate::playbook::task::texts;
-use crate::playbook::{Context, Reader, Render};
+use crate::playbook::{Context, Play, Reader, Render};
 use crate::template::{self, Scope, World};
 use crate::value::{self, Map, Template, Value};
 use std::path::{Path, PathBuf};
@@ -44,7 +44,7 @@ pub(super) fn draft_of(args: &RunArgs, text: Option<&Text>, config: &Config, sou
     let mut found = config.diagnostics.clone();
     found.extend(secrets::open_vaults(&args.vault, config, sources));
     let extra = kept(extra::variables(sources, &args.extra_vars), &mut found);
-    let inventory = read_inventory(sources, &args.inventory, config, &mut found);
+    let inventory = read_inventory(sources, &args.inventory, config, &extra, &mut found);
     let options = options(args, config, extra.clone(), &mut found);
     let mut reader = Reader::new(sources.clone(), roles_path(config), render(extra));
     reader.library = config.paths("library").unwrap_or_default();
@@ -59,6 +59,7 @@ pub(super) fn draft_of(args: &RunArgs, text: Option<&Text>, config: &Config, sou
             None => reader.playbook(&path),
         };
         found.extend(reader.take_diagnostics());
+        plays.iter().for_each(|play| read_vars_files(&mut reader, play, &mut found));
         check::plays(&plays, &options.selection, sources, &mut found);
         playbooks.push(Playbook { path, plays });
     }
@@ -79,8 +80,30 @@ pub(super) fn draft_of(args: &RunArgs, text: Option<&Text>, config: &Config, sou
     Draft { job, diagnostics: once(found) }
 }
 
+/// What is wrong in `vars_files` whose names are known already: a run does not begin without its variables.
+fn read_vars_files(reader: &mut Reader, play: &Play, found: &mut Vec<Diagnostic>) {
+    let Some(written) = play.context.keywords.get("vars_files").filter(|written| !written.value.has_template()) else { return };
+    let entries = match &written.value {
+        Value::List(entries) => entries.to_vec(),
+        other => vec![other.clone()],
+    };
+    for entry in entries {
+        let file = texts(&entry).iter().map(|name| play.dir.join(name)).find(|path| path.is_file());
+        if let Some(file) = file {
+            reader.variables(&file, written.span);
+            found.extend(reader.take_diagnostics().into_iter().filter(Diagnostic::is_error));
+        }
+    }
+}
+
 /// The sources as given, else those of the configuration, else Ansible's place.
-pub(super) fn read_inventory(sources: &Sources, given: &[String], config: &Config, found: &mut Vec<Diagnostic>) -> Inventory {
+pub(super) fn read_inventory(
+    sources: &Sources,
+    given: &[String],
+    config: &Config,
+    extra: &Map,
+    found: &mut Vec<Diagnostic>,
+) -> Inventory {
     let specs = inventory_specs(given, config);
     if specs.is_empty() {
         found.push(
@@ -88,8 +111,8 @@ pub(super) fn read_inventory(sources: &Sources, given: &[String], config: &Confi
                 .help("name an inventory with `-i`"),
         );
     }
-    let load = if merges(config) { inventory::load_merging } else { inventory::load };
-    match load(sources, &specs) {
+    let around = inventory::Around { merges: merges(config), extra_vars: extra.clone() };
+    match inventory::load_with(sources, &specs, &around) {
         Ok(mut inventory) => {
             found.append(&mut inventory.warnings);
             inventory
@@ -189,6 +212,7 @@ fn options(args: &RunArgs, config: &Config, extra: Map, found: &mut Vec<Diagnost
             who: identity::who(),
             from: identity::machine(),
             silence: silence(),
+            calling: calling(),
         },
         ..Options::default()
     }
@@ -226,6 +250,13 @@ pub(super) fn retyped() -> String {
 fn silence() -> Duration {
     let given = std::env::var("ROLL_SILENCE").ok().and_then(|text| text.parse::<u32>().ok());
     Duration::from_secs(given.map_or(SILENCE_SECONDS, |seconds| u64::from(seconds.clamp(3, 3600))))
+}
+
+/// What the lab asks for, to see what becomes of a rollout whose controller dies: `ROLL_CALLS` is a file that lists every call to a host or
+/// to the balancer's API, `ROLL_CRASH_AT=12:before` (`during`, `after`) the one at which this program ends by SIGKILL.
+fn calling() -> Calling {
+    let crash = std::env::var("ROLL_CRASH_AT").ok().and_then(|text| text.parse().ok());
+    Calling { list: std::env::var_os("ROLL_CALLS").map(PathBuf::from), crash }
 }
 
 /// As it was typed, for "run this next"; a variable that is named like a secret keeps its value for itself.
@@ -382,7 +413,7 @@ fn once(found: Vec<Diagnostic>) -> Vec<Diagnostic> {
     all
 }
 
-fn kept<T: Default>(result: Result<T, Vec<Diagnostic>>, found: &mut Vec<Diagnostic>) -> T {
+pub(super) fn kept<T: Default>(result: Result<T, Vec<Diagnostic>>, found: &mut Vec<Diagnostic>) -> T {
     result.unwrap_or_else(|diagnostics| {
         found.extend(diagnostics);
         T::default()

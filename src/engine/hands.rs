@@ -88,7 +88,8 @@ impl<'a> TaskHands<'a> {
     async fn ask_host(&self, name: &str, args: Map, blobs: &dyn Blobs) -> Result<Map, Problem> {
         let remote = self.remote(Set::with(name)).await?;
         let say = |line: &str| self.say(line);
-        match remote.run(self.request(name, args), blobs, say).await.map_err(|error| unreachable(&error))? {
+        let answer = remote.run(self.request(name, args), blobs, say);
+        match self.work.run.calls.make(&self.target.name, name, answer).await.map_err(|error| unreachable(&error))? {
             Reply::Ok { mut values } => {
                 actions::add_lines(&mut values);
                 self.show_diff(&values);
@@ -113,7 +114,8 @@ impl<'a> TaskHands<'a> {
     }
 
     fn show_diff(&self, values: &Map) {
-        if let Some(diff) = values.get("diff").filter(|_| self.is_diff && !self.is_silent) {
+        let is_change = |diff: &&Value| diff.get("before").is_none() || diff.get("before") != diff.get("after");
+        if let Some(diff) = values.get("diff").filter(is_change).filter(|_| self.is_diff && !self.is_silent) {
             self.work.run.emitter.emit(&Event::Diff { host: self.work.host.clone(), diff: diff.clone() });
         }
     }
@@ -172,11 +174,11 @@ fn what_is_known(frame: &Frame<'_>, written: &Value) -> Value {
 pub(crate) fn unreachable(error: &ConnectError) -> Problem {
     let diagnostic = error.explain();
     let (msg, is_unreachable) = match error {
-        ConnectError::Become { method, denial, .. } => (format!("Task failed: {}", denied(method, denial, &diagnostic)), false),
+        ConnectError::Become { method, denial, .. } => (denied(method, denial, &diagnostic), false),
         ConnectError::Architecture { .. } | ConnectError::CannotRun { .. } | ConnectError::NoBody { .. } => {
-            (format!("Task failed: {}", diagnostic.title), true)
+            (diagnostic.title.clone(), true)
         }
-        _ => (format!("Task failed: Failed to connect to the host via ssh: {}", diagnostic.title), true),
+        _ => (format!("Failed to connect to the host via ssh: {}", diagnostic.title), true),
     };
     Problem { failure: Failure::new(msg), diagnostic: Some(Box::new(diagnostic)), is_unreachable }
 }
@@ -276,12 +278,10 @@ impl Hands for TaskHands<'_> {
         Ok(Shell { code: output.code, stdout: text(&output.stdout), stderr: text(&output.stderr) })
     }
 
-    async fn fetch(&self, src: &str, dest: &Path) -> Result<Option<Map>, Problem> {
+    async fn fetch(&self, src: &str, have: Option<&str>, dest: &Path) -> Result<Map, Problem> {
         let receiving = Receiving { dest: dest.to_owned() };
-        let args = Map::from_iter([("src".into(), Value::from(src))]);
-        let values = self.ask_host("_fetch", args, &receiving).await?;
-        let is_missing = values.get("missing").and_then(Value::to_bool).unwrap_or(false);
-        Ok((!is_missing).then_some(values))
+        let args = Map::from_iter([("src".into(), Value::from(src)), ("_have".into(), have.map(str::to_owned).into())]);
+        self.ask_host("_fetch", args, &receiving).await
     }
 
     async fn knock(&self, timeout: Duration) -> Result<(), Problem> {

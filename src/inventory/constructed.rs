@@ -1,7 +1,7 @@
 //! `plugin: constructed`: variables and groups made of what the hosts before it have.
 
 use super::problem::Problem;
-use super::{Given, Loading};
+use super::{Given, Inventory, Loading};
 use crate::template::{self, Scope, World};
 use crate::value::{Map, Value};
 use crate::yaml::{self, Node, Trust};
@@ -58,10 +58,15 @@ fn construct_all(loading: &mut Loading<'_>, given: &Given, document: &Node) {
         }
     }
     let construction = Construction::of(document);
+    let with_extra = says(document, "use_extra_vars", false);
     loading.inventory.finish();
+    let beside = says(document, "use_vars_plugins", false).then(|| with_files(loading));
     let hosts: Vec<String> = loading.inventory.hosts.keys().cloned().collect();
     for host in hosts {
-        let mut vars = known(loading, &host, says(document, "use_vars_plugins", false));
+        let mut vars = known(beside.as_ref().unwrap_or(&loading.inventory), &host);
+        if with_extra {
+            vars.extend(loading.extra.clone());
+        }
         if let Err(why) = construct(loading, &construction, &host, &mut vars) {
             return loading.report(&Problem::NotConstructed { file: given.name.clone(), host, why });
         }
@@ -76,6 +81,9 @@ fn says(document: &Node, name: &str, default: bool) -> bool {
 /// Variables and groups for one host that another plugin has found, made of what it knows of it.
 pub(super) fn construct_with(loading: &mut Loading<'_>, document: &Node, host: &str, mut vars: Map) -> Result<(), String> {
     vars.insert("inventory_hostname".into(), host.into());
+    if says(document, "use_extra_vars", false) {
+        vars.extend(loading.extra.clone());
+    }
     construct(loading, &Construction::of(document), host, &mut vars)
 }
 
@@ -100,13 +108,16 @@ pub(super) fn filtered(text: &str, filters: &str) -> Option<String> {
     Some(value.to_text().as_str().to_owned())
 }
 
-/// The variables of a host so far, of its groups and its own.
-fn known(loading: &Loading<'_>, host: &str, with_files: bool) -> Map {
+/// The inventory so far with the variables beside it.
+fn with_files(loading: &Loading<'_>) -> Inventory {
     let mut inventory = loading.inventory.clone();
-    if with_files {
-        // What is wrong in these files is said when they are read for good.
-        let _ = inventory.read_beside_so_far(loading.sources);
-    }
+    // What is wrong in these files is said when they are read for good.
+    let _ = inventory.read_beside_so_far(loading.sources);
+    inventory
+}
+
+/// The variables of a host so far, of its groups and its own.
+fn known(inventory: &Inventory, host: &str) -> Map {
     let mut all = Map::new();
     for layer in inventory.vars_of(host) {
         all.extend(layer.vars.iter().map(|(key, value)| (key.clone(), value.clone())));

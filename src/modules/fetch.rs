@@ -8,8 +8,7 @@ pub(super) static MODULE: Module = Module {
     summary: "send a file of the host to the control side",
     args: &[&[
         Arg::new("src", Kind::Path, "the file to send").required(),
-        Arg::new("fail_on_missing", Kind::Bool, "a missing file is a failure").default("yes"),
-        Arg::new("_have", Kind::Str, "sha256 of what the control side has already").hidden(),
+        Arg::new("_have", Kind::Str, "sha1 of what the control side has already").hidden(),
     ]],
     rules: &[],
     free_form: None,
@@ -17,32 +16,32 @@ pub(super) static MODULE: Module = Module {
     finish: finish_plainly,
 };
 
-/// Values: `found`, and of a file that is there `path`, `size`, `sha256`, `checksum` (sha1), `md5sum`, `mode`.
+/// Values: `missing` says why there is no such file; of one that is there `checksum` (sha1) and `size`.
 fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
     let src = args.required("src")?;
     let failed = |error: std::io::Error| Failure::io(format_args!("cannot read {src}"), &error).with("file", src);
-    let mut plan = Plan::default();
-    plan.set("file", src).set("found", true);
-    let missing = match look.stat(src, true).map_err(failed)? {
-        Some(found) if found.kind == "file" => None,
-        Some(_) => Some("remote file is a directory, fetch cannot work on directories"),
-        None => Some("the remote file does not exist"),
-    };
-    if let Some(msg) = missing {
-        if args.bool("fail_on_missing") {
-            return Err(Failure::new(format!("{msg}, not transferring")).with("file", src));
+    let mut plan = Plan { changed: Some(false), ..Plan::default() };
+    let found = match look.stat(src, true).map_err(failed)? {
+        Some(found) if found.kind == "directory" => {
+            plan.set("missing", "remote file is a directory, fetch cannot work on directories");
+            return Ok(plan);
         }
-        plan.set("found", false).set("msg", format!("{msg}, not transferring, ignored"));
-        return Ok(plan);
-    }
-    let hash = look.digest(src, "sha256").map_err(failed)?;
-    let found = look.stat(src, true).map_err(failed)?.unwrap_or_default();
-    plan.set("sha256", hash.as_str()).set("size", found.size).set("mode", super::attrs::octal(found.mode));
-    plan.set("checksum", look.digest(src, "sha1").map_err(failed)?);
-    plan.set("md5sum", look.digest(src, "md5").map_err(failed)?);
+        Some(found) => found,
+        None => {
+            plan.set("missing", "the remote file does not exist");
+            return Ok(plan);
+        }
+    };
+    let hash = match look.digest(src, "sha1") {
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+            plan.set("missing", format!("file is not readable: {src}"));
+            return Ok(plan);
+        }
+        other => other.map_err(failed)?,
+    };
+    plan.set("size", found.size).set("checksum", hash.as_str());
     if args.str("_have") != Some(hash.as_str()) {
         plan.push(Change::step(src, Act::Send { path: src.to_owned(), hash }));
     }
-    plan.changed = Some(false);
     Ok(plan)
 }

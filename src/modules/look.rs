@@ -5,6 +5,16 @@ use crate::value::{Map, Value};
 use std::io;
 use std::time::Duration;
 
+/// How a connection on which nothing happens ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IdleEnd {
+    /// With the answer: every request needs one of its own.
+    NotKept,
+    Closed(Duration),
+    /// It was still open when the watch ended.
+    Open,
+}
+
 /// Read-only eyes on one host, as the user that the task runs as.
 pub trait Look {
     /// `Ok(None)` where there is nothing at `path`. With `follow`, of what a link points to.
@@ -15,15 +25,43 @@ pub trait Look {
     fn read_link(&self, path: &str) -> io::Result<String>;
     /// Hex digest of a file; `algorithm` is `md5`, `sha1`, `sha224`, `sha256`, `sha384` or `sha512`.
     fn digest(&self, path: &str, algorithm: &str) -> io::Result<String>;
+    /// Several digests of one file.
+    fn digests(&self, path: &str, algorithms: &[&str]) -> io::Result<Vec<String>> {
+        algorithms.iter().map(|algorithm| self.digest(path, algorithm)).collect()
+    }
+
     /// Runs a program that changes nothing (`dpkg-query`, `systemctl show`), with `LC_ALL=C` so that its words can be read.
     /// Any exit status is an answer; a failure means that it could not be run at all, or not in time.
     fn run(&self, cmd: &Cmd) -> Result<Output, Failure>;
     /// A request that changes nothing; `http://`, `https://`, or `unix:/path/to.sock:/v1/thing`.
     fn http(&self, request: &HttpRequest) -> Result<HttpReply, Failure>;
+    /// The same for an answer of any size: the body is in a file until the task ends, or in the reply.
+    fn download(&self, request: &HttpRequest) -> Result<(HttpReply, Option<String>), Failure> {
+        self.http(request).map(|reply| (reply, None))
+    }
+
+    /// Makes one request of `host:port`, and sees how long its connection is kept afterwards.
+    fn idle(&self, address: &str, path: &str, cap: Duration) -> Result<IdleEnd, Failure> {
+        let _ = (path, cap);
+        Err(Failure::new(format!("{address} cannot be watched from here")))
+    }
     /// Whether a TCP connection can be opened in time.
     fn connect(&self, host: &str, port: u16, timeout: Duration) -> io::Result<()>;
     /// A file body that the control side sent ahead, by its sha256.
     fn blob(&self, hash: &str) -> Result<Vec<u8>, Failure>;
+    /// Where such a body is until the task ends; none where it is small enough for memory.
+    fn blob_path(&self, hash: &str) -> Result<Option<String>, Failure> {
+        let _ = hash;
+        Ok(None)
+    }
+
+    /// The first bytes of a file, however big it is.
+    fn head(&self, path: &str, size: u64) -> io::Result<Vec<u8>> {
+        let mut bytes = self.read(path)?;
+        bytes.truncate(usize::try_from(size).unwrap_or(usize::MAX));
+        Ok(bytes)
+    }
+
     fn env(&self, name: &str) -> Option<String>;
     /// Seconds since 1970.
     fn now(&self) -> f64;

@@ -182,28 +182,31 @@ impl Packing {
 impl<'a> Archive<'a> {
     fn find(args: &'a Args, look: &'a dyn Look, dest: &'a str) -> Result<Archive<'a>, Failure> {
         let src = args.required("src")?;
-        let bytes = match args.str("_blob") {
-            Some(hash) => Some(look.blob(hash)?),
-            None if src.contains("://") => Some(download(args, look, src)?),
-            None => None,
+        let (path, bytes) = match args.str("_blob") {
+            Some(hash) => match look.blob_path(hash)? {
+                Some(path) => (path, None),
+                None => (src.to_owned(), Some(look.blob(hash)?)),
+            },
+            None if src.contains("://") => download(args, look, src)?,
+            None => (src.to_owned(), None),
         };
-        let named = Packing::of_name(src).filter(|_| bytes.is_none());
-        let packing = match (&bytes, named) {
+        let is_named = path == src && bytes.is_none() && look.exists(src);
+        let packing = match (&bytes, Packing::of_name(src).filter(|_| is_named)) {
             (Some(bytes), _) => Packing::of(bytes),
-            (None, Some(packing)) if look.exists(src) => packing,
-            (None, _) => {
-                let missing = |error| {
-                    Failure::io(
-                        format!(
-                            "Source '{src}' cannot be read on the host; without `remote_src` it is looked for on the control side"
-                        ),
-                        &error,
-                    )
-                };
-                Packing::of(&look.read(src).map_err(missing)?)
-            }
+            (None, Some(packing)) => packing,
+            (None, None) => Packing::of(&look.head(&path, 8).map_err(|error| {
+                let msg = format!(
+                    "Source '{src}' cannot be read on the host; without `remote_src` it is looked for on the control side"
+                );
+                Failure::io(msg, &error)
+            })?),
         };
-        Ok(Archive { args, look, dest, path: src.to_owned(), bytes, packing })
+        Ok(Archive { args, look, dest, path, bytes, packing })
+    }
+
+    /// As the task calls it.
+    fn src(&self) -> &str {
+        self.args.str("src").unwrap_or(&self.path)
     }
 
     /// What is not on disk as it is in the archive; one line each.
@@ -234,7 +237,7 @@ impl<'a> Archive<'a> {
         } else {
             String::new()
         };
-        Failure::of_command(format!("Failed to find handler for \"{}\": tar cannot read it{hint}", self.path), output)
+        Failure::of_command(format!("Failed to find handler for \"{}\": tar cannot read it{hint}", self.src()), output)
     }
 
     /// What a task sets itself, and what only root can restore, makes no difference.
@@ -273,7 +276,7 @@ impl<'a> Archive<'a> {
     fn zip_entries(&self) -> Result<Vec<zip::Entry>, Failure> {
         let read = || self.look.read(&self.path).map_err(|error| Failure::io(format!("cannot read {}", self.path), &error));
         let bytes = self.bytes.clone().map_or_else(read, Ok)?;
-        let entries = zip::entries(&bytes).ok_or_else(|| Failure::new(format!("{} is not a complete zip file", self.path)))?;
+        let entries = zip::entries(&bytes).ok_or_else(|| Failure::new(format!("{} is not a complete zip file", self.src())))?;
         Ok(entries.into_iter().filter(|entry| self.is_chosen(&entry.name)).collect())
     }
 
@@ -356,12 +359,14 @@ impl<'a> Archive<'a> {
     }
 }
 
-fn download(args: &Args, look: &dyn Look, url: &str) -> Result<Vec<u8>, Failure> {
-    let reply = look.http(&HttpRequest { skip_verify: !args.bool("validate_certs"), ..HttpRequest::get(url) })?;
+/// Where the archive has come to lie, or its bytes.
+fn download(args: &Args, look: &dyn Look, url: &str) -> Result<(String, Option<Vec<u8>>), Failure> {
+    let request = HttpRequest { skip_verify: !args.bool("validate_certs"), ..HttpRequest::get(url) };
+    let (reply, path) = look.download(&request)?;
     if reply.status != 200 {
         return Err(Failure::new(format!("Failure downloading {url}, HTTP {} {}", reply.status, reply.reason)));
     }
-    Ok(reply.body)
+    Ok(path.map_or_else(|| (url.to_owned(), Some(reply.body)), |path| (path, None)))
 }
 
 fn is_difference(line: &str) -> bool {

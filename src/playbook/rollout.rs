@@ -25,6 +25,8 @@ pub struct RolloutSpec {
     pub stop_grace: Duration,
     /// How long a batch is watched before the next one.
     pub bake: Duration,
+    /// What is asked of new and old hosts meanwhile.
+    pub compare: Option<CompareSpec>,
     pub on_failure: OnFailure,
 }
 
@@ -54,6 +56,16 @@ pub struct ProbeSpec {
     pub interval: Duration,
 }
 
+/// New and old release side by side, while a batch is watched.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CompareSpec {
+    pub url: String,
+    /// Requests to each host.
+    pub per_second: u32,
+    /// By how much more may fail, of all: between 0 and 1.
+    pub tolerance: f64,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnFailure {
     Revert,
@@ -79,6 +91,10 @@ const PROBE: &[Setting] = &[
     setting("deadline", "how long to try, such as 60s (ready: 5m, healthy: 60s)"),
     setting("interval", "between tries (default: 1s)"),
 ];
+
+/// Seconds without traffic that are proof enough. The nodes of an ALB follow its API with a lag, in the field ten seconds and more.
+const QUIET: f64 = 3.0;
+const QUIET_ALB: f64 = 10.0;
 
 /// What may stand below `rollout:`.
 pub static SETTINGS: &[Setting] = &[
@@ -113,13 +129,21 @@ pub static SETTINGS: &[Setting] = &[
     Setting { inner: PROBE, ..setting("healthy", "does the new container work?") },
     Setting {
         inner: &[
-            setting("quiet", "seconds without a connection that prove that traffic has stopped (default: 3s)"),
+            setting("quiet", "seconds without a connection that prove that traffic has stopped (default: 3s; alb: 10s)"),
             setting("deadline", "how long to wait for that (default: 5m)"),
         ],
         ..setting("drain", "how traffic is seen to stop")
     },
     setting("stop_grace", "how long the old container may take to stop (default: 40s)"),
     setting("bake", "how long a batch is watched before the next one (default: none)"),
+    Setting {
+        inner: &[
+            Setting { required: true, ..setting("url", "asked by each host itself, with GET; anything but 2xx has failed") },
+            setting("per_second", "requests a second to each (default: 10)"),
+            setting("tolerance", "by how much more may fail than on a host with the old release (default: 1%)"),
+        ],
+        ..setting("compare", "what is asked while a batch is watched, of it and of a host with the old release")
+    },
     setting("on_failure", "revert (default) or halt"),
 ];
 
@@ -127,7 +151,36 @@ pub static SETTINGS: &[Setting] = &[
 pub(super) fn check(node: &Node) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     check_settings(node, SETTINGS, "rollout", &mut found);
+    if let Some(balancer) = node.get("balancer") {
+        check_kind(balancer, &mut found);
+    }
     found
+}
+
+/// What each kind of balancer cannot do without.
+const KINDS: &[(&str, &[&str])] = &[("alb", &["target_group"]), ("haproxy", &["backend", "host"]), ("none", &[])];
+
+/// Where the kind is written down; a template is only known once it is rendered.
+fn check_kind(node: &Node, found: &mut Vec<Diagnostic>) {
+    let Some((kind, span)) = node.get("kind").and_then(|kind| Some((kind.as_str()?.to_owned(), kind.span))) else { return };
+    let is_template = node.get("kind").is_some_and(|kind| matches!(kind.to_value(), Value::Template(_)));
+    match KINDS.iter().find(|(known, _)| *known == kind) {
+        _ if is_template => {}
+        None => {
+            let diagnostic = Diagnostic::error("unknown-balancer", format!("there is no balancer of kind `{kind}`"));
+            let diagnostic = diagnostic.at(span, "not a kind of balancer").note("known kinds: alb, haproxy, none");
+            found.push(match closest(&kind, KINDS.iter().map(|(known, _)| *known)) {
+                Some(near) => diagnostic.patch(span, near, "a kind with a similar name exists"),
+                None => diagnostic,
+            });
+        }
+        Some((_, needed)) => {
+            for name in needed.iter().filter(|name| node.get(name).is_none()) {
+                let title = format!("a balancer of kind `{kind}` needs `{name}`");
+                found.push(Diagnostic::error("missing-setting", title).at(span, format!("`{name}` is missing")));
+            }
+        }
+    }
 }
 
 fn check_settings(node: &Node, settings: &'static [Setting], of: &str, found: &mut Vec<Diagnostic>) {
@@ -168,18 +221,21 @@ impl RolloutSpec {
         let map = value.as_map().ok_or("`rollout` takes a mapping")?;
         let ready = map.get("ready").map(|probe| ProbeSpec::read("ready", probe, 1, 300.0)).transpose()?.flatten();
         let healthy = map.get("healthy").map(|probe| ProbeSpec::read("healthy", probe, 3, 60.0)).transpose()?.flatten();
+        let balancer = BalancerSpec::read(map.get("balancer"))?;
+        let quiet = if balancer.kind == "alb" { QUIET_ALB } else { QUIET };
         let drain = map.get("drain").and_then(Value::as_map).cloned().unwrap_or_default();
         Ok(RolloutSpec {
             app: name(map, "app")?,
             release: name(map, "release")?,
-            balancer: BalancerSpec::read(map.get("balancer"))?,
+            balancer,
             floor: Floor::read(map.get("floor"))?,
             ready,
             healthy,
-            quiet: duration(&drain, "quiet", 3.0)?,
+            quiet: duration(&drain, "quiet", quiet)?,
             drain_max: duration(&drain, "deadline", 300.0)?,
             stop_grace: duration(map, "stop_grace", 40.0)?,
             bake: duration(map, "bake", 0.0)?,
+            compare: map.get("compare").filter(|value| !value.is_null()).map(CompareSpec::read).transpose()?,
             on_failure: match map.get("on_failure").map(Value::to_text).as_deref() {
                 None | Some("revert" | "") => OnFailure::Revert,
                 Some("halt") => OnFailure::Halt,
@@ -266,6 +322,24 @@ impl ProbeSpec {
     }
 }
 
+impl CompareSpec {
+    fn read(value: &Value) -> Result<CompareSpec, String> {
+        let map = value.as_map().ok_or("`compare` takes a mapping")?;
+        let url = map.get("url").map(Value::to_text).unwrap_or_default().to_string();
+        if !url.starts_with("http://") && !url.starts_with("https://") {
+            return Err(format!("`compare.url` is a URL, not `{url}`"));
+        }
+        let per_second = map.get("per_second").map_or(Some(10), Value::to_int).and_then(|number| u32::try_from(number).ok());
+        let per_second = per_second.filter(|number| (1..=100).contains(number));
+        let per_second = per_second.ok_or("`compare.per_second` is a number from 1 to 100")?;
+        let text = map.get("tolerance").map_or_else(|| "1%".to_owned(), |value| value.to_text().trim().to_owned());
+        let percent = text.strip_suffix('%').and_then(|number| number.trim().parse::<f64>().ok());
+        let percent = percent.filter(|percent| (0.0..=100.0).contains(percent));
+        let percent = percent.ok_or_else(|| format!("`compare.tolerance` is a percentage, not `{text}`"))?;
+        Ok(CompareSpec { url, per_second, tolerance: percent / 100.0 })
+    }
+}
+
 /// `30s`, `500ms`, `2m`, `1h`, or seconds.
 fn duration(map: &Map, key: &str, default: f64) -> Result<Duration, String> {
     let Some(value) = map.get(key).filter(|value| !value.is_null()) else { return Ok(Duration::from_secs_f64(default)) };
@@ -302,6 +376,9 @@ mod tests {
         assert_eq!((spec.floor, spec.on_failure, spec.bake), (Floor::AllButBatch, OnFailure::Revert, Duration::ZERO));
         let healthy = spec.healthy.unwrap();
         assert_eq!((healthy.passes, healthy.deadline.as_secs(), spec.ready), (3, 60, None));
+        assert_eq!(spec.quiet.as_secs(), 3);
+        let alb = read(r#"{"app":"shop","release":"7f3a","balancer":{"kind":"alb","target_group":"arn"}}"#).unwrap();
+        assert_eq!(alb.quiet.as_secs(), 10);
     }
 
     #[test]
@@ -313,6 +390,16 @@ mod tests {
         assert!(with(r#","ready":{"url":"/ready"}"#).contains("`ready.url`"));
         assert!(with(r#","on_failure":"cry""#).contains("not `cry`"));
         assert!(read(r#"{"app":"a b","release":"1","balancer":{}}"#).unwrap_err().contains("not `a b`"));
+    }
+
+    #[test]
+    fn what_is_compared_has_sensible_defaults() {
+        let with =
+            |compare: &str| read(&format!(r#"{{"app":"shop","release":"1","balancer":{{"kind":"none"}},"compare":{compare}}}"#));
+        let compare = with(r#"{"url":"http://x/"}"#).unwrap().compare.unwrap();
+        assert_eq!((compare.per_second, compare.tolerance), (10, 0.01));
+        let wrong = [r#"{"url":"/"}"#, r#"{"url":"http://x","per_second":0}"#, r#"{"url":"http://x","tolerance":2}"#, "3"];
+        assert!(wrong.iter().all(|compare| with(compare).is_err()));
     }
 
     #[test]

@@ -1,21 +1,26 @@
-//! File bodies that the control side sent, by their sha256: small ones in memory, big ones in a private directory.
+//! File bodies that the control side sent, by their sha256: small ones in memory, big ones on disk.
+//!
+//! A big one comes to lie in the directory that it is for, where it only has to be renamed; without such a directory in a private
+//! one. A body that cannot be kept (a full disk) spoils the task that wants it, not the connection.
 
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{self, Cursor, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Bodies above this go to disk, and so does every body once so many bytes are held.
 const MEMORY_MAX: u64 = 4 << 20;
-const HELD_MAX: u64 = 64 << 20;
+const HELD_MAX: u64 = 16 << 20;
 
 #[derive(Default)]
 pub(super) struct Blobs {
     here: HashMap<String, Body>,
     coming: Option<Coming>,
+    /// The directories that bodies are for.
+    homes: HashMap<String, PathBuf>,
     dir: Option<PathBuf>,
     /// Bytes in memory.
     held: u64,
@@ -23,7 +28,18 @@ pub(super) struct Blobs {
 
 enum Body {
     Memory(Arc<[u8]>),
-    Disk(PathBuf),
+    Disk(Stored),
+    Broken(io::Error),
+}
+
+/// A file that goes with its value.
+struct Stored(PathBuf);
+
+impl Drop for Stored {
+    fn drop(&mut self) {
+        // Private in any case.
+        let _ = fs::remove_file(&self.0);
+    }
 }
 
 struct Coming {
@@ -35,7 +51,8 @@ struct Coming {
 
 enum Into {
     Memory(Vec<u8>),
-    Disk(PathBuf, File),
+    Disk(Stored, File),
+    Nowhere(io::Error),
 }
 
 impl Blobs {
@@ -48,16 +65,48 @@ impl Blobs {
         match self.here.get(hash) {
             None => Ok(None),
             Some(Body::Memory(bytes)) => Ok(Some(Box::new(Cursor::new(Arc::clone(bytes))))),
-            Some(Body::Disk(path)) => Ok(Some(Box::new(File::open(path)?))),
+            Some(Body::Disk(stored)) => Ok(Some(Box::new(File::open(&stored.0)?))),
+            Some(Body::Broken(error)) => Err(again(error)),
         }
+    }
+
+    /// Where a body is that has come and is on disk.
+    pub(super) fn path(&self, hash: &str) -> Option<&Path> {
+        match self.here.get(hash) {
+            Some(Body::Disk(stored)) => Some(&stored.0),
+            _ => None,
+        }
+    }
+
+    /// Says where a body is wanted, before it comes.
+    pub(super) fn expect_in(&mut self, hash: &str, dir: &str) {
+        self.homes.insert(hash.to_owned(), PathBuf::from(dir));
+    }
+
+    /// Gives a body away that lies in `dir`; whoever takes it removes or renames it.
+    pub(super) fn take(&mut self, hash: &str, dir: &str) -> Option<PathBuf> {
+        if self.path(hash)?.parent()? != Path::new(dir) {
+            return None;
+        }
+        let Some(Body::Disk(mut stored)) = self.here.remove(hash) else { return None };
+        Some(std::mem::take(&mut stored.0))
+    }
+
+    /// Lets go of what is on disk; answers with its names.
+    pub(super) fn shed(&mut self) -> Vec<String> {
+        self.homes.clear();
+        self.here.extract_if(|_, body| !matches!(body, Body::Memory(_))).map(|(hash, _)| hash).collect()
     }
 
     pub(super) fn begin(&mut self, hash: &str, size: u64) -> io::Result<()> {
         if self.coming.is_some() || hash.is_empty() || !hash.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "a file body that was not announced properly"));
         }
-        let into =
-            if size <= MEMORY_MAX && self.held + size <= HELD_MAX { Into::Memory(Vec::new()) } else { self.on_disk(hash)? };
+        let into = if size <= MEMORY_MAX && self.held + size <= HELD_MAX {
+            Into::Memory(Vec::new())
+        } else {
+            self.on_disk(hash).unwrap_or_else(Into::Nowhere)
+        };
         self.coming = Some(Coming { hash: hash.to_owned(), left: size, digest: Sha256::new(), into });
         self.complete()
     }
@@ -73,7 +122,12 @@ impl Blobs {
         coming.digest.update(bytes);
         match &mut coming.into {
             Into::Memory(body) => body.extend(bytes),
-            Into::Disk(_, file) => file.write_all(bytes)?,
+            Into::Disk(_, file) => {
+                if let Err(error) = file.write_all(bytes) {
+                    coming.into = Into::Nowhere(error);
+                }
+            }
+            Into::Nowhere(_) => {}
         }
         self.complete()
     }
@@ -89,20 +143,39 @@ impl Blobs {
                 self.held += bytes.len() as u64;
                 Body::Memory(bytes.into())
             }
-            Into::Disk(path, _) => Body::Disk(path),
+            Into::Disk(stored, _) => Body::Disk(stored),
+            Into::Nowhere(error) => Body::Broken(error),
         };
         self.here.insert(coming.hash, body);
         Ok(())
     }
 
     fn on_disk(&mut self, hash: &str) -> io::Result<Into> {
-        let dir = match &self.dir {
-            Some(dir) => dir.clone(),
-            None => self.dir.insert(private_dir()?).clone(),
+        let create = |path: PathBuf| {
+            let file = File::options().write(true).create_new(true).mode(0o600).open(&path)?;
+            Ok(Into::Disk(Stored(path), file))
         };
-        let path = dir.join(hash);
+        let home = self.homes.get(hash).map(|dir| create(dir.join(format!(".roll-{}", random()))));
+        if let Some(Ok(into)) = home {
+            return Ok(into);
+        }
+        create(self.private_dir()?.join(hash))
+    }
+
+    /// A new file that goes with the big bodies.
+    pub(super) fn private_file(&mut self) -> io::Result<(PathBuf, File)> {
+        let name = random();
+        let path = self.private_dir()?.join(&name);
         let file = File::options().write(true).create_new(true).mode(0o600).open(&path)?;
-        Ok(Into::Disk(path, file))
+        self.here.insert(name, Body::Disk(Stored(path.clone())));
+        Ok((path, file))
+    }
+
+    fn private_dir(&mut self) -> io::Result<PathBuf> {
+        match &self.dir {
+            Some(dir) => Ok(dir.clone()),
+            None => Ok(self.dir.insert(new_private_dir()?).clone()),
+        }
     }
 }
 
@@ -115,11 +188,21 @@ impl Drop for Blobs {
     }
 }
 
-/// A fresh directory that only this user can enter.
-fn private_dir() -> io::Result<PathBuf> {
-    let path = std::env::temp_dir().join(format!("roll-{}", random()));
-    fs::DirBuilder::new().mode(0o700).create(&path)?;
-    Ok(path)
+/// The same failure once more, for everybody who asks.
+fn again(error: &io::Error) -> io::Error {
+    error.raw_os_error().map_or_else(|| io::Error::new(error.kind(), error.to_string()), io::Error::from_raw_os_error)
+}
+
+/// A fresh directory that only this user can enter, where there is more room than in memory.
+fn new_private_dir() -> io::Result<PathBuf> {
+    let create = |base: &Path| {
+        let path = base.join(format!("roll-{}", random()));
+        fs::DirBuilder::new().mode(0o700).create(&path).map(|()| path)
+    };
+    match std::env::var_os("TMPDIR") {
+        Some(dir) => create(Path::new(&dir)),
+        None => create(Path::new("/var/tmp")).or_else(|_| create(Path::new("/tmp"))),
+    }
 }
 
 /// Sixteen hex digits that nobody can guess.
@@ -168,13 +251,58 @@ mod tests {
         assert!(Blobs::default().begin("../../etc/passwd", 1).is_err());
     }
 
+    fn big() -> (Vec<u8>, String) {
+        let body = vec![7; 5 << 20];
+        let hash = hex(&Sha256::digest(&body));
+        (body, hash)
+    }
+
+    fn send(blobs: &mut Blobs, body: &[u8], hash: &str) {
+        blobs.begin(hash, body.len() as u64).unwrap();
+        body.chunks(1 << 20).for_each(|piece| blobs.append(piece).unwrap());
+    }
+
+    #[test]
+    fn a_big_body_is_put_where_it_is_wanted_and_given_away_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = dir.path().to_str().unwrap();
+        let (body, hash) = big();
+        let mut blobs = Blobs::default();
+        blobs.expect_in(&hash, dir);
+        send(&mut blobs, &body, &hash);
+        assert_eq!(blobs.take(&hash, "/elsewhere"), None);
+        let path = blobs.take(&hash, dir).unwrap();
+        assert_eq!(fs::read(path).unwrap(), body);
+        assert!(!blobs.has(&hash) && blobs.take(&hash, dir).is_none());
+
+        blobs.expect_in(&hash, dir);
+        send(&mut blobs, &body, &hash);
+        assert_eq!(blobs.shed(), [hash.as_str()]);
+        assert_eq!(fs::read_dir(dir).unwrap().count(), 1, "only what was given away is left");
+    }
+
+    #[test]
+    fn a_body_that_found_no_room_is_an_error_for_who_wants_it_and_for_nobody_else() {
+        let (body, hash) = big();
+        let mut blobs = Blobs::default();
+        blobs.begin(&hash, body.len() as u64).unwrap();
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        if let Some(coming) = &mut blobs.coming {
+            coming.into = Into::Disk(Stored(PathBuf::new()), full);
+        }
+        body.chunks(1 << 20).for_each(|piece| blobs.append(piece).unwrap());
+        let error = blobs.open(&hash).err().unwrap();
+        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+        assert!(blobs.has(&hash));
+        assert_eq!(blobs.shed(), [hash.as_str()]);
+        assert!(!blobs.has(&hash));
+    }
+
     #[test]
     fn a_big_body_lies_in_a_private_directory_until_the_end() {
         let mut blobs = Blobs::default();
-        let body = vec![7; 5 << 20];
-        let hash = hex(&Sha256::digest(&body));
-        blobs.begin(&hash, body.len() as u64).unwrap();
-        body.chunks(1 << 20).for_each(|piece| blobs.append(piece).unwrap());
+        let (body, hash) = big();
+        send(&mut blobs, &body, &hash);
         let dir = blobs.dir.clone().unwrap();
         assert!(dir.join(&hash).exists());
         drop(blobs);

@@ -2,8 +2,8 @@
 
 use super::blobs::hex;
 use super::line::Line;
-use super::{exec, http, lock};
-use crate::modules::{Cmd, Failure, HttpReply, HttpRequest, Look, Output, Space, Stat};
+use super::{exec, http, idle, lock};
+use crate::modules::{Cmd, Failure, HttpReply, HttpRequest, IdleEnd, Look, Output, Space, Stat};
 use crate::wire::{FromHost, Lease, Request};
 use sha2::Digest;
 use std::fs::{self, File, Metadata};
@@ -15,6 +15,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Files above this are not read into memory.
 const READ_MAX: u64 = 256 << 20;
+
+/// Above this it pays to let several processors work.
+const BIG: u64 = 8 << 20;
 
 /// One task's view of this host.
 pub(super) struct Host {
@@ -80,6 +83,19 @@ impl Look for Host {
         digest_of(&mut File::open(path)?, algorithm)
     }
 
+    /// Of a big file by several processors at once.
+    fn digests(&self, path: &str, algorithms: &[&str]) -> io::Result<Vec<String>> {
+        if fs::metadata(path)?.len() < BIG {
+            return algorithms.iter().map(|algorithm| self.digest(path, algorithm)).collect();
+        }
+        let digest = |algorithm: &str| digest_of(&mut File::open(path)?, algorithm);
+        let broken = |_| io::Error::other("the sum could not be made");
+        std::thread::scope(|scope| {
+            let sums: Vec<_> = algorithms.iter().map(|algorithm| scope.spawn(move || digest(algorithm))).collect();
+            sums.into_iter().map(|sum| sum.join().map_err(broken)?).collect()
+        })
+    }
+
     fn run(&self, cmd: &Cmd) -> Result<Output, Failure> {
         let mut env = self.env.clone();
         env.push(("LC_ALL".to_owned(), "C".to_owned()));
@@ -88,6 +104,16 @@ impl Look for Host {
 
     fn http(&self, request: &HttpRequest) -> Result<HttpReply, Failure> {
         http::request(self, request)
+    }
+
+    fn download(&self, request: &HttpRequest) -> Result<(HttpReply, Option<String>), Failure> {
+        let (path, mut file) = self.line.private_file().map_err(|error| Failure::io("cannot keep what is downloaded", &error))?;
+        let reply = http::download(self, request, &mut file)?;
+        Ok((reply, Some(path.to_string_lossy().into_owned())))
+    }
+
+    fn idle(&self, address: &str, path: &str, cap: Duration) -> Result<IdleEnd, Failure> {
+        idle::watch(self, address, path, self.time_left(cap))
     }
 
     fn connect(&self, host: &str, port: u16, timeout: Duration) -> io::Result<()> {
@@ -113,6 +139,18 @@ impl Look for Host {
             .blob(self.id, hash, self.deadline)
             .map_err(|error| Failure::io("cannot read the source file's contents", &error))?;
         body.read_to_end(&mut bytes).map_err(|error| Failure::io("cannot read the source file's contents", &error))?;
+        Ok(bytes)
+    }
+
+    fn blob_path(&self, hash: &str) -> Result<Option<String>, Failure> {
+        let path = self.line.blob_path(self.id, hash, self.deadline);
+        let path = path.map_err(|error| Failure::io("cannot keep the source file's contents", &error))?;
+        Ok(path.map(|path| path.to_string_lossy().into_owned()))
+    }
+
+    fn head(&self, path: &str, size: u64) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        File::open(path)?.take(size).read_to_end(&mut bytes)?;
         Ok(bytes)
     }
 
@@ -225,7 +263,7 @@ pub(super) fn digest_of(body: &mut dyn Read, algorithm: &str) -> io::Result<Stri
 
 fn digest_with<D: Digest>(body: &mut dyn Read) -> io::Result<String> {
     let mut digest = D::new();
-    let mut piece = vec![0; 64 << 10];
+    let mut piece = vec![0; 256 << 10];
     loop {
         match body.read(&mut piece)? {
             0 => return Ok(hex(&digest.finalize())),

@@ -7,7 +7,9 @@ use super::lock::Locks;
 use crate::wire::{self, FromHost, Request, ToHost};
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::collections::{HashSet, VecDeque};
+use std::fs::File;
 use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -200,11 +202,14 @@ impl Line {
         !state.is_gone
     }
 
-    /// Asks for the bodies that are not here, all in one message.
-    pub(super) fn ask(&self, id: u64, hashes: impl IntoIterator<Item = String>) {
+    /// Asks for the bodies that are not here, all in one message. Each comes with the directory that it is for, if any.
+    pub(super) fn ask(&self, id: u64, wanted: impl IntoIterator<Item = (String, Option<String>)>) {
         let mut state = self.state();
         let mut missing = Vec::new();
-        for hash in hashes {
+        for (hash, dir) in wanted {
+            if let Some(dir) = dir {
+                state.blobs.expect_in(&hash, &dir);
+            }
             if !state.blobs.has(&hash) && state.asked.insert(hash.clone()) {
                 missing.push(hash);
             }
@@ -217,11 +222,47 @@ impl Line {
 
     /// A body, once it has arrived.
     pub(super) fn blob(&self, id: u64, hash: &str, deadline: Option<Instant>) -> io::Result<Box<dyn Read>> {
-        self.ask(id, [hash.to_owned()]);
+        self.ask(id, [(hash.to_owned(), None)]);
+        self.arrived(deadline, |blobs| blobs.open(hash))
+    }
+
+    /// A body that lies in `dir`, once it has arrived; it is the caller's then. None where it lies elsewhere.
+    pub(super) fn blob_in(&self, id: u64, hash: &str, dir: &str, deadline: Option<Instant>) -> io::Result<Option<PathBuf>> {
+        self.ask(id, [(hash.to_owned(), Some(dir.to_owned()))]);
+        self.arrived(deadline, |blobs| blobs.open(hash))?;
+        let mut state = self.state();
+        let taken = state.blobs.take(hash, dir);
+        if taken.is_some() {
+            state.asked.remove(hash);
+        }
+        Ok(taken)
+    }
+
+    /// Where a body is, once it has arrived; none where it is in memory.
+    pub(super) fn blob_path(&self, id: u64, hash: &str, deadline: Option<Instant>) -> io::Result<Option<PathBuf>> {
+        self.ask(id, [(hash.to_owned(), None)]);
+        self.arrived(deadline, |blobs| blobs.open(hash))?;
+        Ok(self.state().blobs.path(hash).map(Path::to_owned))
+    }
+
+    /// A file for this task alone.
+    pub(super) fn private_file(&self) -> io::Result<(PathBuf, File)> {
+        self.state().blobs.private_file()
+    }
+
+    /// Lets go of the big bodies; the next task that wants one asks again.
+    pub(super) fn shed_blobs(&self) {
+        let mut state = self.state();
+        for hash in state.blobs.shed() {
+            state.asked.remove(&hash);
+        }
+    }
+
+    fn arrived<T>(&self, deadline: Option<Instant>, find: impl Fn(&Blobs) -> io::Result<Option<T>>) -> io::Result<T> {
         let mut state = self.state();
         loop {
-            if let Some(body) = state.blobs.open(hash)? {
-                return Ok(body);
+            if let Some(found) = find(&state.blobs)? {
+                return Ok(found);
             }
             if state.is_gone || deadline.is_some_and(|deadline| Instant::now() > deadline) {
                 return Err(io::Error::new(io::ErrorKind::TimedOut, "the file's contents did not arrive"));

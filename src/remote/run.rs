@@ -3,12 +3,17 @@
 use super::Modules;
 use super::host::Host;
 use super::line::Line;
+use super::lock;
 use super::touch::Hands;
+use super::write::{self, directory_of};
+use crate::modules::touch::Write;
 use crate::modules::{self, Act, Args, Change, Content, Done, Failure, Module, Plan, Touch};
 use crate::value::{Map, Value};
 use crate::wire::{Reply, Request};
 use std::sync::Arc;
 
+/// From so many files on, the disk is waited for once.
+const MANY: usize = 8;
 /// A plan may ask to be made again after applying; that ends here.
 const ROUNDS_MAX: usize = 3;
 
@@ -21,6 +26,7 @@ pub(super) fn run(line: &Arc<Line>, request: &Request) -> Reply {
         result: Outcome::default(),
     };
     let ended = find(line.modules, &request.module).and_then(|module| task.run(module, &request.args));
+    line.shed_blobs();
     task.reply(ended)
 }
 
@@ -88,19 +94,51 @@ impl Task {
 
     fn apply(&mut self, plan: &Plan) -> Result<(), Failure> {
         self.ask_for_bodies(&plan.changes);
-        let mut hands = Hands::new(&self.host);
+        if plan.changes.iter().filter(|change| batched(&change.act).is_some()).count() >= MANY {
+            return self.apply_many(plan);
+        }
         for change in &plan.changes {
-            let done = hands.perform(&change.act)?;
-            self.result.changed |= plan.changed.unwrap_or_else(|| done.changed.unwrap_or(true));
-            self.done.push(done);
+            let done = Hands::new(&self.host).perform(&change.act)?;
+            self.keep(plan, done);
         }
         self.result.changed |= plan.changed.unwrap_or(false);
         Ok(())
     }
 
+    /// The files come into their places together, after everything else.
+    fn apply_many(&mut self, plan: &Plan) -> Result<(), Failure> {
+        let mut staged = Vec::new();
+        for change in &plan.changes {
+            match batched(&change.act) {
+                Some(write) => {
+                    lock::permit(&self.host)?;
+                    staged.push(write::stage(&self.host, write)?);
+                }
+                None => {
+                    if may_refer_to_files(&change.act) {
+                        let placed = write::place_all(std::mem::take(&mut staged))?;
+                        placed.into_iter().for_each(|done| self.keep(plan, done));
+                    }
+                    let done = Hands::new(&self.host).perform(&change.act)?;
+                    self.keep(plan, done);
+                }
+            }
+        }
+        lock::permit(&self.host)?;
+        let placed = write::place_all(staged)?;
+        placed.into_iter().for_each(|done| self.keep(plan, done));
+        self.result.changed |= plan.changed.unwrap_or(false);
+        Ok(())
+    }
+
+    fn keep(&mut self, plan: &Plan, done: Done) {
+        self.result.changed |= plan.changed.unwrap_or_else(|| done.changed.unwrap_or(true));
+        self.done.push(done);
+    }
+
     /// All bodies that the changes need and that are not here, in one message.
     fn ask_for_bodies(&self, changes: &[Change]) {
-        self.host.line.ask(self.host.id, changes.iter().filter_map(|change| blob_of(&change.act)).cloned());
+        self.host.line.ask(self.host.id, changes.iter().filter_map(|change| blob_of(&change.act)));
     }
 
     fn reply(self, ended: Result<Map, Failure>) -> Reply {
@@ -120,10 +158,23 @@ impl Task {
     }
 }
 
-fn blob_of(act: &Act) -> Option<&String> {
+/// A file that may be put in its place together with others.
+fn batched(act: &Act) -> Option<&Write> {
+    match act {
+        Act::Write(write) if write.validate.is_none() && !write.backup && !write.unsafe_writes => Some(write),
+        _ => None,
+    }
+}
+
+fn may_refer_to_files(act: &Act) -> bool {
+    !matches!(act, Act::MakeDir { .. } | Act::SetAttrs { .. } | Act::Symlink { .. } | Act::Note)
+}
+
+/// A body, and the directory of the file that it is to be.
+fn blob_of(act: &Act) -> Option<(String, Option<String>)> {
     match act {
         Act::Write(write) => match &write.content {
-            Content::Blob(hash) => Some(hash),
+            Content::Blob(hash) => Some((hash.clone(), Some(directory_of(&write.path).to_owned()))),
             Content::Bytes(_) | Content::File(_) => None,
         },
         _ => None,

@@ -8,31 +8,72 @@ use crate::modules::clock::Clock;
 use crate::modules::touch::Write;
 use crate::modules::{Attrs, Cmd, Content, Done, Failure, HttpRequest, Look, words};
 use crate::value::{Map, Value};
+use std::collections::BTreeSet;
 use std::fs::{self, File, Metadata};
-use std::io::{self, Read};
+use std::io::{self, Write as _};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, chown};
 
 pub(super) fn write(host: &Host, write: &Write) -> Result<Done, Failure> {
-    let temp = Temp::beside(&write.path, write.unsafe_writes)?;
-    let mut body = open(host, &write.content)?;
-    temp.fill(&mut *body)?;
-    let mut values = Map::new();
-    temp.put_in_place(host, write, &mut values)?;
-    set_attrs(&write.path, &Attrs { flags: write.attrs.flags, ..Attrs::default() }, true)?;
-    Ok(Done { values, changed: None })
+    stage(host, write)?.place()
 }
 
-fn open(host: &Host, content: &Content) -> Result<Box<dyn Read>, Failure> {
-    match content {
-        Content::Bytes(bytes) => Ok(Box::new(io::Cursor::new(bytes.clone()))),
-        Content::Blob(hash) => host
-            .line
-            .blob(host.id, hash, host.deadline)
-            .map_err(|error| Failure::io("cannot read the source file's contents", &error)),
-        Content::File(path) => {
-            File::open(path).map(|file| Box::new(file) as Box<dyn Read>).map_err(io_failure("cannot read", path))
+/// A new file that is complete, and not in its place yet.
+pub(super) struct Staged<'a> {
+    temp: Temp,
+    write: &'a Write,
+    values: Map,
+}
+
+pub(super) fn stage<'a>(host: &Host, write: &'a Write) -> Result<Staged<'a>, Failure> {
+    let temp = match delivered(host, write)? {
+        Some(temp) => temp,
+        None => Temp::filled(host, write)?,
+    };
+    let mut values = Map::new();
+    temp.prepare(host, write, &mut values)?;
+    Ok(Staged { temp, write, values })
+}
+
+/// Puts many files in place, waiting for the disk once and not for each.
+pub(super) fn place_all(staged: Vec<Staged<'_>>) -> Result<Vec<Done>, Failure> {
+    let mut synced = BTreeSet::new();
+    for one in &staged {
+        let failed = || io_failure("cannot write", &one.write.path);
+        let file = File::open(&one.temp.path).map_err(failed())?;
+        if synced.insert(file.metadata().map_err(failed())?.dev()) {
+            rustix::fs::syncfs(&file).map_err(|error| failed()(error.into()))?;
         }
     }
+    let directories: BTreeSet<String> = staged.iter().map(|one| directory_of(&one.write.path).to_owned()).collect();
+    let placed = staged.into_iter().map(Staged::rename).collect();
+    directories.iter().for_each(|dir| sync_directory(&format!("{dir}/.")));
+    placed
+}
+
+impl Staged<'_> {
+    fn place(self) -> Result<Done, Failure> {
+        let failed = || io_failure("cannot write", &self.write.path);
+        File::open(&self.temp.path).and_then(|file| file.sync_all()).map_err(failed())?;
+        let path = self.write.path.clone();
+        let done = self.rename()?;
+        sync_directory(&path);
+        Ok(done)
+    }
+
+    fn rename(self) -> Result<Done, Failure> {
+        let Staged { temp, write, values } = self;
+        temp.move_to(write)?;
+        set_attrs(&write.path, &Attrs { flags: write.attrs.flags, ..Attrs::default() }, true)?;
+        Ok(Done { values, changed: None })
+    }
+}
+
+/// A body from the control side that came to lie beside the file that it is to replace.
+fn delivered(host: &Host, write: &Write) -> Result<Option<Temp>, Failure> {
+    let Content::Blob(hash) = &write.content else { return Ok(None) };
+    let dir = directory_of(&write.path);
+    let path = host.line.blob_in(host.id, hash, dir, host.deadline).map_err(io_failure("cannot write", &write.path))?;
+    Ok(path.map(|path| Temp { path: path.to_string_lossy().into_owned(), in_place: false }))
 }
 
 /// Streams the answer into a temporary file and puts it in place where it differs from what is there.
@@ -65,8 +106,9 @@ pub(super) fn download(host: &Host, request: &HttpRequest, checksum: Option<&str
         set_attrs(&write.path, &missing, true)?;
         return Ok(Done { values, changed: Some(!missing.is_empty()) });
     }
-    temp.put_in_place(host, write, &mut values)?;
-    Ok(Done { values, changed: Some(true) })
+    temp.prepare(host, write, &mut values)?;
+    let done = Staged { temp, write, values }.place()?;
+    Ok(Done { changed: Some(true), ..done })
 }
 
 fn verify(path: &str, checksum: Option<&str>) -> Result<(), Failure> {
@@ -112,12 +154,26 @@ impl Temp {
         }
     }
 
-    fn fill(&self, body: &mut dyn Read) -> Result<(), Failure> {
-        let mut file = File::options().write(true).open(&self.path).map_err(io_failure("cannot write", &self.path))?;
-        io::copy(body, &mut file).map(drop).map_err(io_failure("cannot write", &self.path))
+    fn filled(host: &Host, write: &Write) -> Result<Temp, Failure> {
+        let temp = Temp::beside(&write.path, write.unsafe_writes)?;
+        let failed = || io_failure("cannot write", &write.path);
+        let mut file = File::options().write(true).open(&temp.path).map_err(failed())?;
+        match &write.content {
+            Content::Bytes(bytes) => file.write_all(bytes).map_err(failed())?,
+            Content::Blob(hash) => {
+                let mut body = host.line.blob(host.id, hash, host.deadline).map_err(failed())?;
+                io::copy(&mut body, &mut file).map_err(failed())?;
+            }
+            Content::File(path) => {
+                let mut from = File::open(path).map_err(io_failure("cannot read", path))?;
+                io::copy(&mut from, &mut file).map_err(failed())?;
+            }
+        }
+        Ok(temp)
     }
 
-    fn put_in_place(&self, host: &Host, write: &Write, values: &mut Map) -> Result<(), Failure> {
+    /// Everything but being in its place: mode and owner, the check, the backup of what is there.
+    fn prepare(&self, host: &Host, write: &Write, values: &mut Map) -> Result<(), Failure> {
         let old = fs::symlink_metadata(&write.path).ok().filter(|found| found.is_file() || found.is_symlink());
         self.dress(old.as_ref().filter(|found| found.is_file()), write)?;
         if let Some(command) = &write.validate {
@@ -126,19 +182,17 @@ impl Temp {
         if write.backup && old.is_some() {
             values.insert("backup_file".into(), back_up(host, &write.path)?.into());
         }
+        Ok(())
+    }
+
+    fn move_to(&self, write: &Write) -> Result<(), Failure> {
         if self.in_place {
             return self.overwrite(write);
         }
-        let failed = || io_failure("cannot write", &write.path);
-        File::open(&self.path).and_then(|file| file.sync_all()).map_err(failed())?;
         match fs::rename(&self.path, &write.path) {
             // A file that is mounted by itself, as in containers, cannot be replaced.
             Err(_) if write.unsafe_writes => self.overwrite(write),
-            other => {
-                other.map_err(failed())?;
-                sync_directory(&write.path);
-                Ok(())
-            }
+            other => other.map_err(io_failure("cannot write", &write.path)),
         }
     }
 

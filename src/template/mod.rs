@@ -27,6 +27,7 @@ mod format_percent;
 mod format_string;
 mod frame;
 mod functions;
+mod literal;
 mod lookups;
 mod methods;
 mod place;
@@ -36,7 +37,7 @@ mod syntax;
 mod tests;
 mod versions;
 
-pub use check::{PluginRow, check, check_expression, free_names, free_names_of_expression, plugins};
+pub use check::{PluginRow, check, check_expression, free_names, free_names_of_expression, near_lookup, plugins};
 pub use failure::{Plugin, Problem, TemplateError, Within};
 pub use render::{FileOptions, render_file};
 
@@ -140,6 +141,11 @@ pub fn finalize_argument(value: &Value, scope: &dyn Scope, world: &dyn World) ->
         return Ok(None);
     }
     eval.export(&val).map(Some).map_err(|error| unwrapped(*error, value))
+}
+
+/// A value as Python shows it in messages.
+pub(crate) fn repr(value: &Value) -> String {
+    runtime::repr(&runtime::from_value(value))
 }
 
 /// The value of a bare expression, such as `until` or the source of a loop.

@@ -7,11 +7,13 @@
 //!
 //! This room does no IO and knows no Ansible. Start reading at [`Value`].
 
+mod bytes;
 mod convert;
 mod json;
 mod map;
 mod merge;
 
+pub use bytes::{bytes_of, text_of};
 pub use map::{Key, Map};
 pub use merge::merged;
 
@@ -227,6 +229,13 @@ impl Span {
 
     pub fn is_nowhere(&self) -> bool {
         self.source == 0
+    }
+
+    /// Some bytes of what it covers.
+    #[must_use]
+    pub fn part(self, bytes: &std::ops::Range<usize>) -> Span {
+        let at = |offset: usize| self.start.saturating_add(u32::try_from(offset).unwrap_or(u32::MAX)).min(self.end);
+        Span { start: at(bytes.start), end: at(bytes.end), ..self }
     }
 
     /// From the start of this span to the end of `last`.

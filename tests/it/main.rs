@@ -6,6 +6,7 @@ mod balancer;
 mod cli;
 mod connection;
 mod docker;
+mod doctor;
 mod doors;
 mod errors;
 mod hostile;

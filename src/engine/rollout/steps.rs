@@ -1,15 +1,17 @@
 //! One function a step: what is done, and which answer it comes to.
 
-use super::front::{Asked, Front, Seen};
+use super::fitness::{self, Fitness};
+use super::front::{self, Front, Seen};
 use super::hold::{self, Denied, Hold};
+use super::settings::Settings;
 use super::written::Written;
 use super::{Notes, tools, words};
 use crate::actions::Problem;
 use crate::engine::plays::PlayRun;
 use crate::engine::{Direction, Run, locked};
 use crate::event::{Event, Rollout as RolloutEvent};
-use crate::playbook::{ProbeSpec, RolloutSpec};
-use crate::rollout::{ATTEMPTS_MAX, Answer, Ask, Reached, Reading, Recording, Step};
+use crate::playbook::{CompareSpec, ProbeSpec, RolloutSpec};
+use crate::rollout::{ATTEMPTS_MAX, Answer, Ask, Asked, Reached, Reading, Recording, Step, is_worse};
 use crate::value::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -34,7 +36,9 @@ const LOG_LINES: i64 = 50;
 pub(super) struct Steps {
     run: Arc<Run>,
     play: Arc<PlayRun>,
+    /// What counts for all hosts; the settings of one are in `settings`.
     spec: Arc<RolloutSpec>,
+    settings: Arc<Settings>,
     front: Front,
     hold: Arc<Hold>,
     /// A host has refused this rollout for good.
@@ -50,14 +54,18 @@ pub(super) struct Steps {
     said: Notes,
     /// When the balancer could be read last.
     read_at: Mutex<Option<Instant>>,
+    /// The pools of the last reading, with their floors.
+    pools: Mutex<Vec<(String, usize)>>,
+    pub(super) fitness: Fitness,
 }
 
 impl Steps {
-    pub(super) fn new(run: &Arc<Run>, play: &Arc<PlayRun>, spec: &Arc<RolloutSpec>, front: Front, hold: &Arc<Hold>) -> Steps {
+    pub(super) fn new(run: &Arc<Run>, play: &Arc<PlayRun>, settings: &Arc<Settings>, front: Front, hold: &Arc<Hold>) -> Steps {
         Steps {
             run: run.clone(),
             play: play.clone(),
-            spec: spec.clone(),
+            spec: settings.common().clone(),
+            settings: settings.clone(),
             front,
             hold: hold.clone(),
             is_fenced: AtomicBool::new(false),
@@ -67,6 +75,8 @@ impl Steps {
             notes: Notes::default(),
             said: Notes::default(),
             read_at: Mutex::default(),
+            pools: Mutex::default(),
+            fitness: Fitness::default(),
         }
     }
 
@@ -74,7 +84,7 @@ impl Steps {
         &self.play.hosts[host]
     }
 
-    fn say(&self, host: usize, line: impl Into<String>) {
+    pub(super) fn say(&self, host: usize, line: impl Into<String>) {
         self.run.emitter.emit(&Event::Says { host: self.name(host).to_owned(), line: line.into() });
     }
 
@@ -107,7 +117,12 @@ impl Steps {
     }
 
     pub(super) fn say_all(&self, line: &str) {
-        self.run.emitter.emit(&Event::Says { host: "rollout".to_owned(), line: line.to_owned() });
+        self.run.emitter.emit(&Event::Told { line: format!("rollout: {line}") });
+    }
+
+    /// As the reason for which each host waits.
+    pub(super) fn say_each(&self, line: &str) {
+        (0..self.play.hosts.len()).for_each(|host| self.say(host, line));
     }
 
     pub(super) fn arguments(&self) -> &str {
@@ -330,8 +345,8 @@ impl Steps {
 
     async fn drain(&self, host: usize) -> Result<Answer, Problem> {
         match self.front.drain(self.sure(host).await?).await? {
-            Asked::Done => Ok(Answer::Ok),
-            Asked::NotNow(problem) => {
+            front::Asked::Done => Ok(Answer::Ok),
+            front::Asked::NotNow(problem) => {
                 self.say(host, format!("not taken out of the balancer: {}", problem.failure.msg));
                 Ok(Answer::Busy)
             }
@@ -339,7 +354,7 @@ impl Steps {
     }
 
     async fn on_container(&self, host: usize, module: &str) -> Result<Map, Problem> {
-        let grace = i64::try_from(self.spec.stop_grace.as_secs()).unwrap_or(i64::MAX);
+        let grace = i64::try_from(self.settings.of(host).stop_grace.as_secs()).unwrap_or(i64::MAX);
         let args = [
             ("container", self.spec.app.as_str().into()),
             ("generation", self.parking(host, module).into()),
@@ -376,7 +391,7 @@ impl Steps {
     }
 
     async fn check(&self, host: usize) -> Result<Answer, Problem> {
-        let Some(ready) = &self.spec.ready else { return Ok(Answer::Ok) };
+        let Some(ready) = &self.settings.of(host).ready else { return Ok(Answer::Ok) };
         let inspected = self.module(host, "_app_inspect", &[("container", self.spec.app.as_str().into())]).await?;
         if !is_running(&inspected) {
             return Ok(Answer::Ok);
@@ -394,10 +409,11 @@ impl Steps {
 
     /// First the balancer's word that no session is left, then the host's own proof.
     async fn await_quiet(&self, host: usize) -> Result<Answer, Problem> {
+        let spec = self.settings.of(host);
         let started = Instant::now();
         let mut spoke = Instant::now();
         while let Some(sessions) = self.front.sessions(self.name(host)).await?.filter(|sessions| *sessions > 0) {
-            if started.elapsed() >= self.spec.drain_max {
+            if started.elapsed() >= spec.drain_max {
                 return Err(Problem::new(words::not_drained(self.name(host), sessions, started.elapsed())));
             }
             if spoke.elapsed() >= VOICE {
@@ -407,11 +423,11 @@ impl Steps {
             tokio::time::sleep(READ_EVERY).await;
         }
         self.front.close_idle(self.name(host)).await?;
-        let left = self.spec.drain_max.saturating_sub(started.elapsed()).max(self.spec.quiet);
+        let left = spec.drain_max.saturating_sub(started.elapsed()).max(spec.quiet);
         let args = [
-            ("container", self.spec.app.as_str().into()),
-            ("port", i64::from(self.spec.balancer.port).into()),
-            ("quiet", self.spec.quiet.as_secs_f64().into()),
+            ("container", spec.app.as_str().into()),
+            ("port", i64::from(spec.balancer.port).into()),
+            ("quiet", spec.quiet.as_secs_f64().into()),
             ("cap", left.as_secs_f64().into()),
         ];
         let values = self.module(host, "_quiet", &args).await?;
@@ -435,8 +451,8 @@ impl Steps {
 
     /// As many successes in a row as asked for, before the deadline.
     async fn verify(&self, ask: Ask) -> Result<Answer, Problem> {
-        let Some(healthy) = &self.spec.healthy else { return Ok(Answer::Ok) };
         let host = ask.host;
+        let Some(healthy) = &self.settings.of(host).healthy else { return Ok(Answer::Ok) };
         let started = Instant::now();
         let (mut passes, mut tries, mut spoke) = (0, 0, Instant::now());
         loop {
@@ -483,13 +499,18 @@ impl Steps {
     pub(super) async fn bake(&self, asks: &[Ask]) -> Vec<(Ask, Answer)> {
         let started = Instant::now();
         let mut answers: Vec<(Ask, Answer)> = Vec::new();
+        let mut compared = Compared::default();
         let mut spoke = Instant::now();
         while started.elapsed() < self.spec.bake && answers.len() < asks.len() {
             for ask in asks {
                 if answers.iter().any(|(other, _)| other == ask) {
                     continue;
                 }
-                if let Err(problem) = self.look_well(ask.host, asks).await {
+                let looked = match self.look_well(ask.host, asks).await {
+                    Ok(()) => self.compare(ask.host, asks, &mut compared).await,
+                    failed => failed,
+                };
+                if let Err(problem) = looked {
                     self.fail(*ask, &problem).await;
                     answers.push((*ask, if self.is_fenced() { Answer::Fenced } else { Answer::Failed }));
                 }
@@ -511,9 +532,9 @@ impl Steps {
     }
 
     async fn look_well(&self, host: usize, batch: &[Ask]) -> Result<(), Problem> {
-        if let Some(healthy) = &self.spec.healthy {
+        if let Some(healthy) = &self.settings.of(host).healthy {
             let probe = self.probe(host, healthy).await?;
-            if !probe.is_fine() && !self.others_fail_too(host, healthy, batch).await {
+            if !probe.is_fine() && !self.others_fail_too(host, batch).await {
                 let msg = words::unhealthy_again(self.name(host), &probe.shown());
                 return Err(Problem::new(msg));
             }
@@ -529,13 +550,47 @@ impl Steps {
         Ok(())
     }
 
-    /// What ails a host that still runs the old release at the same moment is no fault of the new one.
-    async fn others_fail_too(&self, host: usize, healthy: &ProbeSpec, batch: &[Ask]) -> bool {
+    /// A host that serves with the old release.
+    fn old_one(&self, batch: &[Ask]) -> Option<usize> {
         let is_old = |other: &usize| {
             let is_begun = self.written(*other).is_none_or(|written| written.reached != Reached::Nothing);
             !is_begun && batch.iter().all(|ask| ask.host != *other) && locked(&self.serving).contains(other)
         };
-        let Some(other) = (0..self.play.hosts.len()).find(is_old) else { return false };
+        (0..self.play.hosts.len()).find(is_old)
+    }
+
+    /// Asks new and old the same, now, and judges by all that was asked so far.
+    async fn compare(&self, host: usize, batch: &[Ask], compared: &mut Compared) -> Result<(), Problem> {
+        let Some(compare) = &self.settings.of(host).compare else { return Ok(()) };
+        let old = self.old_one(batch);
+        let (new, of_old) = tokio::join!(self.ask_often(host, compare), async {
+            let (old, compare) = old.and_then(|old| Some((old, self.settings.of(old).compare.as_ref()?)))?;
+            // What cannot be asked is no measure.
+            self.ask_often(old, compare).await.ok()
+        });
+        let (new, shown) = new?;
+        let both = compared.entry(host).or_default();
+        both.0 = both.0.and(new);
+        both.1 = of_old.map(|(asked, _)| both.1.unwrap_or_default().and(asked)).or(both.1);
+        if is_worse(both.0, both.1, compare.tolerance) {
+            let msg = words::worse(self.name(host), &compare.url, both.0, both.1, &shown);
+            return Err(Problem::new(msg));
+        }
+        Ok(())
+    }
+
+    async fn ask_often(&self, host: usize, compare: &CompareSpec) -> Result<(Asked, String), Problem> {
+        let args = [("url", compare.url.as_str().into()), ("times", i64::from(compare.per_second).into())];
+        let values = self.module(host, "_probe", &args).await?;
+        let count =
+            |name: &str| values.get(name).and_then(Value::to_int).and_then(|count| u32::try_from(count).ok()).unwrap_or(0);
+        Ok((Asked { all: count("asked"), failed: count("failed") }, probed(&values).shown()))
+    }
+
+    /// What ails a host that still runs the old release at the same moment is no fault of the new one.
+    async fn others_fail_too(&self, host: usize, batch: &[Ask]) -> bool {
+        let Some(other) = self.old_one(batch) else { return false };
+        let Some(healthy) = &self.settings.of(other).healthy else { return false };
         let fails = self.probe(other, healthy).await.is_ok_and(|probe| !probe.is_fine());
         if fails {
             self.say(host, format!("not healthy, but neither is `{}` with the old release: it is watched on", self.name(other)));
@@ -545,9 +600,7 @@ impl Steps {
 
     async fn probe(&self, host: usize, probe: &ProbeSpec) -> Result<Probed, Problem> {
         let values = self.module(host, "_probe", &[("url", probe.url.as_str().into())]).await?;
-        let text = |name: &str| values.get(name).map(Value::to_text).unwrap_or_default().to_string();
-        let status = values.get("status").and_then(Value::to_int).and_then(|status| u16::try_from(status).ok()).unwrap_or(0);
-        Ok(Probed { status, body: text("body"), error: text("reason") })
+        Ok(probed(&values))
     }
 
     /// What was said last of a host's failure.
@@ -589,7 +642,10 @@ impl Steps {
         let position = |name: &str| self.play.hosts.iter().position(|host| host == name);
         let serving = targets.iter().filter(|target| target.is_steady);
         let wavering = targets.iter().filter(|target| target.is_serving && !target.is_steady);
+        let pools = fitness::pools(&targets, position);
+        *locked(&self.pools) = pools.iter().map(|(name, pool)| (name.clone(), pool.floor)).collect();
         let reading = Reading {
+            pools: pools.into_iter().map(|(_, pool)| pool).collect(),
             wavering: wavering.filter_map(|target| position(&target.host)).collect(),
             serving: serving.clone().filter_map(|target| position(&target.host)).collect(),
             others: serving.filter(|target| position(&target.host).is_none()).count(),
@@ -598,6 +654,19 @@ impl Steps {
         *locked(&self.serving) = reading.serving.union(&reading.wavering).copied().collect();
         self.show_health(reading.serving.len() + reading.others, floor, targets);
         Some(reading)
+    }
+
+    /// Name and floor of a pool of the last reading.
+    pub(super) fn pool(&self, place: usize) -> Option<(String, usize)> {
+        locked(&self.pools).get(place).cloned()
+    }
+
+    pub(super) async fn is_unfit(&self) -> bool {
+        self.fitness.learn(&self.run, &self.front, &self.play, &self.spec).await
+    }
+
+    pub(super) fn unfit(&self) -> Option<String> {
+        self.fitness.why()
     }
 
     fn note(&self, host: usize, text: String) {
@@ -644,6 +713,15 @@ pub(super) fn is_running(values: &Map) -> bool {
 /// Stopping such a container would remove it: nothing to go back to would be left.
 fn removes_itself(values: &Map) -> bool {
     values.get("current").and_then(|current| current.get("auto_remove")).and_then(Value::to_bool).unwrap_or(false)
+}
+
+/// What came of comparing each host of a batch with an old one.
+type Compared = BTreeMap<usize, (Asked, Option<Asked>)>;
+
+fn probed(values: &Map) -> Probed {
+    let text = |name: &str| values.get(name).map(Value::to_text).unwrap_or_default().to_string();
+    let status = values.get("status").and_then(Value::to_int).and_then(|status| u16::try_from(status).ok()).unwrap_or(0);
+    Probed { status, body: text("body"), error: text("reason") }
 }
 
 /// What a URL answered.

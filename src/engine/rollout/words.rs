@@ -4,7 +4,7 @@ use super::hold::{self, Denied};
 use crate::actions::Problem;
 use crate::diag::Diagnostic;
 use crate::playbook::{ProbeSpec, RolloutSpec};
-use crate::rollout::{Outcome, Phase, Step};
+use crate::rollout::{Asked, Outcome, Phase, Step};
 use crate::value::Value;
 use std::time::Duration;
 
@@ -86,6 +86,13 @@ pub(super) fn unhealthy_again(host: &str, shown: &str) -> String {
     format!("`{host}` stopped being healthy while it was watched: {shown}")
 }
 
+pub(super) fn worse(host: &str, url: &str, new: Asked, old: Option<Asked>, last: &str) -> String {
+    let of = |asked: Asked| format!("{} of {}", asked.failed, asked.all);
+    let old =
+        old.map_or_else(|| "no host has the old release any more".to_owned(), |old| format!("{} with the old release", of(old)));
+    format!("`{host}` answers worse than before: {} requests to {url} failed, {old}; the last failure: {last}", of(new))
+}
+
 pub(super) fn restarted(host: &str, times: i64) -> String {
     format!("the container on `{host}` was restarted {times} times while it was watched")
 }
@@ -113,10 +120,22 @@ pub(super) fn no_floor(app: &str, hosts: usize) -> String {
     }
 }
 
+/// A part of the balancer that has too few targets of its own.
+pub(super) fn no_pool_floor(pool: &str, floor: usize) -> String {
+    format!(
+        "fewer than {floor} would serve in {pool}, while a batch is replaced; turn cross-zone balancing on, have one target more there, \
+         make the batches smaller with `serial`, or accept it with `--accept-downtime`"
+    )
+}
+
 pub(super) fn committed(app: &str) -> String {
     format!(
         "the last rollout of `{app}` has ended, and what ran before was let go: `roll rollback --to RELEASE` puts a release in place again"
     )
+}
+
+pub(super) fn held(live: usize, floor: usize) -> String {
+    format!("stays in the balancer: {live} targets are healthy, and {floor} must be while it is out")
 }
 
 pub(super) fn not_drained(host: &str, sessions: u64, waited: Duration) -> String {

@@ -7,6 +7,7 @@ mod files;
 mod lists;
 mod passwords;
 mod records;
+mod settings;
 mod url;
 
 pub(crate) use files::glob;
@@ -73,7 +74,7 @@ pub(crate) fn find(name: &str) -> Option<&'static Lookup> {
     tables().into_iter().flatten().find(|lookup| lookup.name == name)
 }
 
-fn names() -> impl Iterator<Item = &'static str> {
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     tables().into_iter().flatten().map(|lookup| lookup.name)
 }
 
