@@ -228,14 +228,11 @@ impl<H: Hands> Task<'_, H> {
             return Ok(Body::File(found));
         }
         let file = folder.file();
-        let missing = || Problem::new(format!("Local object \"{src}\" does not exist for PUT operation"));
-        match self.hands.fetch(src, &file).await {
-            Ok(Some(_)) if file.is_file() => Ok(Body::File(file)),
-            Ok(_) => Err(missing()),
-            Err(problem) if problem.is_unreachable => Err(problem),
-            Err(problem) if problem.failure.msg.contains("does not exist") => Err(missing()),
-            Err(problem) => Err(problem),
+        let fetched = self.hands.fetch(src, None, &file).await?;
+        if fetched.contains_key("missing") {
+            return Err(Problem::new(format!("Local object \"{src}\" does not exist for PUT operation")));
         }
+        Ok(Body::File(file))
     }
 
     /// Whether tags had to be changed.
