@@ -469,7 +469,7 @@ impl Parser {
             args.splat = Some(Box::new(self.expression()?));
         } else if matches!(self.peek(), Token::Name(_)) && *self.peek_second() == Token::Mark("=") {
             if let Token::Name(name) = self.peek()
-                && args.named.iter().any(|(other, _)| other == name)
+                && args.named.iter().any(|(other, _)| **other == **name)
             {
                 return self.fail(format!("keyword argument repeated: {name}"));
             }
