@@ -8,6 +8,7 @@
 mod add_host;
 mod assemble;
 mod assert;
+mod aws;
 mod body;
 mod context;
 mod copy;
@@ -76,6 +77,8 @@ pub trait Hands: Sync {
     /// A line that the operator is to see in any case.
     fn tell(&self, line: &str);
     fn host(&self) -> &str;
+    /// The task's `environment`.
+    fn environment(&self) -> &[(String, String)];
     /// Whether the host is the control side itself.
     fn is_local(&self) -> bool;
 }
@@ -146,6 +149,11 @@ pub static ACTIONS: &[&str] = &[
     "debug",
     "docker_image",
     "docker_image_build",
+    "docker_login",
+    "ec2_instance_info",
+    "elb_target",
+    "elb_target_group_info",
+    "elb_target_info",
     "fail",
     "fetch",
     "gather_facts",
@@ -157,9 +165,12 @@ pub static ACTIONS: &[&str] = &[
     "pause",
     "raw",
     "reboot",
+    "s3_object",
     "script",
+    "secretsmanager_secret",
     "set_fact",
     "set_stats",
+    "ssm_parameter",
     "template",
     "unarchive",
     "validate_argument_spec",
@@ -179,6 +190,14 @@ pub async fn run<H: Hands>(module: &'static Module, args: &Args, hands: &H) -> R
         "copy" => copy::copy(args, hands).await,
         "docker_image" => docker_image::build("docker_image", args, hands).await,
         "docker_image_build" => docker_image::build("docker_image_build", args, hands).await,
+        "docker_login" => aws::login::login(args, hands).await,
+        "ec2_instance_info" => aws::instances::info(args, hands).await,
+        "elb_target" => aws::elb::target(args, hands).await,
+        "elb_target_group_info" => aws::elb::group_info(args, hands).await,
+        "elb_target_info" => aws::elb::target_info(args, hands).await,
+        "s3_object" => aws::objects::object(args, hands).await,
+        "secretsmanager_secret" => aws::secret::secret(args, hands).await,
+        "ssm_parameter" => aws::parameter::parameter(args, hands).await,
         "gather_facts" => gather_facts::gather(args, hands).await,
         "fetch" => fetch::fetch(args, hands).await,
         "include_tasks" => include::tasks(args, hands),

@@ -18,7 +18,7 @@ mod pace;
 mod places;
 mod survey;
 
-pub use api::Access;
+pub use crate::aws::Access;
 pub use places::Place;
 
 use super::{Answer, Balancer, BalancerError, Driver, Member, Setting, Setup, Standing, State, Target, Tools, word};
@@ -67,7 +67,7 @@ fn open(options: &Map, tools: Tools) -> Result<Box<dyn Balancer>, BalancerError>
     let floor = word(options, "pool_floor");
     let pool_floor = floor.parse().map_err(|_| bad("pool_floor", floor, "a number"))?;
     let given = |name: &str| Some(word(options, name)).filter(|text| !text.is_empty());
-    let access = Access { region: given("region"), profile: given("profile"), endpoint: given("endpoint"), credentials: None };
+    let access = Access { region: given("region"), profile: given("profile"), endpoint: given("endpoint"), ..Access::default() };
     Ok(Box::new(Alb::new(groups, port, pool_floor, access, tools.members)))
 }
 

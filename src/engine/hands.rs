@@ -321,6 +321,10 @@ impl Hands for TaskHands<'_> {
         &self.work.host
     }
 
+    fn environment(&self) -> &[(String, String)] {
+        &self.environment
+    }
+
     fn is_local(&self) -> bool {
         self.target.kind == connection::Kind::Local
     }

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 const PLUGINS: [&str; 2] = ["constructed", "ansible.builtin.constructed"];
 
-const OPTIONS: [&str; 10] = [
+pub(super) const OPTIONS: [&str; 10] = [
     "plugin",
     "compose",
     "groups",
@@ -53,14 +53,14 @@ pub(super) fn read(loading: &mut Loading<'_>, given: &Given) {
 fn construct_all(loading: &mut Loading<'_>, given: &Given, document: &Node) {
     for (key, _) in document.as_map().unwrap_or_default() {
         if let Some(name) = key.as_str().filter(|name| !OPTIONS.contains(name)) {
-            loading.report(&Problem::UnknownOption { span: key.span, name: name.to_owned() });
+            let near = crate::diag::closest(name, OPTIONS).map(str::to_owned);
+            loading.report(&Problem::UnknownOption { span: key.span, plugin: "constructed", name: name.to_owned(), near });
         }
     }
-    let says = |name: &str, default: bool| document.get(name).and_then(|node| node.to_value().to_bool()).unwrap_or(default);
-    let construction = Construction { document, is_strict: says("strict", false), leads: says("leading_separator", true) };
-    let with_extra = says("use_extra_vars", false);
+    let construction = Construction::of(document);
+    let with_extra = says(document, "use_extra_vars", false);
     loading.inventory.finish();
-    let beside = says("use_vars_plugins", false).then(|| with_files(loading));
+    let beside = says(document, "use_vars_plugins", false).then(|| with_files(loading));
     let hosts: Vec<String> = loading.inventory.hosts.keys().cloned().collect();
     for host in hosts {
         let mut vars = known(beside.as_ref().unwrap_or(&loading.inventory), &host);
@@ -72,6 +72,40 @@ fn construct_all(loading: &mut Loading<'_>, given: &Given, document: &Node) {
         }
     }
     loading.inventory.finish();
+}
+
+fn says(document: &Node, name: &str, default: bool) -> bool {
+    document.get(name).and_then(|node| node.to_value().to_bool()).unwrap_or(default)
+}
+
+/// Variables and groups for one host that another plugin has found, made of what it knows of it.
+pub(super) fn construct_with(loading: &mut Loading<'_>, document: &Node, host: &str, mut vars: Map) -> Result<(), String> {
+    vars.insert("inventory_hostname".into(), host.into());
+    if says(document, "use_extra_vars", false) {
+        vars.extend(loading.extra.clone());
+    }
+    construct(loading, &Construction::of(document), host, &mut vars)
+}
+
+/// An option's value with its templates rendered; one that cannot be stays as it is written.
+pub(super) fn plain(value: &Value) -> Value {
+    match value {
+        Value::Template(template) => {
+            let none = Map::new();
+            template::evaluate(template, &Known { vars: &none }, &Nothing).unwrap_or_else(|_| Value::from(template.text.as_str()))
+        }
+        Value::List(items) => items.iter().map(plain).collect(),
+        Value::Map(entries) => Value::map(entries.iter().map(|(key, value)| (key.clone(), plain(value))).collect()),
+        other => other.clone(),
+    }
+}
+
+/// A text with filters applied to it, such as `replace('a', 'b')`.
+pub(super) fn filtered(text: &str, filters: &str) -> Option<String> {
+    let vars = Map::from_iter([("_value".into(), Value::from(text))]);
+    let expression = format!("_value | {filters}");
+    let value = template::expression(&expression, crate::value::Span::NOWHERE, &Known { vars: &vars }, &Nothing).ok()?;
+    Some(value.to_text().as_str().to_owned())
 }
 
 /// The inventory so far with the variables beside it.
@@ -122,7 +156,11 @@ fn put(loading: &mut Loading<'_>, host: &str, made: &Made) {
     }
 }
 
-impl Construction<'_> {
+impl<'d> Construction<'d> {
+    fn of(document: &'d Node) -> Construction<'d> {
+        Construction { document, is_strict: says(document, "strict", false), leads: says(document, "leading_separator", true) }
+    }
+
     /// Names with expressions.
     fn entries(&self, name: &str) -> Vec<(String, Value)> {
         let map = self.document.get(name).map(Node::to_value).unwrap_or_default();
@@ -207,7 +245,7 @@ fn pair(name: &str, value: &Value, separator: &str, default: &Option<String>, ma
 }
 
 /// Group names are names of variables too.
-fn safe(name: &str) -> String {
+pub(super) fn safe(name: &str) -> String {
     let is_right = |(at, letter): (usize, char)| letter.is_alphanumeric() && !(at == 0 && letter.is_numeric()) || letter == '_';
     name.chars().enumerate().map(|(at, letter)| if is_right((at, letter)) { letter } else { '_' }).collect()
 }

@@ -4,9 +4,11 @@
 //! holds: sources as given, directories in alphabetical order, later values over earlier ones; `vars_of` hands out layers, so that
 //! `vars` can put its own between them. Text of inventories is the user's, so it may hold templates; what Terraform says is data.
 //!
-//! This room reads files and runs inventory scripts and `terraform output`, each with a time-out; it never connects to a host.
+//! This room reads files, runs inventory scripts and `terraform output`, each with a time-out, and asks EC2 where a file says so; it
+//! never connects to a host.
 //! Start reading at [`load`], then [`Inventory`].
 
+mod aws_ec2;
 mod beside;
 mod constructed;
 mod directory;
@@ -50,6 +52,7 @@ const SOURCES: &[Source] = &[
     Source { is_for: terraform::is_for, read: terraform::read },
     Source { is_for: directory::is_for, read: directory::read },
     Source { is_for: script::is_for, read: script::read },
+    Source { is_for: aws_ec2::is_for, read: aws_ec2::read },
     Source { is_for: constructed::is_for, read: constructed::read },
     Source { is_for: yaml::is_for, read: yaml::read },
     Source { is_for: ini::is_for, read: ini::read },

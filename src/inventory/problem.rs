@@ -19,7 +19,8 @@ pub enum Problem {
     SkippedKey { span: Span, group: String, near: Option<String> },
     HostIsGroup { span: Span, name: String },
     UnknownPlugin { span: Span, name: String },
-    UnknownOption { span: Span, name: String },
+    UnknownOption { span: Span, plugin: &'static str, name: String, near: Option<String> },
+    OptionLeftOut { span: Span, plugin: &'static str, name: String },
     NotConstructed { file: String, host: String, why: String },
     HostNotText { span: Span, name: String },
     NotExecutable { path: PathBuf },
@@ -112,12 +113,18 @@ impl Explain for Problem {
             }
             Problem::UnknownPlugin { span, name } => {
                 Diagnostic::error("unknown-inventory-plugin", format!("inventory plugin `{name}` is not built in"))
-                    .at(*span, "only `constructed` and `terraform` are")
+                    .at(*span, "only `aws_ec2`, `constructed` and `terraform` are")
                     .help("let `ansible-inventory -i FILE --list > hosts.json` write the hosts down, and use that file")
             }
-            Problem::UnknownOption { span, name } => {
-                Diagnostic::warning("unknown-inventory-option", format!("plugin `constructed` has no option `{name}`"))
-                    .at(*span, "this is left out")
+            Problem::UnknownOption { span, plugin, name, near } => {
+                let title = format!("plugin `{plugin}` has no option `{name}`");
+                let diagnostic = Diagnostic::warning("unknown-inventory-option", title).at(*span, "this is left out");
+                with_near(diagnostic, *span, near.as_deref(), "an option with a similar name exists")
+            }
+            Problem::OptionLeftOut { span, plugin, name } => {
+                Diagnostic::error("inventory-option-left-out", format!("option `{name}` of plugin `{plugin}` is not built in"))
+                    .at(*span, "this cannot be done")
+                    .help("let `ansible-inventory -i FILE --list > hosts.json` write the hosts down, and use that file")
             }
             Problem::NotConstructed { file, host, why } => {
                 Diagnostic::error("not-constructed", format!("`{file}` cannot be applied to host `{host}`"))

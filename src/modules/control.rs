@@ -1,20 +1,21 @@
 //! Rows of what runs, wholly or at first, on the control side: arguments only. What they do is in `actions`.
 
-use super::{Arg, Args, Failure, Kind, Look, Module, Plan, finish_plainly};
+use super::{Arg, Args, Failure, Kind, Look, Module, Plan, Rule, control_aws, finish_plainly};
 
 const RAW: &str = "_raw_params";
 
 const fn row(name: &'static str, summary: &'static str, args: &'static [&'static [Arg]]) -> Module {
-    Module {
-        name,
-        collection: "ansible.builtin",
-        summary,
-        args,
-        rules: &[],
-        free_form: None,
-        plan: never,
-        finish: finish_plainly,
-    }
+    row_of("ansible.builtin", name, summary, args, &[])
+}
+
+pub(super) const fn row_of(
+    collection: &'static str,
+    name: &'static str,
+    summary: &'static str,
+    args: &'static [&'static [Arg]],
+    rules: &'static [Rule],
+) -> Module {
+    Module { name, collection, summary, args, rules, free_form: None, plan: never, finish: finish_plainly }
 }
 
 const fn free(name: &'static str, summary: &'static str, args: &'static [&'static [Arg]]) -> Module {
@@ -254,6 +255,10 @@ pub static CONTROL: &[&Module] = &[
     &ADD_HOST,
     &ASSERT,
     &DEBUG,
+    &control_aws::EC2_INSTANCE_INFO,
+    &control_aws::ELB_TARGET,
+    &control_aws::ELB_TARGET_GROUP_INFO,
+    &control_aws::ELB_TARGET_INFO,
     &FAIL,
     &FETCH,
     &GATHER_FACTS,
@@ -267,9 +272,12 @@ pub static CONTROL: &[&Module] = &[
     &PAUSE,
     &RAW_MODULE,
     &REBOOT,
+    &control_aws::S3_OBJECT,
     &SCRIPT,
+    &control_aws::SECRETSMANAGER_SECRET,
     &SET_FACT,
     &SET_STATS,
+    &control_aws::SSM_PARAMETER,
     &TEMPLATE,
     &VALIDATE_ARGUMENT_SPEC,
     &WAIT_FOR_CONNECTION,

@@ -13,6 +13,8 @@ pub mod attrs;
 pub mod clock;
 #[cfg(feature = "control")]
 pub mod control;
+#[cfg(feature = "control")]
+mod control_aws;
 pub mod expand;
 pub mod glob;
 pub mod look;

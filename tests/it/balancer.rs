@@ -3,7 +3,7 @@
 
 pub(crate) mod alb;
 pub(crate) mod bed;
-mod python;
+pub(crate) mod python;
 
 use bed::{Bed, HOSTS, PATIENCE, Unix};
 use roll::balancer::{Balancer, BalancerError, HaProxy, Member, NoBalancer, State, Target, Tools};

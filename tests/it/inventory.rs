@@ -100,6 +100,44 @@ fn lists_of_hosts_are_read_as_ansible_reads_them() {
     check("list");
 }
 
+/// `answer.xml` is what EC2 said, `expected.json` what Ansible's plugin made of it.
+#[test]
+fn instances_of_ec2_become_the_hosts_that_ansible_makes_of_them() {
+    for case in cases("aws_ec2") {
+        let endpoint = answering(std::fs::read_to_string(case.join("answer.xml")).unwrap());
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("hosts.aws_ec2.yml");
+        let text = std::fs::read_to_string(case.join("hosts.aws_ec2.yml")).unwrap();
+        std::fs::write(&file, text.replace("ENDPOINT", &endpoint)).unwrap();
+        let inventory = load(&Sources::default(), &[file.display().to_string()]);
+        let found = listed(&inventory.unwrap_or_else(|diagnostics| panic!("{}: {diagnostics:#?}", case.display())));
+        let expected = std::fs::read_to_string(case.join("expected.json")).unwrap();
+        let mut expected: serde_json::Value = serde_json::from_str(&expected).unwrap();
+        for group in ["all", "ungrouped"] {
+            expected.as_object_mut().unwrap().remove(group);
+        }
+        let mut found = found;
+        found.as_object_mut().unwrap().remove("all");
+        assert!(found == expected, "{}\nfound {found:#}\nexpected {expected:#}", case.display());
+    }
+}
+
+/// A server that has one answer.
+fn answering(answer: String) -> String {
+    use std::io::{Read as _, Write as _};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut asked = [0; 1 << 14];
+            let _ = stream.read(&mut asked);
+            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", answer.len());
+            let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(answer.as_bytes()));
+        }
+    });
+    format!("http://{address}")
+}
+
 #[test]
 fn constructed_groups_are_those_that_ansible_makes() {
     check("constructed");
@@ -165,7 +203,7 @@ fn a_limit_narrows_and_may_come_from_a_file() {
 
 #[test]
 fn every_source_of_cases_is_checked() {
-    let checked = ["beside", "constructed", "directory", "ini", "list", "pattern", "script", "terraform", "yaml"];
+    let checked = ["aws_ec2", "beside", "constructed", "directory", "ini", "list", "pattern", "script", "terraform", "yaml"];
     let names: Vec<String> = cases("").iter().map(|path| path.file_name().unwrap().to_string_lossy().into_owned()).collect();
     assert_eq!(names, checked);
 }

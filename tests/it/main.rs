@@ -1,6 +1,7 @@
 //! What a user sees, tested from outside: one binary, one file a topic.
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
+mod aws;
 mod balancer;
 mod cli;
 mod connection;

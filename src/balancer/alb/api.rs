@@ -2,10 +2,9 @@
 
 use super::pace::{Pace, jitter};
 use super::places::Place;
+use crate::aws::Access;
 use crate::balancer::{BalancerError, Trouble};
-use aws_config::{BehaviorVersion, Region};
 use aws_sdk_elasticloadbalancingv2::Client;
-use aws_sdk_elasticloadbalancingv2::config::Credentials;
 use aws_sdk_elasticloadbalancingv2::config::retry::RetryConfig;
 use aws_sdk_elasticloadbalancingv2::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_elasticloadbalancingv2::types::{
@@ -26,22 +25,6 @@ const CALL_MAX: Duration = Duration::from_secs(5);
 const READ_BUDGET: Duration = Duration::from_secs(2);
 const SURVEY_BUDGET: Duration = Duration::from_secs(20);
 const WRITE_BUDGET: Duration = Duration::from_secs(20);
-
-/// How the API is reached; what is not given is found as the AWS tools find it.
-#[derive(Clone, Default)]
-pub struct Access {
-    pub region: Option<String>,
-    pub profile: Option<String>,
-    pub endpoint: Option<String>,
-    /// Key id and secret, for a double of the API; otherwise the usual chain.
-    pub credentials: Option<(String, String)>,
-}
-
-impl std::fmt::Debug for Access {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.debug_struct("Access").field("region", &self.region).field("endpoint", &self.endpoint).finish_non_exhaustive()
-    }
-}
 
 pub(super) struct Api {
     access: Access,
@@ -229,25 +212,8 @@ impl Api {
         if let Some(client) = &*client {
             return Ok(client.clone());
         }
-        let access = &self.access;
         // What is tried again is decided here, by what the error means for a rollout.
-        let mut loader = aws_config::defaults(BehaviorVersion::latest()).retry_config(RetryConfig::disabled());
-        if let Some(region) = &access.region {
-            loader = loader.region(Region::new(region.clone()));
-        }
-        if let Some(profile) = &access.profile {
-            loader = loader.profile_name(profile);
-        }
-        if let Some(endpoint) = &access.endpoint {
-            loader = loader.endpoint_url(endpoint);
-        }
-        if let Some((id, secret)) = &access.credentials {
-            loader = loader.credentials_provider(Credentials::new(id, secret, None, None, "given"));
-        }
-        let config = loader.load().await;
-        if config.region().is_none() {
-            return Err(BalancerError::NoRegion);
-        }
+        let config = self.access.load(RetryConfig::disabled()).await.ok_or(BalancerError::NoRegion)?;
         Ok(client.insert(Client::new(&config)).clone())
     }
 

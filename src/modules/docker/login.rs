@@ -9,7 +9,7 @@ use crate::value::{Map, Value};
 const ARGS: &[Arg] = &[
     Arg::new("registry_url", Kind::Str, "address of the registry").aliases(&["registry", "url"]).default(DOCKER_HUB),
     Arg::new("username", Kind::Str, "user"),
-    Arg::new("password", Kind::Str, "password").secret(),
+    Arg::new("password", Kind::Str, "password; a private registry of AWS needs none: the control side gets it").secret(),
     Arg::new("reauthorize", Kind::Bool, "log in even where the same credentials are kept already")
         .aliases(&["reauth"])
         .default("no"),
@@ -22,7 +22,7 @@ pub(in crate::modules) static MODULE: Module = Module {
     collection: "community.docker",
     summary: "log in to a registry",
     args: &[ARGS, super::API_ARGS],
-    rules: &[Rule::If("state", "present", &["username", "password"])],
+    rules: &[Rule::Together(&["username", "password"])],
     free_form: None,
     plan,
     finish,
@@ -42,7 +42,9 @@ fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
         }
         return Ok(plan);
     }
-    let (user, password) = (args.required("username")?, args.required("password")?);
+    let (Some(user), Some(password)) = (args.str("username"), args.str("password")) else {
+        return Err(Failure::new("state is present but all of the following are missing: username, password"));
+    };
     if args.bool("reauthorize") || kept.is_none_or(|kept| kept != (user.to_owned(), password.to_owned())) {
         let cmd = engine.cli(&["--config", &dir, "login", "--username", user, "--password-stdin", registry])?;
         plan.push(Change::new(

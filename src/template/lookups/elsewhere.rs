@@ -1,4 +1,4 @@
-//! Lookups of collections: texts by chance, and services that are asked otherwise here.
+//! Lookups of collections: texts by chance.
 
 use super::{Asked, Lookup, row};
 use crate::template::calls::whole;
@@ -6,25 +6,10 @@ use crate::template::failure::Res;
 use crate::template::filters::random_text;
 use crate::template::runtime::Val;
 
-pub(super) const LOOKUPS: &[Lookup] = &[
-    row("community.general.random_string", "a text by chance", random_string),
-    row("amazon.aws.ssm_parameter", "a parameter of AWS; says what to do instead", |_| {
-        Err(unasked("ssm get-parameter --with-decryption --name NAME"))
-    }),
-    row("amazon.aws.secretsmanager_secret", "a secret of AWS; says what to do instead", |_| {
-        Err(unasked("secretsmanager get-secret-value --secret-id NAME"))
-    }),
-];
+pub(super) const LOOKUPS: &[Lookup] = &[row("community.general.random_string", "a text by chance", random_string)];
 
 const LENGTH_MAX: usize = 4096;
 const SPECIAL: &str = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~";
-
-fn unasked(call: &str) -> crate::template::failure::Fault {
-    format!(
-        "AWS is not asked by lookups here; `lookup('pipe', 'aws {call} --output text')` does the same with the program of AWS"
-    )
-    .into()
-}
 
 fn random_string(asked: &mut Asked<'_, '_>) -> Res<Vec<Val>> {
     let number = |name: &str, default: i64| -> Res<usize> {

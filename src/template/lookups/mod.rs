@@ -1,5 +1,6 @@
 //! Lookups: what `lookup(…)`, `query(…)` and `with_*` ask for; one row each.
 
+mod aws;
 mod elsewhere;
 mod environment;
 mod files;
@@ -39,13 +40,24 @@ const fn row(name: &'static str, doc: &'static str, run: fn(&mut Asked<'_, '_>) 
     Lookup { name, doc, run }
 }
 
-fn tables() -> [&'static [Lookup]; 7] {
-    [elsewhere::LOOKUPS, environment::LOOKUPS, files::LOOKUPS, lists::LOOKUPS, passwords::LOOKUPS, records::LOOKUPS, url::LOOKUPS]
+fn tables() -> [&'static [Lookup]; 8] {
+    [
+        aws::LOOKUPS,
+        elsewhere::LOOKUPS,
+        environment::LOOKUPS,
+        files::LOOKUPS,
+        lists::LOOKUPS,
+        passwords::LOOKUPS,
+        records::LOOKUPS,
+        url::LOOKUPS,
+    ]
 }
 
 /// Other names of lookups.
 const ALIASES: &[(&str, &str)] = &[
     ("community.general.flattened", "flattened"),
+    ("ssm_parameter", "amazon.aws.ssm_parameter"),
+    ("secretsmanager_secret", "amazon.aws.secretsmanager_secret"),
     ("amazon.aws.aws_ssm", "amazon.aws.ssm_parameter"),
     ("aws_ssm", "amazon.aws.ssm_parameter"),
     ("amazon.aws.aws_secret", "amazon.aws.secretsmanager_secret"),

@@ -95,6 +95,7 @@ impl Bed {
             profile: None,
             endpoint: Some(self.url.clone()),
             credentials: Some(("AKIDOUBLE".to_owned(), "not-a-secret".to_owned())),
+            ..Access::default()
         };
         let member = |(number, name): (usize, &&str)| Member {
             instance: Some(id(name, false)),
@@ -310,6 +311,7 @@ async fn an_api_that_is_not_there_and_a_group_that_is_not_there_are_different_th
         endpoint: Some(endpoint.to_owned()),
         credentials: Some(("AKIDOUBLE".to_owned(), "not-a-secret".to_owned())),
         profile: None,
+        ..Access::default()
     };
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let gone = Alb::new(vec!["app".to_owned()], None, 1, access(&format!("http://{free}")), Vec::new());

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-fn program(name: &str) -> Command {
+pub(crate) fn program(name: &str) -> Command {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/aws-venv/bin").join(name);
     assert!(path.exists(), "this test needs boto3 and moto in target/aws-venv; `tests/run packages` puts them there");
     let mut command = Command::new(path);
@@ -35,13 +35,13 @@ fn script(name: &str, args: &[&str]) -> Value {
     serde_json::from_str(&out).unwrap_or_else(|error| panic!("{name}: {error}: {out}"))
 }
 
-struct Moto {
+pub(crate) struct Moto {
     server: Child,
-    url: String,
+    pub(crate) url: String,
 }
 
 impl Moto {
-    fn start() -> Moto {
+    pub(crate) fn start() -> Moto {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let mut server = program("moto_server");
         server.args(["-H", "127.0.0.1", "-p", &port.to_string()]).stdout(Stdio::null()).stderr(Stdio::null());
@@ -90,6 +90,7 @@ async fn moto_accepts_what_the_driver_sends() {
         profile: None,
         endpoint: Some(moto.url.clone()),
         credentials: Some(("AKIDOUBLE".to_owned(), "not-a-secret".to_owned())),
+        ..Access::default()
     };
     let member = |(name, id): (&str, &Value)| Member { instance: id.as_str().map(str::to_owned), ..Member::named(name) };
     let members = ["web1", "web2"].into_iter().zip(made["instances"].as_array().unwrap()).map(member).collect();
