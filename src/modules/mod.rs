@@ -306,7 +306,6 @@ pub static COMMON: &[&Module] = &[
     &app::wish::MODULE,
     &fetch::MODULE,
     &app::haproxy::MODULE,
-    &app::idle::MODULE,
     &app::logs::MODULE,
     &own::MODULE,
     &app::park::MODULE,
@@ -371,6 +370,7 @@ pub static COMMON: &[&Module] = &[
 
 /// The others, by name; the host program `roll-remote-rare`.
 pub static RARE: &[&Module] = &[
+    &app::idle::MODULE,
     &acl::MODULE,
     &alternatives::MODULE,
     &apache2_module::MODULE,
