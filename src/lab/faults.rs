@@ -37,7 +37,6 @@ pub(crate) enum Fault {
     Disk,
     Peer,
     Frozen,
-    Lag,
     Throttle,
     Two,
     Broken,
@@ -54,7 +53,6 @@ pub(crate) const FAULTS: &[(Fault, &str, &str)] = &[
     (Fault::Disk, "disk", "no room for records on the host in hand"),
     (Fault::Peer, "peer", "another host's container is killed while one is out"),
     (Fault::Frozen, "frozen", "the way to the balancer's API is frozen for 15 s"),
-    (Fault::Lag, "lag", "alb: its nodes follow its API after 70 s"),
     (Fault::Throttle, "throttle", "alb: every call is throttled for 30 s"),
     (Fault::Two, "two", "another controller starts within a second"),
     (Fault::Broken, "broken", "the release itself is broken"),
@@ -74,7 +72,7 @@ impl Fault {
     }
 
     fn needs_api(self) -> bool {
-        matches!(self, Fault::Lag | Fault::Throttle)
+        self == Fault::Throttle
     }
 }
 
@@ -265,7 +263,6 @@ impl Trouble<'_, '_> {
             Fault::Disk => self.disk().await,
             Fault::Peer => self.peer().await,
             Fault::Frozen => self.frozen().await,
-            Fault::Lag => self.lag().await,
             Fault::Throttle => self.throttle().await,
             Fault::Two | Fault::Broken => self.two().await,
         }
@@ -392,13 +389,6 @@ impl Trouble<'_, '_> {
         }
         let exits = vec![going.end(RUN_MAX).await?];
         Ok(Expected { exits, allowed: vec![&[0]], may_stay_old: false })
-    }
-
-    async fn lag(&mut self) -> Result<Expected, LabError> {
-        self.knobs(r#"{"lag_in": 35, "lag_out": 70}"#).await;
-        let ended = self.ground.run(&self.call(""), RUN_MAX * 3).await;
-        self.knobs(r#"{"lag_in": 2.5, "lag_out": 5}"#).await;
-        Ok(Expected { exits: vec![ended?], allowed: vec![&[0]], may_stay_old: false })
     }
 
     async fn throttle(&mut self) -> Result<Expected, LabError> {
