@@ -1,5 +1,8 @@
 //! `validate_argument_spec`: values against the options that a role declares for them.
 
+mod kinds;
+mod relations;
+
 use super::{Answer, Hands, Problem};
 use crate::modules::{Args, Failure};
 use crate::value::{Map, Value};
@@ -14,8 +17,7 @@ pub(super) fn validate(args: &Args, hands: &impl Hands) -> Result<Answer, Proble
     }
     let provided = args.dict("provided_arguments").cloned().unwrap_or_default();
     given.extend(provided);
-    let mut errors = Vec::new();
-    check(&spec, &given, &mut Vec::new(), &mut errors);
+    let errors = errors_of(&spec, &given);
     let context = args.get("validate_args_context").cloned().unwrap_or_default();
     let mut values = Map::from_iter([("changed".into(), Value::Bool(false)), ("validate_args_context".into(), context)]);
     if errors.is_empty() {
@@ -28,170 +30,165 @@ pub(super) fn validate(args: &Args, hands: &impl Hands) -> Result<Answer, Proble
     Err(values.into_iter().fold(Failure::new(msg), |failure, (key, value)| failure.with(&key.to_string(), value)).into())
 }
 
-/// Everything that is wrong with `given`. `path` is what the options stand in.
-fn check(spec: &Map, given: &Map, path: &mut Vec<String>, errors: &mut Vec<String>) {
-    let alias_of = |name: &str| {
-        let has_it =
-            |option: &Value| option.get("aliases").and_then(Value::as_list).is_some_and(|all| all.contains(&name.into()));
-        spec.iter().find(|(key, option)| key.as_str() == Some(name) || has_it(option)).map(|(key, _)| key.to_string())
-    };
-    let mut values = Map::new();
-    let mut unknown = Vec::new();
-    for (key, value) in given {
-        match alias_of(&key.to_string()) {
-            Some(name) => drop(values.insert(name.as_str().into(), value.clone())),
-            None => unknown.push(path.iter().cloned().chain([key.to_string()]).collect::<Vec<_>>().join(".")),
-        }
-    }
-    let says = |option: &Value, name: &str| option.get(name).and_then(Value::to_bool).unwrap_or(false);
-    let mut missing: Vec<String> = spec
-        .iter()
-        .filter(|(key, option)| says(option, "required") && values.get(*key).is_none())
-        .map(|(key, _)| key.to_string())
-        .collect();
-    missing.sort();
-    if !missing.is_empty() {
-        errors.push(format!("missing required arguments: {}{}", missing.join(", "), found_in(path)));
-    }
-    for (key, option) in spec {
-        let name = key.to_string();
-        let value = values.get(key).cloned().or_else(|| option.get("default").filter(|value| !value.is_null()).cloned());
-        // A null is as good as nothing where nothing is required.
-        let Some(value) = value.filter(|value| !value.is_null() || says(option, "required")) else { continue };
-        check_option(&name, option, &value, path, errors);
-    }
-    if !unknown.is_empty() {
-        let known: Vec<String> = spec.keys().map(ToString::to_string).collect();
-        errors.push(format!("{}. Supported parameters include: {}.", unknown.join(", "), known.join(", ")));
-    }
+/// What is wrong with values, found level by level.
+#[derive(Default)]
+struct Check {
+    errors: Vec<String>,
+    /// Options that nobody declared, said last.
+    unknown: Vec<String>,
+    /// What the options being looked at stand in.
+    path: Vec<String>,
 }
 
-fn check_option(name: &str, option: &Value, value: &Value, path: &mut Vec<String>, errors: &mut Vec<String>) {
-    let text = |key: &str| option.get(key).filter(|value| !value.is_null()).map(|value| value.to_text().to_string());
-    let kind = text("type").unwrap_or_else(|| "str".to_owned());
-    let read = match read(&kind, value) {
-        Ok(read) => read,
-        Err(why) => {
-            let place = found_in(path);
-            let place = if place.is_empty() { place } else { format!("{place}.") };
-            let class = class_of(value);
-            return errors
-                .push(format!("argument '{name}' is of type {class}{place} and we were unable to convert to {kind}: {why}"));
+/// Everything that is wrong with `given`.
+fn errors_of(spec: &Map, given: &Map) -> Vec<String> {
+    let mut check = Check::default();
+    check.options(spec, &Value::Null, given);
+    check.errors.extend(check.unknown);
+    check.errors
+}
+
+impl Check {
+    /// `rules` is the option that has these options; the outermost ones have none.
+    fn options(&mut self, spec: &Map, rules: &Value, given: &Map) {
+        let mut values = self.named(spec, given);
+        self.say(relations::exclusive(rules, &values));
+        for (key, option) in spec {
+            if let Some(default) = option.get("default").filter(|default| !default.is_null() && values.get(key).is_none()) {
+                values.insert(key.clone(), default.clone());
+            }
         }
-    };
-    let items = match (&read, text("elements")) {
-        (Value::List(items), Some(elements)) => {
+        let mut missing: Vec<String> = spec
+            .iter()
+            .filter(|(key, option)| says(option, "required") && values.get(*key).is_none())
+            .map(|(key, _)| key.to_string())
+            .collect();
+        missing.sort();
+        self.say((!missing.is_empty()).then(|| format!("missing required arguments: {}", missing.join(", "))));
+        self.read_all(spec, &mut values);
+        for (key, option) in spec {
+            if let Some(value) = values.get(key) {
+                self.check_choices(&key.to_string(), option, value);
+            }
+        }
+        relations::broken(rules, &values).into_iter().for_each(|error| self.say(Some(error)));
+        for (key, option) in spec {
+            self.check_inner(&key.to_string(), option, values.get(key));
+        }
+    }
+
+    /// What was given, by the names of the options rather than their aliases.
+    fn named(&mut self, spec: &Map, given: &Map) -> Map {
+        let mut values = Map::new();
+        let mut unknown = Vec::new();
+        for (key, value) in given {
+            match declared(spec, &key.to_string()) {
+                Some(name) => drop(values.insert(name.as_str().into(), value.clone())),
+                None => unknown.push(self.path.iter().cloned().chain([key.to_string()]).collect::<Vec<_>>().join(".")),
+            }
+        }
+        if !unknown.is_empty() {
+            let known: Vec<String> = spec.keys().map(ToString::to_string).collect();
+            self.unknown.push(format!("{}. Supported parameters include: {}.", unknown.join(", "), known.join(", ")));
+        }
+        values
+    }
+
+    /// Every value becomes what its option asks for. A null is as good as nothing where nothing is required.
+    fn read_all(&mut self, spec: &Map, values: &mut Map) {
+        for (key, option) in spec {
+            let Some(value) = values.get(key).filter(|value| !value.is_null() || says(option, "required")).cloned() else {
+                continue;
+            };
+            match self.read_one(&key.to_string(), option, &value) {
+                Some(read) => drop(values.insert(key.clone(), read)),
+                None => drop(values.shift_remove(key)),
+            }
+        }
+    }
+
+    fn read_one(&mut self, name: &str, option: &Value, value: &Value) -> Option<Value> {
+        let kind = text(option, "type").unwrap_or_else(|| "str".to_owned());
+        let read = match kinds::read(&kind, value) {
+            Ok(read) => read,
+            Err(why) => {
+                let place = found_in(&self.path);
+                let place = if place.is_empty() { place } else { format!("{place}.") };
+                let class = kinds::class_of(value);
+                self.errors
+                    .push(format!("argument '{name}' is of type {class}{place} and we were unable to convert to {kind}: {why}"));
+                return None;
+            }
+        };
+        if let (Value::List(items), Some(elements)) = (&read, text(option, "elements")) {
             for item in items.iter() {
-                if let Err(why) = self::read(&elements, item) {
-                    let class = class_of(item);
-                    errors.push(format!(
+                if let Err(why) = kinds::read(&elements, item) {
+                    let class = kinds::class_of(item);
+                    self.errors.push(format!(
                         "Elements value for option '{name}' is of type {class} and we were unable to convert to {elements}: {why}"
                     ));
                 }
             }
-            items.to_vec()
         }
-        (other, _) => vec![other.clone()],
-    };
-    if let Some(choices) = option.get("choices").and_then(Value::as_list).filter(|choices| !choices.is_empty()) {
-        let is_one = |item: &Value| choices.iter().any(|choice| choice.to_text() == item.to_text());
-        if let Some(odd) = items.iter().find(|item| !is_one(item)) {
-            let all: Vec<String> = choices.iter().map(|choice| choice.to_text().to_string()).collect();
-            let number = if matches!(read, Value::List(_)) { "one or more of" } else { "one of" };
-            errors.push(format!(
-                "value of {name} must be {number}: {}, got: {}{}",
-                all.join(", "),
-                odd.to_text(),
-                found_in(path)
-            ));
-        }
+        Some(read)
     }
-    if let Some(options) = option.get("options").and_then(Value::as_map) {
-        path.push(name.to_owned());
-        for item in &items {
+
+    fn check_choices(&mut self, name: &str, option: &Value, value: &Value) {
+        let choices = option.get("choices").and_then(Value::as_list).unwrap_or_default();
+        let is_one = |item: &Value| choices.iter().any(|choice| choice.to_text() == item.to_text());
+        if choices.is_empty() || (value.is_null() && !says(option, "required")) {
+            return;
+        }
+        let Some(odd) = items_of(value).iter().find(|item| !is_one(item)) else { return };
+        let all: Vec<String> = choices.iter().map(|choice| choice.to_text().to_string()).collect();
+        let number = if matches!(value, Value::List(_)) { "one or more of" } else { "one of" };
+        self.say(Some(format!("value of {name} must be {number}: {}, got: {}", all.join(", "), odd.to_text())));
+    }
+
+    /// The options within an option. With `apply_defaults` they count even where nothing is given.
+    fn check_inner(&mut self, name: &str, option: &Value, value: Option<&Value>) {
+        let Some(options) = option.get("options").and_then(Value::as_map) else { return };
+        let nothing = Value::map(Map::new());
+        let value = match value.filter(|value| !value.is_null()) {
+            Some(value) => value,
+            None if says(option, "apply_defaults") => &nothing,
+            None => return,
+        };
+        self.path.push(name.to_owned());
+        for item in items_of(value) {
             match item.as_map() {
-                Some(inner) => check(options, inner, path, errors),
-                None => errors.push(format!("value of '{name}' must be of type dict or list of dicts")),
+                Some(inner) => self.options(options, option, inner),
+                None => self.errors.push(format!("value of '{name}' must be of type dict or list of dicts")),
             }
         }
-        path.pop();
+        self.path.pop();
     }
+
+    fn say(&mut self, error: Option<String>) {
+        self.errors.extend(error.map(|error| error + &found_in(&self.path)));
+    }
+}
+
+/// The option that a name or an alias stands for.
+fn declared(spec: &Map, name: &str) -> Option<String> {
+    let has_it = |option: &Value| option.get("aliases").and_then(Value::as_list).is_some_and(|all| all.contains(&name.into()));
+    spec.iter().find(|(key, option)| key.as_str() == Some(name) || has_it(option)).map(|(key, _)| key.to_string())
+}
+
+fn says(option: &Value, name: &str) -> bool {
+    option.get(name).and_then(Value::to_bool).unwrap_or(false)
+}
+
+fn text(option: &Value, name: &str) -> Option<String> {
+    option.get(name).filter(|value| !value.is_null()).map(|value| value.to_text().to_string())
+}
+
+fn items_of(value: &Value) -> &[Value] {
+    value.as_list().unwrap_or(std::slice::from_ref(value))
 }
 
 fn found_in(path: &[String]) -> String {
     if path.is_empty() { String::new() } else { format!(" found in {}", path.join(" -> ")) }
-}
-
-/// The value as the kind that an option asks for, or why it cannot be read so.
-fn read(kind: &str, value: &Value) -> Result<Value, String> {
-    let class = class_of(value);
-    let ok = || Ok(value.clone());
-    match kind {
-        "str" if value.is_null() => Err("'None' is not a string and conversion is not allowed".to_owned()),
-        "str" | "path" => Ok(Value::String(value.to_text())),
-        "bool" => {
-            value.to_bool().map(Value::Bool).ok_or_else(|| format!("The value '{}' is not a valid boolean. ", value.to_text()))
-        }
-        "int" => whole(value).map(Value::Int).ok_or_else(|| format!("\"{}\" cannot be converted to an int", as_python(value))),
-        "float" => value.to_float().map(Value::Float).ok_or_else(|| format!("{class} cannot be converted to a float")),
-        "list" => match value {
-            Value::List(_) => ok(),
-            Value::String(text) => Ok(text.split(',').map(|part| Value::from(part.trim())).collect()),
-            Value::Int(_) | Value::Float(_) => Ok(Value::list(vec![Value::from(value.to_text())])),
-            _ => Err(format!("{class} cannot be converted to a list")),
-        },
-        "dict" => match (value, crate::modules::Kind::Dict.read(value)) {
-            (_, Some(read)) => Ok(read),
-            (Value::String(_), None) => Err("dictionary requested, could not parse JSON or key=value".to_owned()),
-            (_, None) => Err(format!("{class} cannot be converted to a dict")),
-        },
-        "json" | "jsonarg" => match value {
-            Value::List(_) | Value::Map(_) => Ok(Value::from(value.to_json())),
-            Value::String(_) => ok(),
-            _ => Err(format!("{class} cannot be converted to a json string")),
-        },
-        "bytes" => sized(value).map(|_| value.clone()).ok_or_else(|| format!("{class} cannot be converted to a Byte value")),
-        "bits" => sized(value).map(|_| value.clone()).ok_or_else(|| format!("{class} cannot be converted to a Bit value")),
-        _ => ok(),
-    }
-}
-
-fn whole(value: &Value) -> Option<i64> {
-    match value {
-        Value::Bool(_) => None,
-        Value::Float(number) if number.fract() != 0.0 => None,
-        other => other.to_int(),
-    }
-}
-
-/// `10`, `1.5M`, `3 KB`.
-fn sized(value: &Value) -> Option<f64> {
-    let text = value.to_text();
-    let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic() || letter == ' ');
-    let unit = text[digits.len()..].trim();
-    let is_unit = unit.is_empty() || "YZEPTGMKBb".contains(unit.chars().next().unwrap_or('?').to_ascii_uppercase());
-    digits.trim().parse().ok().filter(|_| is_unit)
-}
-
-fn as_python(value: &Value) -> String {
-    match value {
-        Value::Null => "None".to_owned(),
-        Value::String(text) => format!("'{text}'"),
-        other => other.to_text().to_string(),
-    }
-}
-
-/// As Python would name it.
-fn class_of(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "<class 'NoneType'>",
-        Value::Bool(_) => "<class 'bool'>",
-        Value::Int(_) => "<class 'int'>",
-        Value::Float(_) => "<class 'float'>",
-        Value::String(_) | Value::Template(_) => "<class 'str'>",
-        Value::List(_) => "<class 'list'>",
-        Value::Map(_) => "<class 'dict'>",
-    }
 }
 
 fn is_name(name: &str) -> bool {
@@ -205,9 +202,7 @@ mod tests {
 
     fn errors(spec: &str, given: &str) -> Vec<String> {
         let map = |text| Value::from_json(text).unwrap().as_map().cloned().unwrap();
-        let mut errors = Vec::new();
-        check(&map(spec), &map(given), &mut Vec::new(), &mut errors);
-        errors
+        errors_of(&map(spec), &map(given))
     }
 
     #[test]
@@ -231,5 +226,52 @@ mod tests {
         let inner = r#"{"type": "dict", "options": {"b": {"type": "int", "required": true}}}"#;
         assert_eq!(of(inner, "{}"), ["missing required arguments: b found in a"]);
         assert_eq!(of(inner, r#"{"b": 1, "c": 2}"#), ["a.c. Supported parameters include: b."]);
+    }
+
+    /// The words are Ansible's, and so is what is said first.
+    #[test]
+    fn options_that_need_or_exclude_each_other_are_checked_together() {
+        let spec = r#"{"o": {"type": "dict", "mutually_exclusive": [["a", "b"], ["c", "d", "e"]],
+            "required_together": [["a", "f"], ["c", "d"]], "required_one_of": [["g", "h"], ["c", "g"]],
+            "required_if": [["mode", 1, ["x", "y"]], ["mode", 2, ["x", "y"], true], ["mode", 3, ["x"]]],
+            "required_by": {"i": ["j", "k"], "l": "m"},
+            "options": {"a": {}, "b": {"default": "x"}, "c": {}, "d": {}, "e": {}, "f": {}, "g": {}, "h": {}, "i": {}, "j": {}, "k": {},
+                "l": {}, "m": {}, "mode": {"type": "int", "default": 3}, "x": {}, "y": {}}}}"#;
+        let of = |given: &str| errors(spec, &format!("{{\"o\": {given}}}"));
+        assert_eq!(of(r#"{"g": 1, "x": 1}"#), [""; 0]);
+        // A default clashes with nothing.
+        assert_eq!(of(r#"{"g": 1, "x": 1, "a": 1, "f": 1}"#), [""; 0]);
+        assert_eq!(
+            of(r#"{"g": 1, "x": 1, "a": 1, "b": 2, "f": 1, "c": 1, "d": 1}"#),
+            ["parameters are mutually exclusive: a|b, c|d|e found in o"]
+        );
+        assert_eq!(of(r#"{"g": 1, "x": 1, "a": 1, "c": 1}"#), ["parameters are required together: a, f found in o"]);
+        assert_eq!(of(r#"{"x": 1}"#), ["one of the following is required: g, h found in o"]);
+        // What is null was given.
+        assert_eq!(of(r#"{"x": 1, "g": null}"#), [""; 0]);
+        assert_eq!(of(r#"{"g": 1}"#), ["mode is 3 but all of the following are missing: x found in o"]);
+        assert_eq!(of(r#"{"g": 1, "mode": "1"}"#), ["mode is 1 but all of the following are missing: x, y found in o"]);
+        assert_eq!(of(r#"{"g": 1, "mode": 2}"#), ["mode is 2 but any of the following are missing: x, y found in o"]);
+        assert_eq!(of(r#"{"g": 1, "mode": 2, "y": 1}"#), [""; 0]);
+        assert_eq!(of(r#"{"g": 1, "x": 1, "i": 1, "j": 1, "l": 1}"#), ["missing parameter(s) required by 'i': k found in o"]);
+        assert_eq!(of(r#"{"g": 1, "x": 1, "l": 1}"#), ["missing parameter(s) required by 'l': m found in o"]);
+        assert_eq!(errors(spec, "{}"), [""; 0]);
+        assert_eq!(errors(spec, r#"{"o": null}"#), [""; 0]);
+    }
+
+    #[test]
+    fn inner_defaults_count_where_they_are_to_be_applied() {
+        let spec = r#"{"o": {"type": "dict", "apply_defaults": true,
+            "options": {"a": {"required": true}, "b": {"default": 3, "choices": [1]}}}, "p": {"type": "int"}}"#;
+        let wanted = ["missing required arguments: a found in o", "value of b must be one of: 1, got: 3 found in o"];
+        assert_eq!(errors(spec, "{}"), wanted);
+        assert_eq!(errors(spec, r#"{"o": null}"#), wanted);
+        assert_eq!(
+            errors(spec, r#"{"o": {"a": 1, "b": 1, "z": 1}, "p": "q"}"#),
+            [
+                "argument 'p' is of type <class 'str'> and we were unable to convert to int: \"'q'\" cannot be converted to an int",
+                "o.z. Supported parameters include: a, b."
+            ]
+        );
     }
 }

@@ -55,10 +55,20 @@ pub enum Costs {
     Seconds,
 }
 
+/// With these no host that leaves would come back, or none may leave.
+const FATAL: &[&str] = &["group-unused", "checks-off", "zone-unknown"];
+
 impl Advice {
+    /// A rollout is not begun with it.
+    pub fn is_fatal(&self) -> bool {
+        FATAL.contains(&self.code)
+    }
+
     pub fn diagnostic(&self) -> Diagnostic {
         let title = format!("{}: {}", self.pool, self.setting);
-        Diagnostic::warning(self.code, title).note(self.effect.clone()).help(self.mend.clone())
+        let diagnostic =
+            if self.is_fatal() { Diagnostic::error(self.code, title) } else { Diagnostic::warning(self.code, title) };
+        diagnostic.note(self.effect.clone()).help(self.mend.clone())
     }
 }
 
@@ -89,6 +99,7 @@ const RULES: &[(&str, Rule)] = &[
     ("keep-alive-too-short", keep_alive_too_short),
     ("answer-too-short", answer_too_short),
     ("zone-alone", zone_alone),
+    ("zone-unknown", zone_unknown),
     ("fail-open", fail_open),
     ("slow-to-notice", slow_to_notice),
     ("slow-to-join", slow_to_join),
@@ -199,6 +210,15 @@ fn zone_alone(setup: &Setup, _: &Deployment) -> Option<Finding> {
     )
 }
 
+fn zone_unknown(setup: &Setup, _: &Deployment) -> Option<Finding> {
+    (setup.is_cross_zone == Some(false) && !setup.without_zone.is_empty()).then_some(())?;
+    requests(
+        format!("cross-zone balancing off, and the zone of {} is not known", setup.without_zone.join(", ")),
+        "whether a zone keeps a target when such a host leaves cannot be known, so it is refused to leave",
+        "give these hosts the variable `zone`, or turn on `load_balancing.cross_zone.enabled`",
+    )
+}
+
 fn fail_open(setup: &Setup, deployment: &Deployment) -> Option<Finding> {
     let below = usize::try_from(setup.fail_open_below?).ok()?;
     let left = setup.targets.max(deployment.hosts).saturating_sub(deployment.batch);
@@ -284,6 +304,7 @@ mod tests {
             drain_seconds: Some(35.0),
             ramp_seconds: Some(0.0),
             is_sticky: Some(false),
+            without_zone: Vec::new(),
             is_cross_zone: Some(true),
             fail_open_below: Some(1),
             idle_seconds: Some(60.0),
@@ -334,6 +355,13 @@ mod tests {
         assert_eq!(found(|setup, _| setup.is_cross_zone = Some(false)), [("zone-alone", Requests)]);
         let roomy = |setup: &mut Setup| (setup.is_cross_zone, setup.targets) = (Some(false), 6);
         assert_eq!(found(|setup, _| roomy(setup)), [("zone-alone", Seconds)]);
+        let zoneless = |setup: &mut Setup| setup.without_zone = vec!["web3".to_owned()];
+        assert_eq!(found(|setup, _| zoneless(setup)), [], "with cross-zone balancing zones do not matter");
+        let both = found(|setup, _| {
+            roomy(setup);
+            zoneless(setup);
+        });
+        assert_eq!(both, [("zone-unknown", Requests), ("zone-alone", Seconds)]);
         assert_eq!(found(|setup, _| setup.fail_open_below = Some(3)), [("fail-open", Requests)]);
         let alone = |setup: &mut Setup, deployment: &mut Deployment| (setup.targets, deployment.hosts) = (1, 1);
         assert_eq!(found(alone), [("fail-open", Requests)]);

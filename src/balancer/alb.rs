@@ -21,7 +21,7 @@ mod survey;
 pub use api::Access;
 pub use places::Place;
 
-use super::{Answer, Balancer, BalancerError, Driver, Member, Setting, Setup, State, Target, Tools, word};
+use super::{Answer, Balancer, BalancerError, Driver, Member, Setting, Setup, Standing, State, Target, Tools, word};
 use crate::value::{Map, Value};
 use api::Api;
 use group::{Group, Listed};
@@ -125,12 +125,12 @@ impl Alb {
         for group in groups {
             let listed = group::list(&self.api, group).await?;
             for mut target in places::targets(&self.places(group)?, &self.members, &listed) {
+                target.standings.extend(self.standing(&target, group, groups.len()));
                 if groups.len() > 1 {
                     target.reason = format!("{}: {}", group.name, target.reason);
                 }
                 match all.iter_mut().find(|known| known.name == target.name) {
-                    Some(known) if rank(target.state) > rank(known.state) => *known = target,
-                    Some(_) => {}
+                    Some(known) => known.join(target),
                     None => all.push(target),
                 }
             }
@@ -150,9 +150,32 @@ impl Alb {
             let left = ramp.saturating_sub(now - *since.get_or_insert(now));
             if !left.is_zero() {
                 target.state = State::Starting;
+                target.standings.iter_mut().for_each(|standing| standing.is_serving = false);
                 target.reason = format!("slow start, {} s left", left.as_secs() + 1);
             }
         }
+    }
+
+    /// Where a target of a group has only its own kind to stand in for it.
+    fn standing(&self, target: &Target, group: &Group, groups: usize) -> Option<Standing> {
+        let pool = match (group.is_cross_zone, groups, &target.zone) {
+            (true, 1, _) => return None,
+            (true, ..) => format!("target group {}", group.name),
+            (false, _, Some(zone)) => zone_pool(zone, group),
+            (false, _, None) => zone_pool("an unknown zone", group),
+        };
+        Some(Standing { pool, floor: self.pool_floor, is_serving: target.state == State::Serving })
+    }
+
+    /// Hosts of which neither the group nor the inventory says the zone, where zones are on their own.
+    async fn without_zone(&self, group: &Group) -> Result<Vec<String>, BalancerError> {
+        if group.is_cross_zone {
+            return Ok(Vec::new());
+        }
+        let listed = group::list(&self.api, group).await?;
+        let hosts = self.places(group)?;
+        let is_known = |place: &Place| places::zone(place, &hosts, &self.members, &listed).is_some();
+        Ok(hosts.iter().filter(|(_, place)| !is_known(place)).map(|(host, _)| host.clone()).collect())
     }
 
     async fn leave(&self, target: &str) -> Result<(), BalancerError> {
@@ -171,7 +194,7 @@ impl Alb {
         Ok(())
     }
 
-    /// What the core cannot count: zones that must do with their own targets, and groups one by one.
+    /// The floor of each pool once more, in the moment of leaving: somebody else may use the same groups.
     async fn keeps_serving(&self, target: &str, place: &Place, group: &Group, groups: usize) -> Result<(), BalancerError> {
         if self.pool_floor == 0 || (group.is_cross_zone && groups == 1) {
             return Ok(());
@@ -187,8 +210,7 @@ impl Alb {
         } else {
             let own =
                 zone(place).ok_or_else(|| BalancerError::UnknownZone { host: target.to_owned(), group: group.name.clone() })?;
-            let pool = format!("{own} of target group {}, which has no cross-zone balancing", group.name);
-            (pool, Box::new(move |other: &Listed| zone(&other.place).as_ref() == Some(&own)))
+            (zone_pool(&own, group), Box::new(move |other: &Listed| zone(&other.place).as_ref() == Some(&own)))
         };
         let left = listed.iter().filter(|other| other.place != *place && other.state == State::Serving && is_peer(other));
         if left.count() >= self.pool_floor {
@@ -255,7 +277,8 @@ impl Balancer for Alb {
         Box::pin(async {
             let mut all = Vec::new();
             for group in self.groups().await? {
-                all.push(survey::survey(&self.api, group).await?);
+                let without_zone = self.without_zone(group).await?;
+                all.push(Setup { without_zone, ..survey::survey(&self.api, group).await? });
             }
             Ok(all)
         })
@@ -266,11 +289,27 @@ impl Balancer for Alb {
     }
 }
 
+fn zone_pool(zone: &str, group: &Group) -> String {
+    format!("{zone} of target group {}, which has no cross-zone balancing", group.name)
+}
+
+impl Target {
+    /// A host in several groups is what it is in the one where it is worst.
+    fn join(&mut self, other: Target) {
+        let mut standings = std::mem::take(&mut self.standings);
+        standings.extend(other.standings.iter().cloned());
+        if rank(other.state) > rank(self.state) {
+            *self = other;
+        }
+        self.standings = standings;
+    }
+}
+
 fn ramp(groups: &[Group]) -> Duration {
     groups.iter().map(|group| group.slow_start).max().unwrap_or_default()
 }
 
-/// A host in several groups is what it is in the one where it is worst.
+/// The worse, the more.
 fn rank(state: State) -> u8 {
     match state {
         State::Serving => 0,

@@ -91,7 +91,7 @@ impl Balancer for HaProxy {
     fn setup(&self) -> Answer<'_, Vec<Setup>> {
         Box::pin(async move {
             let text = self.socket.file(&self.config).await?;
-            let unknown = || BalancerError::UnknownBackend { name: self.backend.clone(), known: Vec::new() };
+            let unknown = || BalancerError::UnknownBackend { name: self.backend.clone(), known: config::backends(&text) };
             let mut setup = config::setup(&text, &self.backend).ok_or_else(unknown)?;
             setup.targets = self.read().await?.len();
             Ok(vec![setup])
@@ -171,6 +171,7 @@ fn target(table: &Table<'_>, line: &[&str]) -> Target {
         reason,
         sessions: Some(table.number(line, "scur") + table.number(line, "qcur")),
         zone: None,
+        standings: Vec::new(),
     }
 }
 

@@ -67,6 +67,18 @@ pub struct Target {
     pub sessions: Option<u64>,
     /// Its availability zone, where the balancer has such.
     pub zone: Option<String>,
+    /// Where no other pool can stand in for it.
+    pub standings: Vec<Standing>,
+}
+
+/// A target in a pool that must do with its own: a zone without cross-zone balancing, one of several target groups.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// `eu-central-1a of target group shop, which has no cross-zone balancing`
+    pub pool: String,
+    /// The fewest that may serve in it.
+    pub floor: usize,
+    pub is_serving: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -47,6 +47,7 @@ impl Balancer for NoBalancer {
             reason: String::new(),
             sessions: None,
             zone: None,
+            standings: Vec::new(),
         };
         let targets = self.targets.iter().map(target).collect();
         Box::pin(async move { Ok(targets) })

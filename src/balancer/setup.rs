@@ -19,6 +19,8 @@ pub struct Setup {
     pub ramp_seconds: Option<f64>,
     /// Clients stick to a target.
     pub is_sticky: Option<bool>,
+    /// Hosts whose zone nobody knows, where it matters.
+    pub without_zone: Vec<String>,
     /// Whether a zone may use the targets of the others.
     pub is_cross_zone: Option<bool>,
     /// With fewer healthy ones than this, requests go to unhealthy ones as well.

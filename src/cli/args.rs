@@ -54,8 +54,15 @@ pub(super) enum Command {
     Inventory(InventoryArgs),
     /// Say what a module does and takes
     Doc(DocArgs),
+    /// Say what the load balancer's settings cost a rollout, and what `rollout:` would add to a play without it
+    ///
+    /// Reads the target group or the backend that the playbook's rollouts name, and how long the app keeps idle connections. Changes
+    /// nothing. Exit code 2: something costs requests.
+    Doctor(DoctorArgs),
     /// Check playbooks, and warn about what is seldom meant
     Lint(LintArgs),
+    /// Show the settings of `ansible.cfg` and of the environment
+    Config(ConfigArgs),
     /// Install roles and collections
     Galaxy(GalaxyArgs),
     /// Print completions for a shell
@@ -482,6 +489,22 @@ pub(super) struct InventoryArgs {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct ConfigArgs {
+    /// What to show: all settings there are, what they are set to, or the file
+    #[arg(value_name = "WHAT", value_parser = ["list", "dump", "view"], default_value = "dump")]
+    pub(super) what: String,
+    /// The file, where it is not looked for
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    /// Only what is set
+    #[arg(long, visible_alias = "changed-only")]
+    pub(super) only_changed: bool,
+    /// Accepted, so that scripts need no change
+    #[arg(short, long, action = ArgAction::Count, hide = true)]
+    pub(super) verbose: u8,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct LintArgs {
     /// The playbooks
     #[arg(required = true, value_name = "PLAYBOOK")]
@@ -542,6 +565,15 @@ pub(super) struct GalaxyArgs {
     /// Accepted, so that scripts need no change
     #[arg(short, long, action = ArgAction::Count, hide = true)]
     pub(super) verbose: u8,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DoctorArgs {
+    /// Do not watch how long the app keeps an idle connection, which takes up to 65 s
+    #[arg(long)]
+    pub(super) no_app: bool,
+    #[command(flatten)]
+    pub(super) run: RunArgs,
 }
 
 #[derive(Debug, Args)]

@@ -101,8 +101,21 @@ impl<'a> Checker<'a> {
                 self.value(value);
             }
         }
-        if let Some((_, written)) = &task.with {
+        if let Some(written) = task.own("loop").filter(|written| matches!(written.value, Value::String(_))) {
+            let text = written.value.to_text();
+            self.conditions.push(
+                Diagnostic::error("mistyped-keyword", "`loop` takes a list, not a string")
+                    .at(written.span, "not a list")
+                    .help(format!("write `\"{{{{ {text} }}}}\"` for a variable, or `[{text}]` for one item")),
+            );
+        }
+        if let Some((kind, written)) = &task.with {
             self.value(&written.value);
+            if let Some(near) = template::near_lookup(kind) {
+                let title = format!("there is no lookup `{kind}` for `with_{kind}`");
+                let diagnostic = Diagnostic::error("unknown-lookup", title).at(written.span, "loops over what the lookup gives");
+                self.found.push(diagnostic.help(format!("a lookup with a similar name exists: `with_{near}`")));
+            }
         }
     }
 

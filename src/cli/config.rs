@@ -29,6 +29,19 @@ enum Kind {
     Texts,
 }
 
+impl Kind {
+    fn word(self) -> &'static str {
+        match self {
+            Kind::Text => "text",
+            Kind::Bool => "yes or no",
+            Kind::Number => "a number",
+            Kind::Path => "a path",
+            Kind::Paths => "paths, with colons between them",
+            Kind::Texts => "a list, with commas between its items",
+        }
+    }
+}
+
 const fn row(name: &'static str, section: &'static str, key: &'static str, env: &'static str, kind: Kind) -> Setting {
     Setting { name, section, key, env, kind }
 }
@@ -70,6 +83,8 @@ static SETTINGS: &[Setting] = &[
     row("remote_user", "defaults", "remote_user", "ANSIBLE_REMOTE_USER", Kind::Text),
     row("retries", "ssh_connection", "retries", "ANSIBLE_SSH_RETRIES", Kind::Number),
     row("retries", "connection", "retries", "ANSIBLE_SSH_RETRIES", Kind::Number),
+    row("retry_files_enabled", "defaults", "retry_files_enabled", "ANSIBLE_RETRY_FILES_ENABLED", Kind::Bool),
+    row("retry_files_save_path", "defaults", "retry_files_save_path", "ANSIBLE_RETRY_FILES_SAVE_PATH", Kind::Path),
     row("roles_path", "defaults", "roles_path", "ANSIBLE_ROLES_PATH", Kind::Paths),
     row("show_custom_stats", "defaults", "show_custom_stats", "ANSIBLE_SHOW_CUSTOM_STATS", Kind::Bool),
     row("skip_tags", "tags", "skip", "ANSIBLE_SKIP_TAGS", Kind::Texts),
@@ -126,6 +141,17 @@ struct Found {
     text: String,
     /// What relative paths are relative to.
     base: PathBuf,
+    /// The setting's variable, if that said it.
+    env: Option<&'static str>,
+}
+
+/// A setting for people to read.
+pub(super) struct Row {
+    pub(super) setting: String,
+    pub(super) env: &'static str,
+    pub(super) kind: &'static str,
+    /// What it is set to, and by what.
+    pub(super) found: Option<(String, String)>,
 }
 
 /// What a configuration is read from.
@@ -192,6 +218,17 @@ impl Config {
         text.split(',').map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned).collect()
     }
 
+    /// Every setting that is known here, in order.
+    pub(super) fn rows(&self) -> Vec<Row> {
+        let file = self.file.as_deref().map(|file| file.display().to_string()).unwrap_or_default();
+        let row = |setting: &Setting| {
+            let by = |found: &Found| found.env.map_or_else(|| file.clone(), |env| format!("env: {env}"));
+            let found = self.found.get(setting.name).map(|found| (found.text.clone(), by(found)));
+            Row { setting: format!("{}.{}", setting.section, setting.key), env: setting.env, kind: setting.kind.word(), found }
+        };
+        SETTINGS.iter().map(row).collect()
+    }
+
     /// Inventories: paths, but for lists of hosts.
     pub(super) fn inventories(&self) -> Vec<String> {
         let Some(found) = self.found.get("inventory") else { return Vec::new() };
@@ -210,6 +247,9 @@ impl Config {
         }
         if let Some(text) = (around.env)(setting.env).filter(|text| !text.is_empty()) {
             self.keep(setting, &text, PathBuf::new(), None);
+            if let Some(found) = self.found.get_mut(setting.name) {
+                found.env = Some(setting.env);
+            }
         } else if let Some(entry) =
             entries.iter().rev().find(|entry| entry.section == setting.section && entry.key == setting.key)
         {
@@ -225,7 +265,7 @@ impl Config {
             Kind::Text | Kind::Path | Kind::Paths | Kind::Texts => true,
         };
         if is_right {
-            self.found.insert(setting.name, Found { text: text.to_owned(), base });
+            self.found.insert(setting.name, Found { text: text.to_owned(), base, env: None });
             return;
         }
         let wanted = if setting.kind == Kind::Bool { "yes or no" } else { "a number" };
@@ -403,7 +443,11 @@ mod tests {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             (state >> 33) as usize % sides.max(1)
         };
-        for _ in 0..2000 {
+        let seconds = std::env::var("ROLL_FUZZ_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(0);
+        let (started, limit) = (std::time::Instant::now(), std::time::Duration::from_secs(seconds));
+        let mut round = 0;
+        while round < 2000 || started.elapsed() < limit {
+            round += 1;
             let mut text: Vec<char> = seed.chars().collect();
             for _ in 0..=roll(5) {
                 let at = roll(text.len());

@@ -3,11 +3,11 @@
 use super::args::InventoryArgs;
 use super::config::Config;
 use super::exit::Exit;
-use super::{job, secrets, terminal};
+use super::{extra, job, secrets, terminal};
 use crate::diag::{Diagnostic, Sources, Span};
 use crate::inventory::{Inventory, Level};
 use crate::value::{Map, Value};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write as _;
 
 const MASK: &str = "********";
@@ -18,7 +18,8 @@ pub(super) fn run(args: &InventoryArgs) -> Exit {
     let (_, paint) = terminal::paints(false, &config);
     let mut found = config.diagnostics.clone();
     found.extend(secrets::open_vaults(&args.vault, &config, &sources));
-    let mut inventory = job::read_inventory(&sources, &args.inventory, &config, &mut found);
+    let extra = job::kept(extra::variables(&sources, &args.extra_vars), &mut found);
+    let mut inventory = job::read_inventory(&sources, &args.inventory, &config, &extra, &mut found);
     if let Some(folder) = &args.playbook_dir
         && let Err(diagnostics) = inventory.read_beside_playbook(&sources, folder)
     {
@@ -91,12 +92,13 @@ fn shown_vars(inventory: &Inventory, host: &str, args: &InventoryArgs) -> Value 
 
 /// As `ansible-inventory --list --yaml` prints it: groups within groups, the variables of a host where it is named first.
 fn tree(inventory: &Inventory, args: &InventoryArgs, hosts: &[String]) -> Value {
-    let mut seen = Vec::new();
-    let all = subtree(inventory, "all", args, hosts, &mut seen);
+    let mut seen = HashSet::new();
+    let hosts = hosts.iter().map(String::as_str).collect();
+    let all = subtree(inventory, "all", args, &hosts, &mut seen);
     [("all", all)].into_iter().collect()
 }
 
-fn subtree(inventory: &Inventory, name: &str, args: &InventoryArgs, hosts: &[String], seen: &mut Vec<String>) -> Value {
+fn subtree(inventory: &Inventory, name: &str, args: &InventoryArgs, hosts: &HashSet<&str>, seen: &mut HashSet<String>) -> Value {
     let Some(group) = inventory.groups.get(name) else { return Value::Null };
     let mut entry = Map::new();
     let mut children: Vec<&String> = group.children.iter().collect();
@@ -109,13 +111,12 @@ fn subtree(inventory: &Inventory, name: &str, args: &InventoryArgs, hosts: &[Str
     if !children.is_empty() {
         entry.insert("children".into(), Value::map(children));
     }
-    let mut own: Vec<&String> = group.hosts.iter().filter(|host| hosts.contains(host)).collect();
+    let mut own: Vec<&String> = group.hosts.iter().filter(|host| hosts.contains(host.as_str())).collect();
     own.sort();
     let mut listed = Map::new();
     for host in own {
-        let is_new = !seen.contains(host);
+        let is_new = seen.insert(host.clone());
         let vars = if is_new { shown_vars(inventory, host, args) } else { Value::map(Map::new()) };
-        seen.push(host.clone());
         listed.insert(host.as_str().into(), vars);
     }
     if !listed.is_empty() {
@@ -129,7 +130,8 @@ fn subtree(inventory: &Inventory, name: &str, args: &InventoryArgs, hosts: &[Str
 
 /// As `ansible-inventory --list` prints it.
 fn list(inventory: &Inventory, args: &InventoryArgs, hosts: &[String]) -> String {
-    let is_listed = |host: &&str| hosts.iter().any(|one| one == host);
+    let listed: HashSet<&str> = hosts.iter().map(String::as_str).collect();
+    let is_listed = |host: &&str| listed.contains(host);
     let mut all: BTreeMap<String, Value> = BTreeMap::new();
     let with_vars = hosts.iter().map(|host| (host.as_str(), shown_vars(inventory, host, args)));
     let with_vars: BTreeMap<&str, Value> =

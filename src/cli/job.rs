@@ -8,7 +8,7 @@ use crate::diag::{Diagnostic, Severity, Sources, Span};
 use crate::engine::{FactCache, Gathering, Job, Options, Playbook, Rolling, Selection};
 use crate::inventory::{self, Inventory};
 use crate::playbook::task::texts;
-use crate::playbook::{Context, Reader, Render};
+use crate::playbook::{Context, Play, Reader, Render};
 use crate::template::{self, Scope, World};
 use crate::value::{self, Map, Template, Value};
 use std::path::{Path, PathBuf};
@@ -44,7 +44,7 @@ pub(super) fn draft_of(args: &RunArgs, text: Option<&Text>, config: &Config, sou
     let mut found = config.diagnostics.clone();
     found.extend(secrets::open_vaults(&args.vault, config, sources));
     let extra = kept(extra::variables(sources, &args.extra_vars), &mut found);
-    let inventory = read_inventory(sources, &args.inventory, config, &mut found);
+    let inventory = read_inventory(sources, &args.inventory, config, &extra, &mut found);
     let options = options(args, config, extra.clone(), &mut found);
     let mut reader = Reader::new(sources.clone(), roles_path(config), render(extra));
     reader.library = config.paths("library").unwrap_or_default();
@@ -59,6 +59,7 @@ pub(super) fn draft_of(args: &RunArgs, text: Option<&Text>, config: &Config, sou
             None => reader.playbook(&path),
         };
         found.extend(reader.take_diagnostics());
+        plays.iter().for_each(|play| read_vars_files(&mut reader, play, &mut found));
         check::plays(&plays, &options.selection, sources, &mut found);
         playbooks.push(Playbook { path, plays });
     }
@@ -79,8 +80,30 @@ pub(super) fn draft_of(args: &RunArgs, text: Option<&Text>, config: &Config, sou
     Draft { job, diagnostics: once(found) }
 }
 
+/// What is wrong in `vars_files` whose names are known already: a run does not begin without its variables.
+fn read_vars_files(reader: &mut Reader, play: &Play, found: &mut Vec<Diagnostic>) {
+    let Some(written) = play.context.keywords.get("vars_files").filter(|written| !written.value.has_template()) else { return };
+    let entries = match &written.value {
+        Value::List(entries) => entries.to_vec(),
+        other => vec![other.clone()],
+    };
+    for entry in entries {
+        let file = texts(&entry).iter().map(|name| play.dir.join(name)).find(|path| path.is_file());
+        if let Some(file) = file {
+            reader.variables(&file, written.span);
+            found.extend(reader.take_diagnostics().into_iter().filter(Diagnostic::is_error));
+        }
+    }
+}
+
 /// The sources as given, else those of the configuration, else Ansible's place.
-pub(super) fn read_inventory(sources: &Sources, given: &[String], config: &Config, found: &mut Vec<Diagnostic>) -> Inventory {
+pub(super) fn read_inventory(
+    sources: &Sources,
+    given: &[String],
+    config: &Config,
+    extra: &Map,
+    found: &mut Vec<Diagnostic>,
+) -> Inventory {
     let specs = inventory_specs(given, config);
     if specs.is_empty() {
         found.push(
@@ -88,8 +111,8 @@ pub(super) fn read_inventory(sources: &Sources, given: &[String], config: &Confi
                 .help("name an inventory with `-i`"),
         );
     }
-    let load = if merges(config) { inventory::load_merging } else { inventory::load };
-    match load(sources, &specs) {
+    let around = inventory::Around { merges: merges(config), extra_vars: extra.clone() };
+    match inventory::load_with(sources, &specs, &around) {
         Ok(mut inventory) => {
             found.append(&mut inventory.warnings);
             inventory
@@ -382,7 +405,7 @@ fn once(found: Vec<Diagnostic>) -> Vec<Diagnostic> {
     all
 }
 
-fn kept<T: Default>(result: Result<T, Vec<Diagnostic>>, found: &mut Vec<Diagnostic>) -> T {
+pub(super) fn kept<T: Default>(result: Result<T, Vec<Diagnostic>>, found: &mut Vec<Diagnostic>) -> T {
     result.unwrap_or_else(|diagnostics| {
         found.extend(diagnostics);
         T::default()

@@ -19,9 +19,12 @@ struct Habit {
 
 static HABITS: &[Habit] = &[
     Habit { code: "lint-always-changed", find: always_changed },
+    Habit { code: "lint-braces", find: braces },
     Habit { code: "lint-ignored-failure", find: ignored_failure },
     Habit { code: "lint-latest", find: latest },
+    Habit { code: "lint-loop-over-text", find: loop_over_text },
     Habit { code: "lint-mode", find: mode },
+    Habit { code: "lint-program", find: program },
     Habit { code: "lint-unnamed", find: unnamed },
 ];
 
@@ -86,6 +89,67 @@ fn always_changed(task: &Task) -> Option<Diagnostic> {
             .at(task.action.span, "nothing says when it changes something")
             .help("say so with `changed_when`, or let it depend on a file with `creates`")
     })
+}
+
+fn braces(task: &Task) -> Option<Diagnostic> {
+    ["when", "changed_when", "failed_when", "until"].iter().find_map(|name| {
+        let written = task.own(name)?;
+        let is_braced = |value: &Value| matches!(value, Value::Template(template) if template.text.contains("{{"));
+        let has_braces = written.value.as_list().map_or_else(|| is_braced(&written.value), |items| items.iter().any(is_braced));
+        has_braces.then(|| {
+            Diagnostic::warning("lint-braces", format!("`{name}` is an expression already"))
+                .at(written.span, "braces in a condition")
+                .help("leave out `{{` and `}}`")
+        })
+    })
+}
+
+fn loop_over_text(task: &Task) -> Option<Diagnostic> {
+    let (kind, written) = task.with.as_ref()?;
+    let text = written.value.as_str().filter(|_| matches!(kind.as_str(), "items" | "list" | "flattened" | "dict"))?;
+    Some(
+        Diagnostic::warning("lint-loop-over-text", format!("`with_{kind}` loops over the text `{text}`"))
+            .at(written.span, "not the variable of that name")
+            .help(format!("write `\"{{{{ {text} }}}}\"` for the variable")),
+    )
+}
+
+/// Programs that a module stands for.
+const PROGRAMS: &[(&str, &str)] = &[
+    ("apt", "apt"),
+    ("apt-get", "apt"),
+    ("chmod", "file"),
+    ("chown", "file"),
+    ("git", "git"),
+    ("ln", "file"),
+    ("mkdir", "file"),
+    ("mount", "mount"),
+    ("rm", "file"),
+    ("rsync", "synchronize"),
+    ("service", "service"),
+    ("sysctl", "sysctl"),
+    ("systemctl", "systemd"),
+    ("tar", "unarchive"),
+    ("touch", "file"),
+    ("unzip", "unarchive"),
+    ("useradd", "user"),
+    ("wget", "get_url"),
+];
+
+/// Only where the program is all that runs, and nothing reads what it says.
+fn program(task: &Task) -> Option<Diagnostic> {
+    let is_command = matches!(task.module(), "command" | "shell") && task.own("register").is_none();
+    let line = ["_raw_params", "cmd"].iter().find_map(|name| task.args.get(*name)).filter(|_| is_command)?.to_text();
+    if line.contains(['|', '&', ';', '>', '<', '$', '`']) {
+        return None;
+    }
+    let word = line.split_whitespace().next()?.rsplit('/').next()?;
+    let (_, module) = PROGRAMS.iter().find(|(program, _)| *program == word)?;
+    Some(
+        Diagnostic::warning("lint-program", format!("`{word}` runs at every run, whatever there is to do"))
+            .at(task.action.span, "a program that a module stands for")
+            .help(format!("module `{module}` looks first, and knows `--check`")),
+    )
 }
 
 fn ignored_failure(task: &Task) -> Option<Diagnostic> {

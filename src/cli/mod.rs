@@ -11,8 +11,10 @@ mod args;
 mod check;
 mod completions;
 mod config;
+mod configuration;
 mod constants;
 mod doc;
+mod doctor;
 mod exec;
 mod exit;
 mod extra;
@@ -104,7 +106,9 @@ fn dispatch(invocation: Invocation) -> Exit {
         Some(Command::Continue(args)) => wish::go_on(&args),
         Some(Command::Inventory(args)) => inventory::run(&args),
         Some(Command::Doc(args)) => doc::run(&args),
+        Some(Command::Doctor(args)) => doctor::run(&args),
         Some(Command::Lint(args)) => lint::run(&args),
+        Some(Command::Config(args)) => configuration::run(&args),
         Some(Command::Galaxy(args)) => galaxy::run(&args),
         Some(Command::Completions(args)) => completions::run(&args),
         Some(Command::Schema) => schema::run(),

@@ -8,7 +8,7 @@ use super::{list, prompt, signals, terminal};
 use crate::diag::{Diagnostic, Sources};
 use crate::engine::{self, Job};
 use crate::event::{Emitter, Reporter};
-use crate::report::{self, JUnit, Paint, Streams, Style};
+use crate::report::{self, JUnit, Paint, RetryFile, Streams, Style};
 
 pub(super) const NOTHING_SENT: &str = "nothing was sent to any host";
 
@@ -48,7 +48,9 @@ pub(super) fn carry_out(args: &RunArgs, config: &Config, sources: &Sources, mut 
         );
         terminal::print(&format!("{file}\n"));
     }
-    let reporters = reporters(args, &job, [paint, error_paint]);
+    let mut reporters = reporters(args, &job, [paint, error_paint]);
+    // Before the others, because it says what it has to say before the recap.
+    reporters.splice(0..0, retry_file(args, config));
     drive(job, reporters)
 }
 
@@ -78,6 +80,16 @@ fn reporters(args: &RunArgs, job: &Job, [paint, error_paint]: [Paint; 2]) -> Vec
         all.push(Box::new(JUnit::new(file.clone())));
     }
     all
+}
+
+fn retry_file(args: &RunArgs, config: &Config) -> Option<Box<dyn Reporter>> {
+    let playbook = args.playbooks.first().filter(|_| config.is("retry_files_enabled"))?;
+    let folder = config.path("retry_files_save_path");
+    let out: Box<dyn std::io::Write + Send> = match form(args) {
+        "plain" | "github" => Box::new(std::io::stdout()),
+        _ => Box::new(std::io::sink()),
+    };
+    Some(Box::new(RetryFile::new(playbook, folder.as_deref(), out)))
 }
 
 /// What was asked for; in a GitHub workflow, annotations by themselves.

@@ -35,6 +35,8 @@ pub struct Opened {
 struct Source {
     name: Arc<str>,
     text: Arc<str>,
+    /// Where its lines begin; found when it is asked for first.
+    lines: Arc<OnceLock<Vec<u32>>>,
 }
 
 /// A span as people read it.
@@ -51,7 +53,7 @@ impl Sources {
     /// Adds a text and answers with its number, which is never 0. `name` is its path as the user would write it.
     pub fn add(&self, name: impl Into<Arc<str>>, text: impl Into<Arc<str>>) -> u32 {
         let mut files = self.files.write().unwrap_or_else(PoisonError::into_inner);
-        files.push(Source { name: name.into(), text: text.into() });
+        files.push(Source { name: name.into(), text: text.into(), lines: Arc::default() });
         u32::try_from(files.len()).unwrap_or(u32::MAX)
     }
 
@@ -109,23 +111,33 @@ impl Sources {
 
     /// Name and text of a source.
     pub fn get(&self, source: u32) -> Option<(Arc<str>, Arc<str>)> {
+        self.source(source).map(|file| (file.name, file.text))
+    }
+
+    fn source(&self, source: u32) -> Option<Source> {
         let files = self.files.read().unwrap_or_else(PoisonError::into_inner);
-        let index = usize::try_from(source).ok()?.checked_sub(1)?;
-        files.get(index).map(|file| (file.name.clone(), file.text.clone()))
+        files.get(usize::try_from(source).ok()?.checked_sub(1)?).cloned()
     }
 
     pub fn place(&self, span: Span) -> Option<Place> {
-        let (file, text) = self.get(span.source)?;
-        let before = text.get(..span.start as usize)?;
-        let line = before.matches('\n').count() + 1;
-        let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
-        Some(Place { file: file.to_string(), line: u32::try_from(line).ok()?, column: u32::try_from(column).ok()? })
+        let source = self.source(span.source)?;
+        let line = source.lines().partition_point(|start| *start <= span.start);
+        let start = *source.lines().get(line.checked_sub(1)?)?;
+        let column = source.text.get(start as usize..span.start as usize)?.chars().count() + 1;
+        Some(Place { file: source.name.to_string(), line: u32::try_from(line).ok()?, column: u32::try_from(column).ok()? })
     }
 
     /// The text that a span covers.
     pub fn slice(&self, span: Span) -> Option<String> {
         let (_, text) = self.get(span.source)?;
         text.get(span.start as usize..span.end as usize).map(str::to_owned)
+    }
+}
+
+impl Source {
+    fn lines(&self) -> &[u32] {
+        let behind = |(at, _): (usize, &str)| u32::try_from(at + 1).ok();
+        self.lines.get_or_init(|| [0].into_iter().chain(self.text.match_indices('\n').filter_map(behind)).collect())
     }
 }
 
@@ -159,6 +171,11 @@ mod tests {
         let source = sources.add("site.yaml", "- hosts: all\n  tasks: []\n");
         let place = sources.place(Span { source, start: 15, end: 20 }).unwrap();
         assert_eq!(place.to_string(), "site.yaml:2:3");
+        assert_eq!(sources.place(Span { source, start: 0, end: 1 }).unwrap().to_string(), "site.yaml:1:1");
+        assert_eq!(sources.place(Span { source, start: 12, end: 13 }).unwrap().to_string(), "site.yaml:1:13");
+        assert_eq!(sources.place(Span { source, start: 13, end: 14 }).unwrap().to_string(), "site.yaml:2:1");
+        assert_eq!(sources.place(Span { source, start: 25, end: 25 }).unwrap().to_string(), "site.yaml:3:1");
+        assert_eq!(sources.place(Span { source, start: 99, end: 99 }), None);
         assert_eq!(sources.place(Span::NOWHERE), None);
     }
 }

@@ -3,7 +3,7 @@
 use super::work::Work;
 use super::{Run, locked};
 use crate::actions::Effect;
-use crate::inventory::Inventory;
+use crate::inventory::{self, Around, Inventory};
 use crate::value::Map;
 use std::sync::PoisonError;
 
@@ -45,7 +45,9 @@ impl Run {
 
     /// `meta: refresh_inventory`.
     pub(crate) fn refresh_inventory(&self) {
-        let fresh = crate::inventory::load(&self.sources, &self.options.inventory_specs).and_then(|mut inventory| {
+        let options = &self.options;
+        let around = Around { merges: options.merge_hashes, extra_vars: options.extra.clone() };
+        let fresh = inventory::load_with(&self.sources, &options.inventory_specs, &around).and_then(|mut inventory| {
             inventory.read_beside_playbook(&self.sources, &self.options.playbook_dir).map(|()| inventory)
         });
         match fresh {

@@ -31,6 +31,7 @@ pub use cache::FactCache;
 pub use magic::LANGUAGE;
 pub(crate) use rollout::RECORD_HELP;
 pub use rollout::{HostSurvey, Survey, Surveyor, TargetSurvey, Unanswered, WishFor};
+pub use rollout::{Examined, examine};
 pub use tags::Selection;
 
 use crate::connection::{Connections, HostKeys, Settings};

@@ -165,7 +165,7 @@ pub(crate) fn prepare(run: &Run, play: Arc<Play>, playbook: &Path) -> Result<Pla
     let mut ground = ground(run, &play);
     let answers = ground.play_files.clone();
     let files = VarsFiles::new(&play);
-    files.of_play(run, &play, &mut ground);
+    files.of_play(run, &play, &mut ground)?;
     let mut prepared = PlayRun {
         used: Mutex::new(play.used.clone()),
         answers,

@@ -19,13 +19,17 @@ pub(crate) struct VarsFiles {
     entries: Vec<Value>,
     span: Span,
     dir: PathBuf,
-    /// Of a file that was read already, its variables.
-    read: Mutex<HashMap<PathBuf, Arc<Map>>>,
+    /// Of a file that was read already, its variables, or why there are none.
+    read: Mutex<HashMap<PathBuf, Read>>,
     /// What was complained about already.
     said: Mutex<HashSet<String>>,
     /// Hosts whose files are being looked up: a name that needs `hostvars` may come back here.
     open: Mutex<HashSet<String>>,
+    /// Hosts with a file that cannot be read: nothing runs there.
+    broken: Mutex<HashMap<String, Box<Diagnostic>>>,
 }
+
+type Read = Result<Arc<Map>, Box<Diagnostic>>;
 
 impl VarsFiles {
     pub(crate) fn new(play: &Play) -> VarsFiles {
@@ -43,14 +47,19 @@ impl VarsFiles {
     }
 
     /// For what a play says about itself: a file whose name needs a host is left out.
-    pub(crate) fn of_play(&self, run: &Run, play: &Play, ground: &mut Ground) {
+    pub(crate) fn of_play(&self, run: &Run, play: &Play, ground: &mut Ground) -> Result<(), Box<Diagnostic>> {
         for entry in &self.entries {
             let rendered = Frame::of_ground(run, ground, &play.context).render(entry);
-            match rendered {
-                Ok(names) => self.add(run, &names, !self.is_for_hosts(), ground),
-                Err(_) => continue,
+            if let Ok(names) = rendered {
+                self.add(run, &names, !self.is_for_hosts(), ground)?;
             }
         }
+        Ok(())
+    }
+
+    /// Why a host has not all of its variables.
+    pub(crate) fn problem_of(&self, host: &str) -> Option<Box<Diagnostic>> {
+        locked(&self.broken).get(host).cloned()
     }
 
     /// The ground that one host stands on, where names may differ.
@@ -65,24 +74,27 @@ impl VarsFiles {
         for entry in &self.entries {
             let view = View::new(&own, &play.play.context, &store, magic.clone(), &run.inventory_layers(host));
             // What is not known yet may be known once there are facts.
-            if let Ok(names) = Frame::new(run, play, host, view).render(entry) {
-                self.add(run, &names, true, &mut own);
+            if let Ok(names) = Frame::new(run, play, host, view).render(entry)
+                && let Err(diagnostic) = self.add(run, &names, true, &mut own)
+            {
+                locked(&self.broken).insert(host.to_owned(), diagnostic);
             }
         }
         locked(&self.open).remove(host);
         Some(own)
     }
 
-    fn add(&self, run: &Run, names: &Value, is_final: bool, ground: &mut Ground) {
+    fn add(&self, run: &Run, names: &Value, is_final: bool, ground: &mut Ground) -> Result<(), Box<Diagnostic>> {
         let names = texts(names);
         match names.iter().map(|name| self.dir.join(name)).find(|path| path.is_file()) {
-            Some(path) => ground.play_files.insert(0, self.variables(run, &path)),
+            Some(path) => ground.play_files.insert(0, self.variables(run, &path)?),
             None if is_final => self.missing(run, &names),
             None => {}
         }
+        Ok(())
     }
 
-    fn variables(&self, run: &Run, path: &std::path::Path) -> Arc<Map> {
+    fn variables(&self, run: &Run, path: &std::path::Path) -> Read {
         if let Some(known) = locked(&self.read).get(path) {
             return known.clone();
         }
@@ -90,10 +102,12 @@ impl VarsFiles {
         let map = Arc::new(reader.variables(path, self.span).unwrap_or_default());
         let found = reader.take_diagnostics();
         drop(reader);
-        found.into_iter().for_each(|diagnostic| run.warn(diagnostic));
+        let (mut errors, warnings): (Vec<Diagnostic>, Vec<Diagnostic>) = found.into_iter().partition(Diagnostic::is_error);
+        warnings.into_iter().for_each(|diagnostic| run.warn(diagnostic));
         run.emitter.hide(&Value::Map(map.clone()));
-        locked(&self.read).insert(path.to_owned(), map.clone());
-        map
+        let read = if errors.is_empty() { Ok(map) } else { Err(Box::new(errors.swap_remove(0))) };
+        locked(&self.read).insert(path.to_owned(), read.clone());
+        read
     }
 
     fn missing(&self, run: &Run, names: &[String]) {

@@ -164,6 +164,10 @@ impl Work {
 
     /// The task with its loop, if it has one.
     async fn whole(&self, frame: &Frame<'_>, no_log: bool) -> Tried {
+        if let Some(diagnostic) = self.play.files.problem_of(&self.host) {
+            let failure = Failure::new(diagnostic.title.clone());
+            return self.failed(Problem { failure, diagnostic: Some(diagnostic), is_unreachable: false });
+        }
         let items = match self.items(frame) {
             Ok(items) => items,
             Err(problem) => {
@@ -628,5 +632,15 @@ pub(crate) fn shown_task(run: &Arc<Run>, play: &Arc<PlayRun>, host: &str, task: 
     let no_log = task
         .keyword("no_log")
         .is_some_and(|written| frame.render(&written.value).ok().and_then(|value| value.to_bool()).unwrap_or(true));
-    event::Task { id, name, module: task.module().to_owned(), place: run.sources.place(task.head), no_log }
+    event::Task { id, name, module: shown_module(&frame, task), place: run.sources.place(task.head), no_log }
+}
+
+/// The module, by the name of its row also where a template names it.
+fn shown_module(frame: &Frame<'_>, task: &Task) -> String {
+    if let ActionKind::Module(module) = task.action.kind {
+        return module.name.to_owned();
+    }
+    let written = crate::playbook::scalar(&task.action.name, task.action.span);
+    let name = frame.render(&written).map_or_else(|_| task.action.name.clone(), |name| name.to_text().to_string());
+    modules::find(&name).map_or(name, |module| module.name.to_owned())
 }

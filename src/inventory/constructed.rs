@@ -1,7 +1,7 @@
 //! `plugin: constructed`: variables and groups made of what the hosts before it have.
 
 use super::problem::Problem;
-use super::{Given, Loading};
+use super::{Given, Inventory, Loading};
 use crate::template::{self, Scope, World};
 use crate::value::{Map, Value};
 use crate::yaml::{self, Node, Trust};
@@ -58,10 +58,15 @@ fn construct_all(loading: &mut Loading<'_>, given: &Given, document: &Node) {
     }
     let says = |name: &str, default: bool| document.get(name).and_then(|node| node.to_value().to_bool()).unwrap_or(default);
     let construction = Construction { document, is_strict: says("strict", false), leads: says("leading_separator", true) };
+    let with_extra = says("use_extra_vars", false);
     loading.inventory.finish();
+    let beside = says("use_vars_plugins", false).then(|| with_files(loading));
     let hosts: Vec<String> = loading.inventory.hosts.keys().cloned().collect();
     for host in hosts {
-        let mut vars = known(loading, &host, says("use_vars_plugins", false));
+        let mut vars = known(beside.as_ref().unwrap_or(&loading.inventory), &host);
+        if with_extra {
+            vars.extend(loading.extra.clone());
+        }
         if let Err(why) = construct(loading, &construction, &host, &mut vars) {
             return loading.report(&Problem::NotConstructed { file: given.name.clone(), host, why });
         }
@@ -69,13 +74,16 @@ fn construct_all(loading: &mut Loading<'_>, given: &Given, document: &Node) {
     loading.inventory.finish();
 }
 
-/// The variables of a host so far, of its groups and its own.
-fn known(loading: &Loading<'_>, host: &str, with_files: bool) -> Map {
+/// The inventory so far with the variables beside it.
+fn with_files(loading: &Loading<'_>) -> Inventory {
     let mut inventory = loading.inventory.clone();
-    if with_files {
-        // What is wrong in these files is said when they are read for good.
-        let _ = inventory.read_beside_so_far(loading.sources);
-    }
+    // What is wrong in these files is said when they are read for good.
+    let _ = inventory.read_beside_so_far(loading.sources);
+    inventory
+}
+
+/// The variables of a host so far, of its groups and its own.
+fn known(inventory: &Inventory, host: &str) -> Map {
     let mut all = Map::new();
     for layer in inventory.vars_of(host) {
         all.extend(layer.vars.iter().map(|(key, value)| (key.clone(), value.clone())));

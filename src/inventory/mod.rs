@@ -31,7 +31,7 @@ pub use pattern::Selection;
 pub use problem::Problem;
 
 use crate::diag::{Diagnostic, Explain, Sources};
-use crate::value::Span;
+use crate::value::{Map, Span};
 use std::path::{Path, PathBuf};
 
 /// How many hosts ranges such as `web[1:500]` may make, all in all.
@@ -73,20 +73,29 @@ struct Loading<'a> {
     file: Option<PathBuf>,
     /// Whether a directory is read, so that a file may be there for something else.
     is_in_directory: bool,
+    /// Variables that are stronger than all others, for sources that ask for them.
+    extra: &'a Map,
 }
 
 /// Reads all inventory sources, in order, and the `group_vars` and `host_vars` beside them.
 pub fn load(sources: &Sources, specs: &[String]) -> Result<Inventory, Vec<Diagnostic>> {
-    load_into(Inventory::default(), sources, specs)
+    load_with(sources, specs, &Around::default())
 }
 
-/// The same with `hash_behaviour = merge`.
-pub fn load_merging(sources: &Sources, specs: &[String]) -> Result<Inventory, Vec<Diagnostic>> {
-    load_into(Inventory { merges: true, ..Inventory::default() }, sources, specs)
+/// What an inventory is read with, beside its sources.
+#[derive(Debug, Default)]
+pub struct Around {
+    /// `hash_behaviour = merge`: mappings of several sources become one.
+    pub merges: bool,
+    /// Those of the command line.
+    pub extra_vars: Map,
 }
 
-fn load_into(inventory: Inventory, sources: &Sources, specs: &[String]) -> Result<Inventory, Vec<Diagnostic>> {
-    let mut loading = Loading { sources, inventory, diagnostics: Vec::new(), file: None, is_in_directory: false };
+/// The same as [`load`], with what is around.
+pub fn load_with(sources: &Sources, specs: &[String], around: &Around) -> Result<Inventory, Vec<Diagnostic>> {
+    let inventory = Inventory { merges: around.merges, ..Inventory::default() };
+    let extra = &around.extra_vars;
+    let mut loading = Loading { sources, inventory, diagnostics: Vec::new(), file: None, is_in_directory: false, extra };
     for spec in specs {
         loading.read(spec);
         loading.inventory.add_source_directory(spec);

@@ -2,6 +2,7 @@
 
 use super::terraform::tests::read_made_of;
 use super::*;
+use std::sync::LazyLock;
 
 /// A generator of numbers that is the same in every run.
 struct Dice(u64);
@@ -26,8 +27,11 @@ impl Dice {
     }
 }
 
+static NOTHING: LazyLock<Map> = LazyLock::new(Map::new);
+
 fn loading(sources: &Sources) -> Loading<'_> {
-    Loading { sources, inventory: Inventory::default(), diagnostics: Vec::new(), file: None, is_in_directory: false }
+    let inventory = Inventory::default();
+    Loading { sources, inventory, diagnostics: Vec::new(), file: None, is_in_directory: false, extra: &NOTHING }
 }
 
 /// Finishes, asks for everything, and checks that findings point into the text.

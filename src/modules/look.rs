@@ -5,6 +5,16 @@ use crate::value::{Map, Value};
 use std::io;
 use std::time::Duration;
 
+/// How a connection on which nothing happens ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IdleEnd {
+    /// With the answer: every request needs one of its own.
+    NotKept,
+    Closed(Duration),
+    /// It was still open when the watch ended.
+    Open,
+}
+
 /// Read-only eyes on one host, as the user that the task runs as.
 pub trait Look {
     /// `Ok(None)` where there is nothing at `path`. With `follow`, of what a link points to.
@@ -30,6 +40,11 @@ pub trait Look {
         self.http(request).map(|reply| (reply, None))
     }
 
+    /// Makes one request of `host:port`, and sees how long its connection is kept afterwards.
+    fn idle(&self, address: &str, path: &str, cap: Duration) -> Result<IdleEnd, Failure> {
+        let _ = (path, cap);
+        Err(Failure::new(format!("{address} cannot be watched from here")))
+    }
     /// Whether a TCP connection can be opened in time.
     fn connect(&self, host: &str, port: u16, timeout: Duration) -> io::Result<()>;
     /// A file body that the control side sent ahead, by its sha256.

@@ -107,7 +107,7 @@ mod yum_repository;
 
 pub use args::{Arg, Args, Kind, Problem, Rule};
 pub use attrs::Attrs;
-pub use look::{Cmd, HttpReply, HttpRequest, Look, Output, Space, Stat};
+pub use look::{Cmd, HttpReply, HttpRequest, IdleEnd, Look, Output, Space, Stat};
 pub use touch::{Act, Content, Done, Touch};
 
 use crate::value::{Map, Value};
@@ -370,6 +370,7 @@ pub static COMMON: &[&Module] = &[
 
 /// The others, by name; the host program `roll-remote-rare`.
 pub static RARE: &[&Module] = &[
+    &app::idle::MODULE,
     &acl::MODULE,
     &alternatives::MODULE,
     &apache2_module::MODULE,

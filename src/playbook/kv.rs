@@ -2,6 +2,7 @@
 
 use crate::modules::Module;
 use crate::value::{Map, Span, Template, Value};
+use std::ops::Range;
 
 /// A task's bare text, taken apart.
 #[derive(Debug, Default, PartialEq)]
@@ -32,6 +33,21 @@ pub(super) fn arguments(text: &str, module: Option<&Module>, span: Span) -> Resu
         None => taken.rest = Some(left.trim().to_owned()),
     }
     Ok(taken)
+}
+
+/// Where the names and values of arguments are in a text as it is written, with the quotes of YAML around it or without.
+pub(super) fn places(written: &str) -> Vec<(String, Range<usize>, Range<usize>)> {
+    let (start, text) = match written.chars().next().filter(|first| matches!(first, '"' | '\'')) {
+        Some(quote) => (1, written[1..].strip_suffix(quote).unwrap_or(&written[1..])),
+        None => (0, written),
+    };
+    let place = |token: &str| {
+        let (key, value) = key_of(token)?;
+        let at = start + (token.as_ptr() as usize - text.as_ptr() as usize);
+        let value_at = at + token.len() - value.len();
+        Some((key.to_owned(), at..at + key.len(), value_at..at + token.len()))
+    };
+    tokens(text).unwrap_or_default().into_iter().filter_map(place).collect()
 }
 
 /// The first word, Jinja and quotes kept whole, and what follows it.
@@ -175,6 +191,17 @@ mod tests {
 
     fn plain(text: &str) -> Value {
         Value::map(arguments(text, None, Span::NOWHERE).unwrap().args)
+    }
+
+    #[test]
+    fn arguments_in_a_text_have_places() {
+        let text = "'state=\"a b\" {{ x }} mode=0644'";
+        let found = places(text);
+        let shown: Vec<_> =
+            found.iter().map(|(name, key, value)| (name.as_str(), &text[key.clone()], &text[value.clone()])).collect();
+        assert_eq!(shown, [("state", "state", "\"a b\""), ("mode", "mode", "0644")]);
+        assert!(places("echo hi").is_empty());
+        assert!(places("\"").is_empty());
     }
 
     #[test]

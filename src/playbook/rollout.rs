@@ -80,6 +80,10 @@ const PROBE: &[Setting] = &[
     setting("interval", "between tries (default: 1s)"),
 ];
 
+/// Seconds without traffic that are proof enough. The nodes of an ALB follow its API with a lag, in the field ten seconds and more.
+const QUIET: f64 = 3.0;
+const QUIET_ALB: f64 = 10.0;
+
 /// What may stand below `rollout:`.
 pub static SETTINGS: &[Setting] = &[
     Setting { required: true, ..setting("app", "the application, which is also the name of its container") },
@@ -113,7 +117,7 @@ pub static SETTINGS: &[Setting] = &[
     Setting { inner: PROBE, ..setting("healthy", "does the new container work?") },
     Setting {
         inner: &[
-            setting("quiet", "seconds without a connection that prove that traffic has stopped (default: 3s)"),
+            setting("quiet", "seconds without a connection that prove that traffic has stopped (default: 3s; alb: 10s)"),
             setting("deadline", "how long to wait for that (default: 5m)"),
         ],
         ..setting("drain", "how traffic is seen to stop")
@@ -127,7 +131,36 @@ pub static SETTINGS: &[Setting] = &[
 pub(super) fn check(node: &Node) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     check_settings(node, SETTINGS, "rollout", &mut found);
+    if let Some(balancer) = node.get("balancer") {
+        check_kind(balancer, &mut found);
+    }
     found
+}
+
+/// What each kind of balancer cannot do without.
+const KINDS: &[(&str, &[&str])] = &[("alb", &["target_group"]), ("haproxy", &["backend", "host"]), ("none", &[])];
+
+/// Where the kind is written down; a template is only known once it is rendered.
+fn check_kind(node: &Node, found: &mut Vec<Diagnostic>) {
+    let Some((kind, span)) = node.get("kind").and_then(|kind| Some((kind.as_str()?.to_owned(), kind.span))) else { return };
+    let is_template = node.get("kind").is_some_and(|kind| matches!(kind.to_value(), Value::Template(_)));
+    match KINDS.iter().find(|(known, _)| *known == kind) {
+        _ if is_template => {}
+        None => {
+            let diagnostic = Diagnostic::error("unknown-balancer", format!("there is no balancer of kind `{kind}`"));
+            let diagnostic = diagnostic.at(span, "not a kind of balancer").note("known kinds: alb, haproxy, none");
+            found.push(match closest(&kind, KINDS.iter().map(|(known, _)| *known)) {
+                Some(near) => diagnostic.patch(span, near, "a kind with a similar name exists"),
+                None => diagnostic,
+            });
+        }
+        Some((_, needed)) => {
+            for name in needed.iter().filter(|name| node.get(name).is_none()) {
+                let title = format!("a balancer of kind `{kind}` needs `{name}`");
+                found.push(Diagnostic::error("missing-setting", title).at(span, format!("`{name}` is missing")));
+            }
+        }
+    }
 }
 
 fn check_settings(node: &Node, settings: &'static [Setting], of: &str, found: &mut Vec<Diagnostic>) {
@@ -168,15 +201,17 @@ impl RolloutSpec {
         let map = value.as_map().ok_or("`rollout` takes a mapping")?;
         let ready = map.get("ready").map(|probe| ProbeSpec::read("ready", probe, 1, 300.0)).transpose()?.flatten();
         let healthy = map.get("healthy").map(|probe| ProbeSpec::read("healthy", probe, 3, 60.0)).transpose()?.flatten();
+        let balancer = BalancerSpec::read(map.get("balancer"))?;
+        let quiet = if balancer.kind == "alb" { QUIET_ALB } else { QUIET };
         let drain = map.get("drain").and_then(Value::as_map).cloned().unwrap_or_default();
         Ok(RolloutSpec {
             app: name(map, "app")?,
             release: name(map, "release")?,
-            balancer: BalancerSpec::read(map.get("balancer"))?,
+            balancer,
             floor: Floor::read(map.get("floor"))?,
             ready,
             healthy,
-            quiet: duration(&drain, "quiet", 3.0)?,
+            quiet: duration(&drain, "quiet", quiet)?,
             drain_max: duration(&drain, "deadline", 300.0)?,
             stop_grace: duration(map, "stop_grace", 40.0)?,
             bake: duration(map, "bake", 0.0)?,
@@ -302,6 +337,9 @@ mod tests {
         assert_eq!((spec.floor, spec.on_failure, spec.bake), (Floor::AllButBatch, OnFailure::Revert, Duration::ZERO));
         let healthy = spec.healthy.unwrap();
         assert_eq!((healthy.passes, healthy.deadline.as_secs(), spec.ready), (3, 60, None));
+        assert_eq!(spec.quiet.as_secs(), 3);
+        let alb = read(r#"{"app":"shop","release":"7f3a","balancer":{"kind":"alb","target_group":"arn"}}"#).unwrap();
+        assert_eq!(alb.quiet.as_secs(), 10);
     }
 
     #[test]

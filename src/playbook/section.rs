@@ -8,6 +8,7 @@ use crate::diag::{Diagnostic, Span, closest};
 use crate::modules::{self, Arg, Args, Module, Problem};
 use crate::value::{Map, Value};
 use crate::yaml::Node;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -47,7 +48,12 @@ impl Reader {
         });
         let others: Vec<&(Node, Node)> =
             entries.iter().filter(|(key, _)| key.as_str().is_none_or(|name| !is_with(name) && !is_keyword(name))).collect();
-        let found = Found { head: head_of(node), ..self.action(node, &others, &keywords)? };
+        let mut found = Found { head: head_of(node), ..self.action(node, &others, &keywords)? };
+        if let Some(text) = self.sources.slice(found.value_span).filter(|_| found.arg_nodes.is_empty()) {
+            found.place_words(&text);
+        }
+        let more = node.get("args").and_then(Node::as_map).unwrap_or_default();
+        found.more_args.extend(more.iter().filter_map(|(key, value)| Some((key.as_str()?.to_owned(), key.span, value.span))));
         self.finish_task(&found, keywords, with, context, file, is_handler)
     }
 
@@ -86,8 +92,9 @@ impl Reader {
             }
             ([], [(key, value)]) if self.is_elsewhere(key) => Some(Found::new(key, value, key.as_str()?, None)),
             ([], _) | ([_], _) => {
+                let module = known.first().and_then(|(key, value)| callable(key.as_str()?).filter(|_| value.is_null()));
                 for (key, _) in others.iter().filter(|(key, _)| key.as_str().is_none_or(|name| callable(name).is_none())) {
-                    self.unknown_module(key, !known.is_empty());
+                    self.unknown_module(key, !known.is_empty(), module);
                 }
                 None
             }
@@ -127,7 +134,8 @@ impl Reader {
         true
     }
 
-    fn unknown_module(&mut self, key: &Node, has_module: bool) {
+    /// `bare` is the task's module, if nothing stands below it.
+    fn unknown_module(&mut self, key: &Node, has_module: bool, bare: Option<&Module>) {
         let name = key.as_str().unwrap_or_default();
         let (code, title, label) = if has_module {
             ("unknown-keyword", format!("a task has no keyword `{name}`"), "not a keyword here")
@@ -136,6 +144,10 @@ impl Reader {
         };
         let mut diagnostic = Diagnostic::error(code, title).at(key.span, label);
         let short = name.rsplit('.').next().unwrap_or(name);
+        if let Some(module) = bare.filter(|module| module.arg(name).is_some()) {
+            diagnostic = diagnostic.help(format!("it is an argument of `{}`: indent it deeper than that", module.name));
+            return self.diagnostics.push(diagnostic);
+        }
         let modules = modules::rows().map(|module| module.name).filter(|name| !name.starts_with('_') && !has_module);
         if let Some(near) = closest(short, modules.chain(keyword::names_at(TASK))) {
             diagnostic = diagnostic.patch(key.span, near, "this exists");
@@ -155,7 +167,7 @@ impl Reader {
         if module.is_none() && !name.contains("{{") {
             let named = Node { span: value.span, content: crate::yaml::Content::Scalar(Value::from(name.as_str())) };
             if !self.is_elsewhere(&named) {
-                self.unknown_module(&named, false);
+                self.unknown_module(&named, false, None);
                 return None;
             }
         }
@@ -199,7 +211,8 @@ impl Reader {
                 }
                 "import_tasks" => return self.import_tasks(&args, found, &inner, file, is_handler),
                 "import_role" => {
-                    return self.import_role(&args, FoundSpan { key: found.span, value: found.value_span }, &inner, file);
+                    let name = if args.contains_key("name") { "name" } else { "role" };
+                    return self.import_role(&args, FoundSpan { key: found.span, value: found.arg_span(name).1 }, &inner, file);
                 }
                 _ => {}
             }
@@ -424,6 +437,8 @@ struct Found {
     args: Value,
     value_span: Span,
     arg_nodes: Vec<(String, Span, Span)>,
+    /// Arguments written as text, and those under `args`.
+    more_args: Vec<(String, Span, Span)>,
 }
 
 impl Found {
@@ -440,6 +455,7 @@ impl Found {
             args: value.to_value(),
             value_span: value.span,
             arg_nodes,
+            more_args: Vec::new(),
         }
     }
 
@@ -447,10 +463,22 @@ impl Found {
         self.arg_nodes.iter().map(|(name, _, value)| (name.clone(), *value)).collect()
     }
 
+    /// Key and value of an argument, where they can be told from the rest.
+    fn arg_place(&self, name: &str) -> Option<(Span, Span)> {
+        let node = self.arg_nodes.iter().chain(&self.more_args).find(|(written, _, _)| written == name);
+        node.map(|(_, key, value)| (*key, *value))
+    }
+
     /// Key and value of an argument, or the whole value where it was written as text.
     fn arg_span(&self, name: &str) -> (Span, Span) {
-        let node = self.arg_nodes.iter().find(|(written, _, _)| written == name);
-        node.map_or((self.value_span, self.value_span), |(_, key, value)| (*key, *value))
+        self.arg_place(name).unwrap_or((self.value_span, self.value_span))
+    }
+
+    /// Remembers where arguments are that no node tells: `text` is the module's value as it is written.
+    fn place_words(&mut self, text: &str) {
+        let at = |range: &Range<usize>| self.value_span.part(range);
+        let words: Vec<_> = kv::places(text).iter().map(|(name, key, value)| (name.clone(), at(key), at(value))).collect();
+        self.more_args.extend(words);
     }
 
     fn explain(&self, problem: &Problem, module: &'static Module) -> Diagnostic {
@@ -467,6 +495,9 @@ impl Found {
                     .filter(|arg| !arg.hidden)
                     .flat_map(|arg| [arg.name].into_iter().chain(arg.aliases.iter().copied()));
                 match closest(name, names.filter(|name| *name != Arg::ANY)) {
+                    Some(near) if self.arg_place(name).is_none() => {
+                        base.help(format!("an argument with a similar name exists: `{near}`")).note(doc)
+                    }
                     Some(near) => base.patch(key, near, "an argument with a similar name exists").note(doc),
                     None => base.note(doc),
                 }
@@ -486,6 +517,7 @@ impl Found {
                         .at(value, "not one of the choices")
                         .note(format!("choices: {}", choices.join(", ")));
                 match closest(&found, choices.iter().copied()) {
+                    Some(near) if self.arg_place(name).is_none() => base.help(format!("a similar choice exists: `{near}`")),
                     Some(near) => base.patch(value, near, "a similar choice exists"),
                     None => base,
                 }

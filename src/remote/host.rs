@@ -2,8 +2,8 @@
 
 use super::blobs::hex;
 use super::line::Line;
-use super::{exec, http, lock};
-use crate::modules::{Cmd, Failure, HttpReply, HttpRequest, Look, Output, Space, Stat};
+use super::{exec, http, idle, lock};
+use crate::modules::{Cmd, Failure, HttpReply, HttpRequest, IdleEnd, Look, Output, Space, Stat};
 use crate::wire::{FromHost, Lease, Request};
 use sha2::Digest;
 use std::fs::{self, File, Metadata};
@@ -110,6 +110,10 @@ impl Look for Host {
         let (path, mut file) = self.line.private_file().map_err(|error| Failure::io("cannot keep what is downloaded", &error))?;
         let reply = http::download(self, request, &mut file)?;
         Ok((reply, Some(path.to_string_lossy().into_owned())))
+    }
+
+    fn idle(&self, address: &str, path: &str, cap: Duration) -> Result<IdleEnd, Failure> {
+        idle::watch(self, address, path, self.time_left(cap))
     }
 
     fn connect(&self, host: &str, port: u16, timeout: Duration) -> io::Result<()> {

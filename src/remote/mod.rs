@@ -15,6 +15,7 @@ mod door;
 mod exec;
 mod host;
 mod http;
+mod idle;
 mod job;
 mod line;
 mod lock;

@@ -16,6 +16,7 @@ mod minimal;
 mod paint;
 mod repr;
 mod result;
+mod retry;
 mod rollout;
 mod screen;
 pub mod terminal;
@@ -25,6 +26,7 @@ pub use json::Json;
 pub use junit::JUnit;
 pub use minimal::Minimal;
 pub use paint::Paint;
+pub use retry::RetryFile;
 pub use screen::{Streams, Window};
 pub use terminal::{Style, Terminal};
 

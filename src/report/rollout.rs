@@ -13,7 +13,7 @@ pub(super) struct Board {
 }
 
 /// Last lines of a host's log that are shown.
-const LOG_LINES_MAX: usize = 10;
+const LOG_LINES_MAX: usize = 50;
 
 impl Board {
     /// The lines for one event, each with its colour; none for what only the live lines show.

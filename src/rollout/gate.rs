@@ -1,6 +1,8 @@
 //! The floor: who may leave the balancer, decided in the very moment a fresh reading arrives.
 
-use super::{At, Effect, Floor, Goal, Guards, Host, Outcome, Reached, ReadToken, Reading, Rollout, Stage, Step, TimerToken};
+use super::{
+    At, Effect, Floor, Goal, Guards, Host, Outcome, Pool, Reached, ReadToken, Reading, Rollout, Stage, Step, TimerToken,
+};
 use std::collections::BTreeSet;
 
 /// At most one host at a time is on its way out.
@@ -33,6 +35,15 @@ impl Gate {
 
     pub(super) fn is_busy(&self) -> bool {
         self.waits != Waits::Nothing
+    }
+
+    /// It wants to leave, and is not on its way out yet.
+    pub(super) fn holds(&self, host: Host) -> bool {
+        self.host == Some(host)
+    }
+
+    pub(super) fn held_back(&self) -> Option<Host> {
+        self.host.filter(|_| self.waits == Waits::Pause)
     }
 
     /// Nobody wants to leave any more.
@@ -82,11 +93,31 @@ impl Rollout {
             return stays.contains(&host) || !leaves.contains(&host);
         }
         let counts = reading.serving.contains(&host);
-        // A balancer that lags may still show as serving what was taken out just now.
-        let may_serve = |other: &Host| self.hosts[*other].may_serve || !self.has(Guards::OWN);
-        let others = reading.serving.iter().filter(|other| **other != host && may_serve(other)).count() + reading.others;
+        let others = self.others_of(host, &reading.serving) + reading.others;
         let is_idle = !counts && !reading.wavering.contains(&host);
-        !self.has(Guards::FLOOR) || is_idle || others >= self.floor_for(self.batch.len())
+        let keeps_floor = !self.has(Guards::FLOOR) || is_idle || others >= self.floor_for(self.batch.len());
+        keeps_floor && (!self.has(Guards::POOL) || reading.pools.iter().all(|pool| self.may_leave_pool(host, pool)))
+    }
+
+    /// Hosts but this one that serve. A balancer that lags may still show as serving what was taken out just now.
+    fn others_of(&self, host: Host, serving: &BTreeSet<Host>) -> usize {
+        let may_serve = |other: &Host| self.hosts[*other].may_serve || !self.has(Guards::OWN);
+        serving.iter().filter(|other| **other != host && may_serve(other)).count()
+    }
+
+    fn may_leave_pool(&self, host: Host, pool: &Pool) -> bool {
+        !pool.serving.contains(&host) || self.others_of(host, &pool.serving) + pool.others >= self.pool_floor(pool, &self.batch)
+    }
+
+    /// Who accepts downtime accepts it in every pool.
+    fn pool_floor(&self, pool: &Pool, batch: &[Host]) -> usize {
+        let left = self.all_of(pool).saturating_sub(batch.iter().filter(|host| pool.hosts.contains(host)).count());
+        if self.rules.accept_downtime { pool.floor.min(left) } else { pool.floor }
+    }
+
+    /// Those that could serve in a pool.
+    fn all_of(&self, pool: &Pool) -> usize {
+        pool.hosts.iter().filter(|host| self.hosts[**host].is_alive()).count() + pool.others
     }
 
     pub(super) fn floor_for(&self, batch: usize) -> usize {
@@ -175,11 +206,15 @@ impl Rollout {
             self.is_back = true;
             return;
         }
+        if reading.is_unfit && self.has(Guards::FIT) && !self.hosts.iter().any(|host| host.is_touched) {
+            return self.finish(Outcome::Refused, effects);
+        }
         let mut batches = split(&hosts, &self.rules.batches);
         batches.iter_mut().for_each(|batch| batch.retain(|host| self.hosts[*host].at != At::Done));
         batches.retain(|batch| !batch.is_empty());
         self.batches = batches;
-        if !self.is_floor_possible(reading) {
+        self.short_pool = reading.pools.iter().position(|pool| !self.is_pool_possible(pool));
+        if !self.is_floor_possible(reading) || self.short_pool.is_some() {
             return self.finish(Outcome::Refused, effects);
         }
         self.next_batch(effects);
@@ -195,6 +230,16 @@ impl Rollout {
             |batch: &Vec<Host>| batch.len() >= all && !reading.serving.is_empty() && self.rules.floor == Floor::AllButBatch;
         let is_above = |batch: &Vec<Host>| all.saturating_sub(batch.len()) >= self.floor_for(batch.len());
         self.batches.iter().all(|batch| is_above(batch) && (self.rules.accept_downtime || !is_down(batch)))
+    }
+
+    /// The same for one pool. Where nothing serves in it, nothing is lost by working on it.
+    fn is_pool_possible(&self, pool: &Pool) -> bool {
+        let serves = !pool.serving.is_empty() || pool.others > 0;
+        let takes = |batch: &&Vec<Host>| batch.iter().any(|host| pool.hosts.contains(host));
+        let left =
+            |batch: &[Host]| self.all_of(pool).saturating_sub(batch.iter().filter(|host| pool.hosts.contains(host)).count());
+        let is_kept = |batch: &Vec<Host>| left(batch) >= self.pool_floor(pool, batch);
+        self.rules.start_first || !serves || !self.has(Guards::POOL) || self.batches.iter().filter(takes).all(is_kept)
     }
 
     /// The next host of the batch that may think of leaving.

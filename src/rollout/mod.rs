@@ -251,6 +251,22 @@ pub struct Reading {
     pub by_new: BTreeSet<Host>,
     /// Other targets that serve now.
     pub others: usize,
+    /// Parts that must do without the others.
+    pub pools: Vec<Pool>,
+    /// As it is set up, no host that leaves would ever come back.
+    pub is_unfit: bool,
+}
+
+/// Targets that nobody else can stand in for: those of a zone without cross-zone balancing, of one of several target groups.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Pool {
+    /// The play's hosts that belong to it, and those that serve in it now.
+    pub hosts: BTreeSet<Host>,
+    pub serving: BTreeSet<Host>,
+    /// Other targets that serve in it.
+    pub others: usize,
+    /// The fewest that may serve in it.
+    pub floor: usize,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -356,6 +372,8 @@ impl Guards {
     pub const RETIRED: Guards = Guards(1 << 19);
     pub const IDLE_FIRST: Guards = Guards(1 << 20);
     pub const OWN: Guards = Guards(1 << 21);
+    pub const POOL: Guards = Guards(1 << 22);
+    pub const FIT: Guards = Guards(1 << 23);
     pub const ALL: Guards = Guards(u32::MAX);
 
     #[must_use]
@@ -380,6 +398,8 @@ pub struct Rollout {
     gate: Gate,
     /// Targets that are not hosts of the play, when the order was made.
     others: usize,
+    /// The pool of the first reading that no batch order can keep above its floor.
+    short_pool: Option<usize>,
     is_back: bool,
     is_paused: bool,
     /// Hosts in hand are finished, no other leaves.
@@ -429,6 +449,7 @@ impl Rollout {
             batches_begun: 0,
             gate: Gate::default(),
             others: 0,
+            short_pool: None,
             is_back: false,
             is_paused: false,
             stop: None,
@@ -475,7 +496,16 @@ impl Rollout {
     }
 
     pub fn phase(&self, host: Host) -> Phase {
-        self.hosts.get(host).map_or(Phase::Waiting, |state| self.phase_of(state))
+        match self.hosts.get(host).map_or(Phase::Waiting, |state| self.phase_of(state)) {
+            // Between "not now" and the next try.
+            Phase::Waiting if self.gate.holds(host) => Phase::Checking,
+            phase => phase,
+        }
+    }
+
+    /// The host that was told "not now", until it is asked for again.
+    pub fn held(&self) -> Option<Host> {
+        self.gate.held_back()
     }
 
     /// In the order in which the hosts are worked on; known after the first reading.
@@ -486,6 +516,11 @@ impl Rollout {
     /// The fewest targets that may serve while the batch at hand is worked on.
     pub fn floor(&self) -> usize {
         self.floor_for(self.batch.len())
+    }
+
+    /// Which pool of the first reading the rollout was refused for.
+    pub fn short_pool(&self) -> Option<usize> {
+        self.short_pool
     }
 
     pub fn is_paused(&self) -> bool {

@@ -174,3 +174,37 @@ fn nothing_that_is_not_awaited_does_any_harm() {
     }
     assert_eq!(core.outcome(), None);
 }
+
+#[test]
+fn a_host_that_is_asked_again_and_again_is_one_phase() {
+    let mut core = Rollout::new(2, Rules { patience: 5, ..rules(&[1]) });
+    let mut todo = core.on(Input::Start);
+    let (mut phases, mut times) = (Vec::new(), 0);
+    while !todo.is_empty() && times < 4 {
+        let inputs: Vec<Input> = match todo.remove(0) {
+            Effect::Do(ask) if ask.step == Step::Check => {
+                times += 1;
+                vec![Input::Answered(ask, Answer::Busy)]
+            }
+            Effect::Do(ask) if ask.step == Step::Inspect => {
+                let found = Found { reached: Reached::Nothing, has_old: true, served: false };
+                vec![Input::Answered(ask, Answer::Found(found))]
+            }
+            Effect::Do(ask) => vec![Input::Answered(ask, Answer::Ok)],
+            Effect::Play(asks) => asks.into_iter().map(|ask| Input::Answered(ask, Answer::Ok)).collect(),
+            Effect::ReadBalancer(token) => {
+                vec![Input::Read(token, Some(Reading { serving: BTreeSet::from([0, 1]), ..Reading::default() }))]
+            }
+            Effect::SetTimer(token) => vec![Input::Timer(token)],
+            Effect::Finish(_) => Vec::new(),
+        };
+        for input in inputs {
+            todo.extend(core.on(input));
+            if phases.last() != Some(&core.phase(0)) {
+                phases.push(core.phase(0));
+            }
+        }
+    }
+    assert_eq!((times, phases), (4, vec![Phase::Waiting, Phase::Checking]));
+    assert_eq!(core.held(), Some(0));
+}

@@ -4,8 +4,8 @@ use super::failure::{Plugin, TemplateError};
 use super::place::spot_span;
 use super::syntax::tree::{Name, Root, Spot, Tree};
 use super::syntax::{SyntaxError, Used, expression_tree, template_tree, used_names};
-use super::{calls, filters, tests};
-use crate::diag::{Diagnostic, Explain};
+use super::{calls, filters, lookups, tests};
+use crate::diag::{Diagnostic, Explain, closest};
 use crate::value::{Span, Template};
 use std::sync::Arc;
 
@@ -96,7 +96,16 @@ fn findings(tree: Result<Arc<Tree>, SyntaxError>, text: &str, span: Span) -> Vec
     for test in used.tests.iter().filter(|(name, _)| tests::find(name).is_none()) {
         found.push(unknown(test, Plugin::Test, &mut tests::names()));
     }
+    // A lookup may be a plugin of somebody's own; with a similar name it is rather a slip.
+    for lookup in used.lookups.iter().filter(|(name, _)| near_lookup(name).is_some()) {
+        found.push(unknown(lookup, Plugin::Lookup, &mut lookups::names()));
+    }
     found
+}
+
+/// The lookup that is probably meant by a name that is none.
+pub fn near_lookup(name: &str) -> Option<&'static str> {
+    lookups::find(name).is_none().then(|| closest(name, lookups::names())).flatten()
 }
 
 #[cfg(test)]

@@ -212,7 +212,11 @@ impl Problem {
             }
             Problem::Hint { hint } => Diagnostic::error("undefined-value", "a value is undefined").at(span, hint.clone()),
             Problem::Syntax { reason } => {
-                Diagnostic::error("template-syntax", "the template cannot be read").at(span, reason.clone())
+                let diagnostic = Diagnostic::error("template-syntax", "the template cannot be read").at(span, reason.clone());
+                match advice(reason) {
+                    Some(advice) => diagnostic.help(advice),
+                    None => diagnostic,
+                }
             }
             Problem::UnknownPlugin { plugin, name, closest } => {
                 let word = plugin.word();
@@ -246,6 +250,28 @@ impl Problem {
             }
         }
     }
+}
+
+/// What is meant most often where the syntax breaks like this.
+fn advice(reason: &str) -> Option<&'static str> {
+    const ADVICE: &[(&str, &str)] = &[
+        ("got '='", "compare with `==`"),
+        ("unexpected '='", "compare with `==`"),
+        ("unexpected char '&'", "join conditions with `and`"),
+        ("expected token 'name', got '|'", "join conditions with `or`; one `|` stands before a filter"),
+        ("expected token 'name', got 'end", "name a filter behind the `|`"),
+        ("unexpected char '!'", "negate with `not`; `!=` compares"),
+        ("unexpected char '?'", "choose with `a if condition else b`"),
+        (", expected 'end of print statement'", "close it with `}}`"),
+        (", expected 'end of statement block'", "close it with `%}`"),
+        ("looking for 'elif'", "close it with `{% endif %}`"),
+        ("looking for 'endfor'", "close it with `{% endfor %}`"),
+        ("unexpected 'end of", "something is missing at the end"),
+        ("expected token 'end of print statement', got", "an operator, a `|` or a pair of quotes is missing before this"),
+        ("expected token 'end of template', got", "an operator, a `|` or a pair of quotes is missing before this"),
+        ("string is never closed", "close it with the quote that it begins with"),
+    ];
+    ADVICE.iter().find(|(words, _)| reason.contains(words)).map(|(_, advice)| *advice)
 }
 
 fn with_closest(diagnostic: Diagnostic, span: Span, closest: &Option<String>, word: &str) -> Diagnostic {

@@ -36,7 +36,7 @@ mod syntax;
 mod tests;
 mod versions;
 
-pub use check::{PluginRow, check, check_expression, free_names, free_names_of_expression, plugins};
+pub use check::{PluginRow, check, check_expression, free_names, free_names_of_expression, near_lookup, plugins};
 pub use failure::{Plugin, Problem, TemplateError, Within};
 pub use render::{FileOptions, render_file};
 

@@ -229,6 +229,13 @@ impl Span {
         self.source == 0
     }
 
+    /// Some bytes of what it covers.
+    #[must_use]
+    pub fn part(self, bytes: &std::ops::Range<usize>) -> Span {
+        let at = |offset: usize| self.start.saturating_add(u32::try_from(offset).unwrap_or(u32::MAX)).min(self.end);
+        Span { start: at(bytes.start), end: at(bytes.end), ..self }
+    }
+
     /// From the start of this span to the end of `last`.
     pub fn to(self, last: Span) -> Span {
         Span { end: last.end.max(self.end), ..self }

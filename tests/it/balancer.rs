@@ -1,8 +1,8 @@
 //! One contract for every balancer driver: `haproxy` against a real HAProxy on loopback, `alb` against the double of its API, which drives
 //! such an HAProxy (`balancer/alb.rs`).
 
-mod alb;
-mod bed;
+pub(crate) mod alb;
+pub(crate) mod bed;
 mod python;
 
 use bed::{Bed, HOSTS, PATIENCE, Unix};

@@ -113,3 +113,47 @@ fn an_inventory_can_be_written_as_yaml_and_with_its_groups() {
     let expected = "all:\n  children:\n    web:\n      hosts:\n        web1:\n          port: 80\n      vars:\n        zone: a\n";
     assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), expected), "{ran:?}");
 }
+
+#[test]
+fn extra_variables_make_groups_where_a_constructed_inventory_asks_for_them() {
+    let roll = |more: &str| {
+        let text = format!("plugin: constructed\n{more}groups: {{chosen: stage == 'live'}}\n");
+        Roll::new().file("hosts/a", "web1 stage=test\n").file("hosts/b.yml", &text)
+    };
+    let listed = |roll: Roll| roll.args(["inventory", "-i", "hosts", "--list", "-e", "stage=live"]).run().stdout;
+    assert!(!listed(roll("")).contains("chosen"));
+    assert!(listed(roll("use_extra_vars: true\n")).contains("chosen"));
+}
+
+#[test]
+fn hosts_that_failed_are_kept_in_a_file_for_the_next_run() {
+    let play = "- hosts: all\n  gather_facts: false\n  tasks:\n    - fail:\n      when: inventory_hostname != 'b'\n";
+    let roll = Roll::new().file("play.yml", play).args(["-i", "c,b,a", "-c", "local", "play.yml"]);
+    assert!(!roll.run().stdout.contains("to retry") && roll.text("play.retry").is_empty());
+    let roll = roll.env("ANSIBLE_RETRY_FILES_ENABLED", "true");
+    let ran = roll.run();
+    let (said, recap) = (ran.stdout.find("\tto retry, use: --limit @[DIR]/play.retry\n"), ran.stdout.find("PLAY RECAP"));
+    assert!(said.is_some() && said < recap, "{ran:?}");
+    assert_eq!(roll.text("play.retry"), "a\nc\n");
+    let ran = roll.args(["--limit", "@play.retry"]).run();
+    assert!(ran.stdout.contains("fatal: [a]") && !ran.stdout.contains("[b]"), "{ran:?}");
+    let roll = Roll::new().file("play.yml", play).args(["-i", "c,b,a", "-c", "local", "play.yml"]);
+    let roll = roll.env("ANSIBLE_RETRY_FILES_ENABLED", "true").env("ANSIBLE_RETRY_FILES_SAVE_PATH", "kept/here");
+    assert_eq!((roll.run().code, roll.text("kept/here/play.retry").as_str()), (Some(2), "a\nc\n"));
+}
+
+#[test]
+fn settings_are_listed_with_what_set_them() {
+    let roll = |what: &'static str| {
+        let roll = Roll::new().file("ansible.cfg", "[defaults]\nforks = 7\n").env("ANSIBLE_REMOTE_USER", "deploy");
+        roll.called("ansible-config").args([what, "--only-changed"]).run()
+    };
+    let ran = roll("dump");
+    assert_eq!(
+        ran.stdout, "defaults.forks([DIR]/ansible.cfg) = 7\ndefaults.remote_user(env: ANSIBLE_REMOTE_USER) = deploy\n",
+        "{ran:?}"
+    );
+    assert_eq!(roll("view").stdout, "[defaults]\nforks = 7\n");
+    assert!(roll("list").stdout.contains("ssh_connection.ssh_args: text (ANSIBLE_SSH_ARGS)\n"));
+    assert!(Roll::new().args(["config"]).run().stdout.contains("defaults.forks(default)\n"));
+}

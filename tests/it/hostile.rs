@@ -1,15 +1,24 @@
 //! Texts that nobody writes, or only somebody who means harm: nothing crashes, hangs or fills the memory.
 //!
-//! What is mutated comes from the other tests; the generator gives the same numbers in every run. Inventories and YAML have the
-//! like beside their readers.
+//! What is mutated comes from the other tests; the generator gives the same numbers in every run. `ansible.cfg` has the like beside
+//! its reader. To hunt for longer, each reader for this many seconds and with other numbers each time:
+//!
+//! ```sh
+//! ROLL_FUZZ_SECONDS=600 cargo test --release -- --nocapture --test-threads=2 breaks_the
+//! ```
+//!
+//! What breaks is printed with the text that did it, and `ROLL_FUZZ_SEED` finds it again; it is kept as a case of the room it is in.
 
-use roll::diag::Sources;
+use roll::diag::{Diagnostic, Sources};
 use roll::inventory;
+use roll::playbook::Reader;
+use roll::report::diagnostic::render;
 use roll::template::{self, FileOptions, Scope, World};
 use roll::value::{Map, Span, Template, Value};
 use roll::vault::{self, Envelope, Ring, Secret};
 use roll::yaml::{self, Trust};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 /// A generator of numbers that is the same in every run.
@@ -51,24 +60,73 @@ const ONE_MAX: Duration = Duration::from_secs(20);
 /// Rounds are given up after this long.
 const ALL_MAX: Duration = Duration::from_secs(15);
 
-/// Runs rounds on a stack as small as that of a worker.
-fn rounds(count: usize, seeds: Vec<String>, spice: &'static [&'static str], run: impl Fn(&str) + Send + 'static) {
-    assert!(!seeds.is_empty());
-    let worker = std::thread::Builder::new().stack_size(2 * 1024 * 1024).spawn(move || {
-        let mut dice = Dice(11);
-        let started = Instant::now();
-        for round in 0..count {
-            let text = dice.mutate(&seeds, spice);
-            let before = Instant::now();
-            run(&text);
-            assert!(before.elapsed() < ONE_MAX, "round {round} took {:?}: {text}", before.elapsed());
-            if started.elapsed() > ALL_MAX {
-                assert!(round > 100, "only {round} rounds");
-                return;
+/// What the rounds of one reader are.
+struct Hunt {
+    name: &'static str,
+    /// Of a run without `ROLL_FUZZ_SECONDS`.
+    rounds: u64,
+    seeds: Vec<String>,
+    spice: &'static [&'static str],
+}
+
+impl Hunt {
+    /// Runs the rounds on a stack as small as that of a worker. Whatever breaks or hangs is shown with the text that did it.
+    #[expect(clippy::print_stderr, reason = "how many rounds there were is what a long hunt is judged by")]
+    fn run(self, read: impl Fn(&str) + Send + 'static) {
+        assert!(!self.seeds.is_empty());
+        let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+        let (hours, name) = (number("ROLL_FUZZ_SECONDS"), self.name);
+        let limit = hours.map_or(ALL_MAX, Duration::from_secs);
+        let seed = number("ROLL_FUZZ_SEED").unwrap_or(if hours.is_some() { now() } else { 11 });
+        let (said, heard) = mpsc::sync_channel::<String>(0);
+        let worker = std::thread::Builder::new().stack_size(2 * 1024 * 1024).spawn(move || {
+            let started = Instant::now();
+            let mut dice = Dice(seed);
+            let mut round = 0;
+            while started.elapsed() < limit && (hours.is_some() || round < self.rounds) {
+                let text = dice.mutate(&self.seeds, self.spice);
+                said.send(text.clone()).unwrap();
+                read(&text);
+                round += 1;
+            }
+            round
+        });
+        let worker = worker.unwrap();
+        let mut last = String::new();
+        loop {
+            match heard.recv_timeout(ONE_MAX) {
+                Ok(text) => last = text,
+                Err(mpsc::RecvTimeoutError::Disconnected) => break,
+                Err(mpsc::RecvTimeoutError::Timeout) => panic!("{name}, ROLL_FUZZ_SEED={seed}: over {ONE_MAX:?} for {last:?}"),
             }
         }
-    });
-    worker.unwrap().join().unwrap();
+        let Ok(done) = worker.join() else { panic!("{name}, ROLL_FUZZ_SEED={seed}: {last:?}") };
+        assert!(done > 100, "{name}: only {done} rounds");
+        eprintln!("{name}: {done} rounds, ROLL_FUZZ_SEED={seed}");
+    }
+}
+
+fn now() -> u64 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs()
+}
+
+/// The text of every file below a folder of cases that has one of these endings.
+fn texts(folder: &str, endings: &[&str]) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases").join(folder)];
+    while let Some(folder) = folders.pop() {
+        let mut paths: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+        paths.sort();
+        for path in paths {
+            let ending = path.extension().map(|ending| ending.to_string_lossy().into_owned()).unwrap_or_default();
+            if path.is_dir() {
+                folders.push(path);
+            } else if endings.contains(&ending.as_str()) {
+                found.extend(std::fs::read_to_string(&path));
+            }
+        }
+    }
+    found
 }
 
 /// Nothing is there, nothing can be run.
@@ -208,7 +266,7 @@ fn no_template_breaks_the_evaluation() {
         "undefined",
         "recursive",
     ];
-    rounds(30_000, templates(), spice, evaluate);
+    Hunt { name: "template", rounds: 30_000, seeds: templates(), spice }.run(evaluate);
 }
 
 #[test]
@@ -337,7 +395,7 @@ fn no_vault_text_breaks_the_opening() {
     let ring = Ring::new(vec![Secret { id: "default".to_owned(), password: "pw1".into() }], false);
     // Deriving keys is slow on purpose, so most rounds only read the envelope.
     let turn = std::sync::atomic::AtomicUsize::new(0);
-    rounds(20_000, seeds, spice, move |text| {
+    Hunt { name: "vault", rounds: 20_000, seeds, spice }.run(move |text| {
         if let Ok(envelope) = Envelope::read(text) {
             assert!(envelope.to_text().starts_with("$ANSIBLE_VAULT;1."));
             if turn.fetch_add(1, std::sync::atomic::Ordering::Relaxed).is_multiple_of(50) {
@@ -382,11 +440,134 @@ fn no_inventory_file_breaks_the_loading() {
         "children",
     ];
     let dir = tempfile::tempdir().unwrap();
-    rounds(3_000, seeds.map(str::to_owned).to_vec(), spice, move |text| {
-        for name in ["hosts", "hosts.yml", "state.json"] {
+    let seeds = seeds.iter().map(|seed| (*seed).to_owned()).chain(texts("inventory", &["", "ini", "yml", "yaml"])).collect();
+    Hunt { name: "inventory", rounds: 3_000, seeds, spice }.run(move |text| {
+        for name in ["hosts", "hosts.yml"] {
             let file = dir.path().join(name);
             std::fs::write(&file, text).unwrap();
-            let _ = inventory::load(&Sources::default(), &[file.to_string_lossy().into_owned()]);
+            load(&file);
         }
+    });
+}
+
+/// Reads an inventory, and shows what is wrong with it.
+fn load(file: &Path) {
+    let sources = Sources::default();
+    match inventory::load(&sources, &[file.to_string_lossy().into_owned()]) {
+        Ok(found) => found.hosts.keys().take(20).for_each(|host| drop(found.vars_of(host))),
+        Err(diagnostics) => show(&diagnostics, &sources),
+    }
+}
+
+/// What is wrong points into the text, or showing it would fail.
+fn show(diagnostics: &[Diagnostic], sources: &Sources) {
+    assert!(diagnostics.is_empty() || !render(diagnostics, sources, false).is_empty());
+}
+
+#[test]
+fn no_file_of_terraform_breaks_the_loading() {
+    let spice = &[
+        "{",
+        "}",
+        "[",
+        "]",
+        ":",
+        ",",
+        "\"",
+        "null",
+        "true",
+        "-1",
+        "1e999",
+        "\\u0000",
+        "\\ud800",
+        "\n",
+        "é",
+        "{\"value\": ",
+        "\"roll_hosts\": ",
+        "\"sensitive\": true",
+        "\"address\": ",
+        "\"values\": ",
+        "\"aws_instance\"",
+        "\"resources\": [",
+    ];
+    let dir = tempfile::tempdir().unwrap();
+    let seeds = texts("inventory/terraform", &["json", "tfstate"]);
+    Hunt { name: "terraform", rounds: 3_000, seeds, spice }.run(move |text| {
+        for name in ["outputs.json", "terraform.tfstate"] {
+            let file = dir.path().join(name);
+            std::fs::write(&file, text).unwrap();
+            load(&file);
+        }
+    });
+}
+
+#[test]
+fn no_playbook_breaks_the_reading() {
+    let spice = &[
+        "- ",
+        "  ",
+        "\n",
+        "\n  ",
+        "\n    ",
+        ": ",
+        "{",
+        "}",
+        "[",
+        "]",
+        "\"",
+        "'",
+        "|\n",
+        ">-\n",
+        "&a ",
+        "*a",
+        "<<: ",
+        "!vault ",
+        "!unsafe ",
+        "#",
+        "---\n",
+        "{{ ",
+        " }}",
+        "{% ",
+        "%}",
+        "\t",
+        "\0",
+        "é",
+        "\u{1F600}",
+        "0x",
+        "1:2:3",
+        "~",
+        "null",
+        "hosts",
+        "tasks:",
+        "block:",
+        "rescue:",
+        "when: ",
+        "loop: ",
+        "with_items: ",
+        "roles: ",
+        "import_tasks: ",
+        "include_role: ",
+        "a=b ",
+        "name: ",
+        "vars: ",
+        "serial: ",
+        "tags: ",
+        "rollout: ",
+        "local_action: ",
+        "action: ",
+        "args: ",
+        "listen: ",
+        "notify: ",
+        "99999999999999999999",
+    ];
+    let seeds = texts("playbooks", &["yaml", "yml"]).into_iter().chain(texts("errors", &["yaml"])).collect();
+    Hunt { name: "playbook", rounds: 10_000, seeds, spice }.run(|text| {
+        let sources = Sources::default();
+        let mut reader = Reader::new(sources.clone(), Vec::new(), Box::new(|_, _| None));
+        drop(reader.text(Path::new("/nonexistent/play.yaml"), text));
+        show(&reader.take_diagnostics(), &sources);
+        let reading = yaml::read(&sources, "text", text, Trust::User);
+        show(&reading.diagnostics, &sources);
+        reading.documents.iter().for_each(|node| drop(node.to_value()));
     });
 }

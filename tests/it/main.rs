@@ -5,6 +5,7 @@ mod balancer;
 mod cli;
 mod connection;
 mod docker;
+mod doctor;
 mod doors;
 mod errors;
 mod hostile;

@@ -1,6 +1,11 @@
 //! Rollouts as several people see them at once: who has the lock, what is planned, what is recorded. One host, this machine, over a
 //! local connection; a socket that answers like Docker where a container matters.
 
+mod engine;
+mod fleet;
+mod front;
+mod stories;
+
 use roll::value::Value;
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;

@@ -181,6 +181,37 @@ fn start_first_loses_no_capacity() {
     );
 }
 
+#[test]
+fn a_zone_without_the_others_keeps_one() {
+    let trouble = Trouble { deaths: 1, lags: 1, losses: 1, interrupts: 1, ..NO_TROUBLE };
+    let low = Rules { floor: Floor::Count(1), ..rules(&[1]) };
+    let zones = |zones: &[u8], rules: &Rules, trouble: Trouble| Setup {
+        zones: zones.to_vec(),
+        ..Setup::new(healthy(zones.len()), rules.clone(), trouble)
+    };
+    check("two in a zone", &zones(&[0, 0], &low, trouble), &["done", "interrupted", "held by the floor"]);
+    check("failures in a zone", &zones(&[0, 0], &low, Trouble { failures: 2, ..NO_TROUBLE }), &["done", "reverted"]);
+    check("two zones", &zones(&[0, 0, 1, 1], &low, Trouble { deaths: 1, ..NO_TROUBLE }), &["done", "held by the floor"]);
+    // Two from different zones may be out together, two from one may not.
+    let pairs = Rules { floor: Floor::Count(1), ..rules(&[2]) };
+    check("a batch over two zones", &zones(&[0, 1, 0, 1], &pairs, NO_TROUBLE), &["done"]);
+    for (name, zones) in
+        [("a zone of its own", zones(&[0, 0, 1], &low, NO_TROUBLE)), ("a whole zone", zones(&[0, 0, 1, 1], &pairs, NO_TROUBLE))]
+    {
+        assert_eq!(check(name, &zones, &[]).seen, BTreeSet::from(["refused"]), "{name}");
+    }
+    let accepted = Rules { accept_downtime: true, ..low.clone() };
+    check("a zone of its own, accepted", &zones(&[0, 0, 1], &accepted, NO_TROUBLE), &[]);
+    let nothing = Setup { nodes: vec![Some(true), Some(true), Some(false)], ..zones(&[0, 0, 1], &low, NO_TROUBLE) };
+    check("a zone that is down is mended", &nothing, &["done"]);
+}
+
+#[test]
+fn an_unfit_balancer_is_left_alone() {
+    let unfit = Setup { is_unfit: true, ..Setup::new(healthy(2), rules(&[1]), Trouble { losses: 1, failures: 1, ..NO_TROUBLE }) };
+    assert!(!check("an unfit balancer", &unfit, &["refused"]).seen.contains("done"));
+}
+
 /// Each guard taken away must be missed: a model that does not notice proves nothing.
 #[test]
 fn every_guard_is_needed() {
@@ -197,7 +228,12 @@ fn every_guard_is_needed() {
     let low = Rules { floor: Floor::Count(1), ..rules(&[1]) };
     let broken = Setup::new(vec![Some(true), Some(true), Some(false)], low, NO_TROUBLE);
     let start_first = Setup::new(healthy(1), Rules { start_first: true, ..rules(&[1]) }, every);
+    let zones =
+        Setup { zones: vec![0, 0, 1, 1], ..Setup::new(healthy(4), Rules { floor: Floor::Count(1), ..rules(&[2]) }, NO_TROUBLE) };
+    let unfit = Setup { is_unfit: true, ..with(NO_TROUBLE) };
     let guards = [
+        ("the floor of a zone", Guards::POOL, &zones, "never_below_floor_of_a_zone"),
+        ("a balancer that is fit", Guards::FIT, &unfit, "unfit_means_untouched"),
         ("floor", Guards::FLOOR, &usual, "never_below_floor"),
         ("fresh reading", Guards::FRESH, &usual, "never_below_floor"),
         ("awaited answer", Guards::AWAITED, &usual, ""),

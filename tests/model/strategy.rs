@@ -10,6 +10,10 @@ const BODY: TaskId = 0;
 const RESCUE: TaskId = 1;
 const ALWAYS: TaskId = 2;
 const AFTER: TaskId = 3;
+/// The same for a block inside of the block's body, before `BODY`.
+const INNER_BODY: TaskId = 4;
+const INNER_RESCUE: TaskId = 5;
+const INNER_ALWAYS: TaskId = 6;
 const HANDLER: usize = 7;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -23,7 +27,7 @@ struct Play {
     failures_left: u8,
     losses_left: u8,
     hosts: Vec<Past>,
-    forks: usize,
+    rules: Rules,
     /// A failure of one is the failure of all.
     is_fatal: bool,
     is_over: bool,
@@ -41,6 +45,10 @@ struct Running {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 struct Past {
     entered: bool,
+    inner_entered: bool,
+    inner_failed: bool,
+    inner_rescue_ran: bool,
+    inner_always_ran: u8,
     body_failed: bool,
     rescue_ran: bool,
     rescue_failed: bool,
@@ -55,6 +63,38 @@ struct Past {
 
 fn task(task: TaskId, home: Option<(usize, Part)>, once: bool) -> Step {
     Step { kind: StepKind::Task { task, once, fatal: false }, home }
+}
+
+/// What is different from one world to the next.
+#[derive(Clone, Copy)]
+struct Shape {
+    hosts: usize,
+    forks: usize,
+    linear: bool,
+    once: Option<TaskId>,
+    fatal: bool,
+    nested: bool,
+    forced: bool,
+}
+
+const SHAPE: Shape = Shape { hosts: 3, forks: 5, linear: true, once: None, fatal: false, nested: false, forced: false };
+
+/// `block: [{block: [4] rescue: [5] always: [6]}, 0] rescue: [1] always: [2]`, then 3, then handlers.
+fn nested() -> Program {
+    let mut program = program(None, false);
+    let outer = Some((0, Part::Body));
+    let marker = |kind, part| Step { kind, home: Some((1, part)) };
+    let inner = [
+        task(INNER_BODY, Some((1, Part::Body)), false),
+        marker(StepKind::EndBody(1), Part::Body),
+        task(INNER_RESCUE, Some((1, Part::Rescue)), false),
+        marker(StepKind::EndRescue(1), Part::Rescue),
+        task(INNER_ALWAYS, Some((1, Part::Always)), false),
+        marker(StepKind::EndAlways(1), Part::Always),
+    ];
+    program.steps.splice(0..0, inner);
+    program.blocks.push(BlockInfo { home: outer, has_rescue: true, has_always: true });
+    program
 }
 
 /// `block: [0] rescue: [1] always: [2]`, then 3, then handlers.
@@ -76,18 +116,19 @@ fn program(once: Option<TaskId>, fatal: bool) -> Program {
 }
 
 impl Play {
-    fn new(hosts: usize, forks: usize, linear: bool, once: Option<TaskId>, fatal: bool) -> Play {
-        let program = program(once, fatal);
-        let rules = Rules { linear, forks, fail_percentage_max: None, force_handlers: false };
+    fn new(shape: Shape) -> Play {
+        let Shape { hosts, forks, linear, once, fatal, nested: is_nested, forced } = shape;
+        let program = if is_nested { nested() } else { program(once, fatal) };
+        let rules = Rules { linear, forks, fail_percentage_max: None, force_handlers: forced };
         let mut play = Play {
-            strategy: Strategy::new(&program, hosts, rules),
+            strategy: Strategy::new(&program, hosts, rules.clone()),
             program: program.steps,
             running: vec![None; hosts],
             following: BTreeSet::new(),
             failures_left: 3,
             losses_left: 1,
             hosts: vec![Past::default(); hosts],
-            forks,
+            rules,
             is_fatal: fatal,
             is_over: false,
             wrong: None,
@@ -111,8 +152,13 @@ impl Play {
                         }
                         self.running[host] = Some(Running { step, task, is_handler: handler.is_some() });
                     }
-                    if self.running.iter().flatten().count() > self.forks {
+                    if self.running.iter().flatten().count() > self.rules.forks {
                         self.wrong = Some("forks_are_kept");
+                    }
+                    let mut tasks = self.running.iter().flatten().map(|running| (running.step, running.task));
+                    let first = tasks.next();
+                    if self.rules.linear && tasks.any(|other| Some(other) != first) {
+                        self.wrong = Some("linear_is_together");
                     }
                 }
                 Effect::Rescued { host } => self.hosts[host].is_rescued = true,
@@ -132,6 +178,9 @@ impl Play {
             return;
         }
         match task {
+            INNER_BODY => (past.entered, past.inner_entered) = (true, true),
+            INNER_RESCUE => past.inner_rescue_ran = true,
+            INNER_ALWAYS => past.inner_always_ran += 1,
             BODY => past.entered = true,
             RESCUE => past.rescue_ran = true,
             ALWAYS => past.always_ran += 1,
@@ -151,7 +200,8 @@ impl Play {
         for one in &together {
             let past = &mut next.hosts[*one];
             match (&ended, running.task) {
-                (Ended::Failed, BODY) if !running.is_handler => past.body_failed = true,
+                (Ended::Failed, INNER_BODY) if !running.is_handler => past.inner_failed = true,
+                (Ended::Failed, BODY | INNER_RESCUE | INNER_ALWAYS) if !running.is_handler => past.body_failed = true,
                 (Ended::Failed, RESCUE) if !running.is_handler => past.rescue_failed = true,
                 (Ended::Unreachable, _) => past.is_lost = true,
                 _ => {}
@@ -200,7 +250,13 @@ impl World for Play {
             if past.rescue_ran && !past.body_failed && !self.is_fatal {
                 return Some("rescue_only_on_failure");
             }
-            if past.always_ran > 1 {
+            if past.inner_rescue_ran && !past.inner_failed {
+                return Some("inner_rescue_only_on_failure");
+            }
+            if self.is_over && past.inner_entered && !past.is_lost && past.inner_always_ran == 0 {
+                return Some("inner_always_runs");
+            }
+            if past.always_ran > 1 || past.inner_always_ran > 1 {
                 return Some("always_once");
             }
             if past.handled > past.notified || past.handled > 1 {
@@ -209,7 +265,8 @@ impl World for Play {
             if self.is_over && past.entered && !past.is_lost && past.always_ran == 0 {
                 return Some("always_runs");
             }
-            if self.is_over && past.notified > 0 && !past.is_failed && past.handled == 0 {
+            let is_left_out = past.is_lost || (past.is_failed && !self.rules.force_handlers);
+            if self.is_over && past.notified > 0 && !is_left_out && past.handled == 0 {
                 return Some("handler_runs");
             }
             if self.is_over && past.rescue_failed && !past.is_failed {
@@ -226,9 +283,13 @@ impl World for Play {
         some("a failed rescue", |past| past.rescue_failed && past.is_failed);
         some("an always after a failure", |past| past.always_ran > 0 && past.body_failed);
         some("a handler", |past| past.handled > 0);
-        some("a handler left out", |past| past.notified > 0 && past.is_failed && past.handled == 0);
+        some("a handler left out", |past| past.notified > 0 && past.is_failed && !past.is_lost && past.handled == 0);
         some("a lost host", |past| past.is_lost && past.is_failed);
         some("behind the block", |past| past.after_ran && past.rescue_ran);
+        some("a handler of a failed host", |past| past.is_failed && past.body_failed && past.handled > 0);
+        some("an inner rescue", |past| past.inner_rescue_ran && past.after_ran && !past.rescue_ran);
+        some("an inner failure that the outer block rescues", |past| past.inner_rescue_ran && past.rescue_ran && past.after_ran);
+        some("an inner always on the way out", |past| past.inner_always_ran > 0 && past.body_failed && past.always_ran > 0);
         seen
     }
 
@@ -237,49 +298,60 @@ impl World for Play {
     }
 }
 
-const SEEN: [&str; 7] = [
-    "a rescue",
-    "a failed rescue",
-    "an always after a failure",
-    "a handler",
-    "a handler left out",
-    "a lost host",
-    "behind the block",
-];
+const SEEN: [&str; 6] =
+    ["a rescue", "a failed rescue", "an always after a failure", "a handler", "a lost host", "behind the block"];
+const SEEN_NESTED: [&str; 3] =
+    ["an inner rescue", "an inner failure that the outer block rescues", "an inner always on the way out"];
 
-fn check(play: Play) {
-    let report = explore(play);
+fn check(shape: Shape) {
+    let report = explore(Play::new(shape));
     assert!(report.broken.is_none(), "{:?}", report.broken);
-    for name in SEEN {
+    let inner: &[&str] = if shape.nested { &SEEN_NESTED } else { &[] };
+    let left = if shape.forced { "a handler of a failed host" } else { "a handler left out" };
+    for name in SEEN.iter().chain(inner).chain([&left]) {
         assert!(report.seen.contains(name), "never seen: {name}");
     }
+    assert_eq!(report.seen.contains("a handler left out"), !shape.forced, "a failed host's handler");
 }
 
 #[test]
 fn hosts_together() {
-    check(Play::new(2, 5, true, None, false));
+    check(SHAPE);
 }
 
 #[test]
-fn hosts_together_with_one_fork() {
-    check(Play::new(3, 1, true, None, false));
+fn hosts_together_with_fewer_forks() {
+    for forks in [1, 2] {
+        check(Shape { forks, ..SHAPE });
+    }
 }
 
 #[test]
 fn hosts_on_their_own() {
-    check(Play::new(2, 5, false, None, false));
+    check(Shape { linear: false, ..SHAPE });
 }
 
 #[test]
 fn each_task_once_for_all() {
     for once in [BODY, RESCUE, ALWAYS, AFTER] {
-        check(Play::new(2, 2, true, Some(once), false));
+        check(Shape { hosts: 2, forks: 2, once: Some(once), ..SHAPE });
     }
 }
 
 #[test]
 fn a_failure_that_is_everybodys() {
     for forks in [1, 3] {
-        check(Play::new(3, forks, true, None, true));
+        check(Shape { forks, fatal: true, ..SHAPE });
     }
+}
+
+#[test]
+fn a_block_in_a_block() {
+    check(Shape { nested: true, ..SHAPE });
+    check(Shape { hosts: 2, linear: false, nested: true, ..SHAPE });
+}
+
+#[test]
+fn handlers_by_force() {
+    check(Shape { forced: true, ..SHAPE });
 }

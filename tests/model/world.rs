@@ -3,7 +3,7 @@
 
 use super::explore::World;
 use roll::rollout::{
-    Answer, Ask, Effect, Evidence, Floor, Found, Goal, Guards, Host, Input, Outcome, Phase, Reached, ReadToken, Reading,
+    Answer, Ask, Effect, Evidence, Floor, Found, Goal, Guards, Host, Input, Outcome, Phase, Pool, Reached, ReadToken, Reading,
     Recording, Rollout, Rules, Step, TimerToken,
 };
 use std::collections::BTreeSet;
@@ -112,6 +112,10 @@ pub(crate) struct Setup {
     pub(crate) guards: Guards,
     /// Hosts refuse what is stale.
     pub(crate) hosts_fence: bool,
+    /// The zone of each host, where zones do without each other; one of them serves in each.
+    pub(crate) zones: Vec<u8>,
+    /// The balancer is set up so that nobody comes back.
+    pub(crate) is_unfit: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -135,6 +139,8 @@ struct Inner {
     rules: Rules,
     guards: Guards,
     hosts_fence: bool,
+    zones: Vec<u8>,
+    is_unfit: bool,
     floor: usize,
     trouble: Trouble,
     /// Anything but lost answers, crashes and broken channels.
@@ -221,7 +227,7 @@ pub(crate) fn rules(batches: &[usize]) -> Rules {
 
 impl Setup {
     pub(crate) fn new(nodes: Vec<Option<bool>>, rules: Rules, trouble: Trouble) -> Setup {
-        Setup { nodes, rules, trouble, second: None, guards: Guards::ALL, hosts_fence: true }
+        Setup { nodes, rules, trouble, second: None, guards: Guards::ALL, hosts_fence: true, zones: Vec::new(), is_unfit: false }
     }
 }
 
@@ -340,6 +346,8 @@ impl Lab {
             rules: setup.rules.clone(),
             guards: setup.guards,
             hosts_fence: setup.hosts_fence,
+            zones: setup.zones.clone(),
+            is_unfit: setup.is_unfit,
             floor,
             trouble: setup.trouble,
             has_failed: false,
@@ -646,6 +654,12 @@ impl Lab {
         if is_loss && live <= floor && is_known {
             self.break_rule("never_below_floor");
         }
+        if is_loss && is_known && !self.world.rules.accept_downtime && self.is_alone_in_its_zone(ask.host) {
+            self.break_rule("never_below_floor_of_a_zone");
+        }
+        if self.world.is_unfit {
+            self.break_rule("unfit_means_untouched");
+        }
         if is_loss && live == floor + 1 {
             self.seen.push("at the floor");
         }
@@ -660,6 +674,12 @@ impl Lab {
         node.in_rotation[target] = false;
         node.has_left = true;
         Answer::Ok
+    }
+
+    fn is_alone_in_its_zone(&self, host: Host) -> bool {
+        let zone = self.world.zones.get(host);
+        let is_peer = |other: &Host| *other != host && self.world.zones.get(*other) == zone && self.world.nodes[*other].serves();
+        zone.is_some() && !(0..self.world.nodes.len()).any(|other| is_peer(&other))
     }
 
     fn check_order(&mut self, at: usize, ask: Ask) {
@@ -894,8 +914,16 @@ impl Lab {
         let which = |is_so: &dyn Fn(&Node) -> bool| {
             self.world.nodes.iter().enumerate().filter(|(_, node)| is_so(node)).map(|(host, _)| host).collect()
         };
+        let serving: BTreeSet<Host> = which(&|node| node.serves() || node.lags);
+        let pool = |zone: u8| {
+            let hosts: BTreeSet<Host> = (0..self.world.nodes.len()).filter(|host| self.world.zones[*host] == zone).collect();
+            Pool { serving: serving.intersection(&hosts).copied().collect(), hosts, others: 0, floor: 1 }
+        };
+        let zones: BTreeSet<u8> = self.world.zones.iter().copied().collect();
         Reading {
-            serving: which(&|node| node.serves() || node.lags),
+            pools: zones.into_iter().map(pool).collect(),
+            is_unfit: self.world.is_unfit,
+            serving: serving.clone(),
             by_old: which(&|node| node.is_start_first && node.serves_with(OLD)),
             by_new: which(&|node| node.is_start_first && node.serves_with(NEW)),
             ..Reading::default()

@@ -56,6 +56,7 @@ pub(super) fn targets(hosts: &[(String, Place)], members: &[Member], listed: &[L
         reason: found.reason.clone(),
         sessions: None,
         zone: zone(&found.place, hosts, members, listed),
+        standings: Vec::new(),
     };
     let absent =
         |place: &Place| Listed { place: place.clone(), zone: None, state: State::Out, reason: "Target.NotRegistered".to_owned() };

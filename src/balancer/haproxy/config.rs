@@ -68,6 +68,12 @@ impl<'t> Effective<'t> {
     }
 }
 
+/// The names of all that can be a backend.
+pub(super) fn backends(text: &str) -> Vec<String> {
+    let all = sections(text).into_iter().filter(|section| matches!(section.kind, "backend" | "listen"));
+    all.map(|section| section.name.to_owned()).collect()
+}
+
 /// How a backend is set up; `None` where the file has none of that name.
 pub(super) fn setup(text: &str, backend: &str) -> Option<Setup> {
     let sections = sections(text);

@@ -5,7 +5,7 @@
 
 use super::{members, tools};
 use crate::actions::Problem;
-use crate::balancer::{self, Answer, Balancer, BalancerError, Socket, Target, Tools, Trouble};
+use crate::balancer::{self, Answer, Balancer, BalancerError, Setup, Socket, Standing, Target, Tools, Trouble};
 use crate::diag::{Diagnostic, Explain, Span};
 use crate::engine::Run;
 use crate::engine::plays::PlayRun;
@@ -41,6 +41,7 @@ pub(super) struct Seen {
     pub(super) is_serving: bool,
     /// It serves, and its last checks passed.
     pub(super) is_steady: bool,
+    pub(super) standings: Vec<Standing>,
     pub(super) shown: String,
 }
 
@@ -58,6 +59,9 @@ impl Front {
             options.retain(|name, _| {
                 name.as_str() == Some("kind") || driver.options.iter().any(|option| Some(option.name) == name.as_str())
             });
+        }
+        if run.options.rolling.accept_downtime && options.contains_key("pool_floor") {
+            options.insert("pool_floor".into(), 0.into());
         }
         let balancer = balancer::open(&options, tools).map_err(|error| Box::new(error.explain().at(span, "in this rollout")))?;
         Ok(Front { run: run.clone(), balancer })
@@ -82,6 +86,15 @@ impl Front {
             }
             tokio::time::sleep(AGAIN).await;
         }
+    }
+
+    /// Every target, with all that the balancer says.
+    pub(super) async fn read(&self) -> Result<Vec<Target>, Problem> {
+        self.balancer.read().await.map_err(|error| problem(&error))
+    }
+
+    pub(super) async fn setup(&self) -> Result<Vec<Setup>, Problem> {
+        self.balancer.setup().await.map_err(|error| problem(&error))
     }
 
     /// How much longer a healthy target may take until it counts.
@@ -134,6 +147,7 @@ fn seen(target: &Target) -> Seen {
         host: target.name.clone(),
         is_serving: target.serves(),
         is_steady: target.serves_steadily(),
+        standings: target.standings.clone(),
         shown: format!("{}{reason}", target.state.name()),
     }
 }

@@ -5,16 +5,20 @@
 //! people are told.
 
 mod ending;
+mod examine;
+mod fitness;
 mod front;
 mod hold;
 mod members;
+mod settings;
 mod steps;
 mod survey;
 mod tools;
 mod words;
 mod written;
 
-use super::frame::Frame;
+pub use examine::{Examined, examine};
+
 use super::plays::{self, PlayEnd, PlayRun, add_facts, add_section};
 use super::stage::Stage;
 use super::{Direction, Ending, Run, Signal, locked};
@@ -29,6 +33,7 @@ pub(crate) use words::RECORD_HELP;
 
 use front::Front;
 use hold::{Hold, Wish};
+use settings::Settings;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -44,15 +49,15 @@ const PATIENCE_MIN: u16 = 30;
 
 /// Runs a play with `rollout:`.
 pub(super) async fn play(run: &Arc<Run>, play: &Arc<PlayRun>, signals: &mut mpsc::Receiver<Signal>) -> PlayEnd {
-    let spec = match settings(run, play) {
-        Ok(spec) => Arc::new(spec),
+    let settings = match settings::read(run, play) {
+        Ok(settings) => Arc::new(settings),
         Err(diagnostic) => {
             run.warn(*diagnostic);
             return PlayEnd { ending: Ending::Refused, go_on: false };
         }
     };
-    let hold = Arc::new(Hold::new(run, play, &spec.app));
-    match Driver::new(run, play, spec, &hold) {
+    let hold = Arc::new(Hold::new(run, play, &settings.common().app));
+    match Driver::new(run, play, &settings, &hold) {
         Ok(driver) => {
             let listening = tokio::spawn(listen(hold.clone(), driver.steps.clone(), driver.inputs.clone()));
             let end = driver.drive(signals).await;
@@ -69,14 +74,24 @@ pub(super) async fn play(run: &Arc<Run>, play: &Arc<PlayRun>, signals: &mut mpsc
 
 /// Hears what is asked for from other terminals.
 async fn listen(hold: Arc<Hold>, steps: Arc<Steps>, inputs: mpsc::UnboundedSender<Input>) {
+    let mut is_paused = false;
     loop {
         tokio::time::sleep(LISTEN_EVERY).await;
         let input = match hold.wish().await {
-            Ok(Some(Wish::Pause { by })) => {
-                steps.say_all(&format!("paused by {by} before the next host; `roll continue {}` goes on", steps.arguments()));
+            Ok(Some(Wish::Pause { by })) if !is_paused => {
+                let line = format!("paused by {by} before the next host; `roll continue {}` goes on", steps.arguments());
+                steps.say_all(&line);
+                steps.say_each(&line);
+                is_paused = true;
                 Input::Pause
             }
-            Ok(None) => Input::Continue,
+            Ok(None) if is_paused => {
+                steps.say_all("goes on");
+                steps.say_each("");
+                is_paused = false;
+                Input::Continue
+            }
+            Ok(Some(Wish::Pause { .. }) | None) => continue,
             Ok(Some(Wish::Stop { by, why })) => {
                 steps.say_all(&format!("asked to stop by {by}: {why}"));
                 drop(inputs.send(Input::Yield));
@@ -89,24 +104,12 @@ async fn listen(hold: Arc<Hold>, steps: Arc<Steps>, inputs: mpsc::UnboundedSende
     }
 }
 
-fn settings(run: &Run, play: &PlayRun) -> Result<RolloutSpec, Box<Diagnostic>> {
-    let written = play.play.context.keywords.get("rollout");
-    let (value, span) = written.map_or_else(Default::default, |written| (written.value.clone(), written.span));
-    let refused = |title: String| {
-        Box::new(Diagnostic::error("bad-rollout", title).at(span, "in this rollout").note("nothing left the load balancer"))
-    };
-    let first = play.hosts.first().map(String::as_str).unwrap_or_default();
-    let task = tools::task(play, "ping").ok_or_else(|| refused("the host program has no `ping`".to_owned()))?;
-    let frame = Frame::new(run, play, first, super::frame::view(run, play, first, &task));
-    let rendered = frame.render(&value).map_err(|problem| problem.diagnostic.unwrap_or_else(|| refused(problem.failure.msg)))?;
-    RolloutSpec::read(&rendered).map_err(refused)
-}
-
 /// One rollout while it runs.
 struct Driver {
     run: Arc<Run>,
     play: Arc<PlayRun>,
     spec: Arc<RolloutSpec>,
+    settings: Arc<Settings>,
     core: Rollout,
     steps: Arc<Steps>,
     inputs: mpsc::UnboundedSender<Input>,
@@ -121,7 +124,8 @@ struct Driver {
 }
 
 impl Driver {
-    fn new(run: &Arc<Run>, play: &Arc<PlayRun>, spec: Arc<RolloutSpec>, hold: &Arc<Hold>) -> Result<Driver, Box<Diagnostic>> {
+    fn new(run: &Arc<Run>, play: &Arc<PlayRun>, settings: &Arc<Settings>, hold: &Arc<Hold>) -> Result<Driver, Box<Diagnostic>> {
+        let spec = settings.common().clone();
         let span = play.play.context.keywords.get("rollout").map(|written| written.span).unwrap_or_default();
         let front = Front::new(run, play, &spec, span)?;
         let batches = plays::batches(play, run);
@@ -131,7 +135,7 @@ impl Driver {
             playbook::Floor::AllButBatch => Floor::AllButBatch,
             other => Floor::Count(other.count(play.hosts.len(), largest)),
         };
-        let seconds = spec.ready.as_ref().map_or(0, |ready| ready.deadline.as_secs());
+        let seconds = settings.ready_deadline().as_secs();
         let rules = Rules {
             batches: sizes,
             floor,
@@ -172,8 +176,9 @@ impl Driver {
             run: run.clone(),
             play: play.clone(),
             core: Rollout::new(play.hosts.len(), rules),
-            steps: Arc::new(Steps::new(run, play, &spec, front, hold)),
+            steps: Arc::new(Steps::new(run, play, settings, front, hold)),
             spec,
+            settings: settings.clone(),
             inputs,
             inbox,
             out_since: BTreeMap::new(),
@@ -197,12 +202,21 @@ impl Driver {
                 }
             };
             let failed = failure(&input);
+            let live = living(&input);
             let effects = self.core.on(input);
+            self.say_held(live);
             self.note_cause(failed);
             self.show_phases();
             self.carry_out(effects);
         }
         self.end().await
+    }
+
+    /// A reading came, and nobody may leave by it.
+    fn say_held(&self, live: Option<usize>) {
+        if let (Some(host), Some(live)) = (self.core.held(), live) {
+            self.steps.say(host, words::held(live, self.core.floor()));
+        }
     }
 
     fn carry_out(&mut self, effects: Vec<Effect>) {
@@ -212,9 +226,12 @@ impl Driver {
                 Effect::Play(asks) => self.start_play(asks),
                 Effect::ReadBalancer(token) => {
                     let (steps, inputs) = (self.steps.clone(), self.inputs.clone());
-                    let floor = self.core.floor();
+                    let (floor, is_first) = (self.core.floor(), self.core.batches().is_empty());
                     tokio::spawn(async move {
-                        let reading = steps.read_balancer(floor).await;
+                        let mut reading = steps.read_balancer(floor).await;
+                        if let Some(reading) = reading.as_mut().filter(|_| is_first) {
+                            reading.is_unfit = steps.is_unfit().await;
+                        }
                         let _ = inputs.send(Input::Read(token, reading));
                     });
                 }
@@ -318,7 +335,7 @@ impl Driver {
             }
             self.phases[host] = phase.to_owned();
             let name = self.play.hosts[host].clone();
-            let why = words::why(self.core.phase(host), &self.spec);
+            let why = words::why(self.core.phase(host), self.settings.of(host));
             self.run.emitter.emit(&Event::Rollout(RolloutEvent::Phase { host: name.clone(), phase: phase.to_owned(), why }));
             let is_back_in = matches!(phase, "Baking" | "Done" | "Reverted");
             if let Some(since) = self.out_since.get(&host).filter(|_| is_back_in).copied() {
@@ -372,9 +389,12 @@ impl Driver {
     /// Why nothing was begun though nothing failed.
     fn refusal(&self, outcome: Outcome) -> Option<String> {
         let is_ordered = !self.core.batches().is_empty();
+        let pool = self.core.short_pool().and_then(|pool| self.steps.pool(pool));
         match self.run.options.rolling.direction {
             _ if outcome != Outcome::Refused || !self.causes.is_empty() => None,
             Direction::Rollback => Some(words::committed(&self.spec.app)),
+            _ if self.steps.unfit().is_some() => self.steps.unfit(),
+            _ if pool.is_some() => pool.map(|(name, floor)| words::no_pool_floor(&name, floor)),
             Direction::Forward | Direction::Resume if is_ordered => Some(words::no_floor(&self.spec.app, self.play.hosts.len())),
             Direction::Forward | Direction::Resume => Some("the balancer cannot be read".to_owned()),
         }
@@ -464,6 +484,14 @@ async fn settle(steps: &Steps, recordings: &[Recording], answers: &mut [(Ask, An
     }
     for (_, answer) in answers.iter_mut().filter(|_| steps.is_fenced()) {
         *answer = Answer::Fenced;
+    }
+}
+
+/// Targets that serve, where this is a reading.
+fn living(input: &Input) -> Option<usize> {
+    match input {
+        Input::Read(_, Some(reading)) => Some(reading.serving.len() + reading.others),
+        _ => None,
     }
 }
 

@@ -1,7 +1,9 @@
 //! One function a step: what is done, and which answer it comes to.
 
+use super::fitness::{self, Fitness};
 use super::front::{Asked, Front, Seen};
 use super::hold::{self, Denied, Hold};
+use super::settings::Settings;
 use super::written::Written;
 use super::{Notes, tools, words};
 use crate::actions::Problem;
@@ -34,7 +36,9 @@ const LOG_LINES: i64 = 50;
 pub(super) struct Steps {
     run: Arc<Run>,
     play: Arc<PlayRun>,
+    /// What counts for all hosts; the settings of one are in `settings`.
     spec: Arc<RolloutSpec>,
+    settings: Arc<Settings>,
     front: Front,
     hold: Arc<Hold>,
     /// A host has refused this rollout for good.
@@ -50,14 +54,18 @@ pub(super) struct Steps {
     said: Notes,
     /// When the balancer could be read last.
     read_at: Mutex<Option<Instant>>,
+    /// The pools of the last reading, with their floors.
+    pools: Mutex<Vec<(String, usize)>>,
+    pub(super) fitness: Fitness,
 }
 
 impl Steps {
-    pub(super) fn new(run: &Arc<Run>, play: &Arc<PlayRun>, spec: &Arc<RolloutSpec>, front: Front, hold: &Arc<Hold>) -> Steps {
+    pub(super) fn new(run: &Arc<Run>, play: &Arc<PlayRun>, settings: &Arc<Settings>, front: Front, hold: &Arc<Hold>) -> Steps {
         Steps {
             run: run.clone(),
             play: play.clone(),
-            spec: spec.clone(),
+            spec: settings.common().clone(),
+            settings: settings.clone(),
             front,
             hold: hold.clone(),
             is_fenced: AtomicBool::new(false),
@@ -67,6 +75,8 @@ impl Steps {
             notes: Notes::default(),
             said: Notes::default(),
             read_at: Mutex::default(),
+            pools: Mutex::default(),
+            fitness: Fitness::default(),
         }
     }
 
@@ -74,7 +84,7 @@ impl Steps {
         &self.play.hosts[host]
     }
 
-    fn say(&self, host: usize, line: impl Into<String>) {
+    pub(super) fn say(&self, host: usize, line: impl Into<String>) {
         self.run.emitter.emit(&Event::Says { host: self.name(host).to_owned(), line: line.into() });
     }
 
@@ -107,7 +117,12 @@ impl Steps {
     }
 
     pub(super) fn say_all(&self, line: &str) {
-        self.run.emitter.emit(&Event::Says { host: "rollout".to_owned(), line: line.to_owned() });
+        self.run.emitter.emit(&Event::Told { line: format!("rollout: {line}") });
+    }
+
+    /// As the reason for which each host waits.
+    pub(super) fn say_each(&self, line: &str) {
+        (0..self.play.hosts.len()).for_each(|host| self.say(host, line));
     }
 
     pub(super) fn arguments(&self) -> &str {
@@ -339,7 +354,7 @@ impl Steps {
     }
 
     async fn on_container(&self, host: usize, module: &str) -> Result<Map, Problem> {
-        let grace = i64::try_from(self.spec.stop_grace.as_secs()).unwrap_or(i64::MAX);
+        let grace = i64::try_from(self.settings.of(host).stop_grace.as_secs()).unwrap_or(i64::MAX);
         let args = [
             ("container", self.spec.app.as_str().into()),
             ("generation", self.parking(host, module).into()),
@@ -376,7 +391,7 @@ impl Steps {
     }
 
     async fn check(&self, host: usize) -> Result<Answer, Problem> {
-        let Some(ready) = &self.spec.ready else { return Ok(Answer::Ok) };
+        let Some(ready) = &self.settings.of(host).ready else { return Ok(Answer::Ok) };
         let inspected = self.module(host, "_app_inspect", &[("container", self.spec.app.as_str().into())]).await?;
         if !is_running(&inspected) {
             return Ok(Answer::Ok);
@@ -394,10 +409,11 @@ impl Steps {
 
     /// First the balancer's word that no session is left, then the host's own proof.
     async fn await_quiet(&self, host: usize) -> Result<Answer, Problem> {
+        let spec = self.settings.of(host);
         let started = Instant::now();
         let mut spoke = Instant::now();
         while let Some(sessions) = self.front.sessions(self.name(host)).await?.filter(|sessions| *sessions > 0) {
-            if started.elapsed() >= self.spec.drain_max {
+            if started.elapsed() >= spec.drain_max {
                 return Err(Problem::new(words::not_drained(self.name(host), sessions, started.elapsed())));
             }
             if spoke.elapsed() >= VOICE {
@@ -407,11 +423,11 @@ impl Steps {
             tokio::time::sleep(READ_EVERY).await;
         }
         self.front.close_idle(self.name(host)).await?;
-        let left = self.spec.drain_max.saturating_sub(started.elapsed()).max(self.spec.quiet);
+        let left = spec.drain_max.saturating_sub(started.elapsed()).max(spec.quiet);
         let args = [
-            ("container", self.spec.app.as_str().into()),
-            ("port", i64::from(self.spec.balancer.port).into()),
-            ("quiet", self.spec.quiet.as_secs_f64().into()),
+            ("container", spec.app.as_str().into()),
+            ("port", i64::from(spec.balancer.port).into()),
+            ("quiet", spec.quiet.as_secs_f64().into()),
             ("cap", left.as_secs_f64().into()),
         ];
         let values = self.module(host, "_quiet", &args).await?;
@@ -435,8 +451,8 @@ impl Steps {
 
     /// As many successes in a row as asked for, before the deadline.
     async fn verify(&self, ask: Ask) -> Result<Answer, Problem> {
-        let Some(healthy) = &self.spec.healthy else { return Ok(Answer::Ok) };
         let host = ask.host;
+        let Some(healthy) = &self.settings.of(host).healthy else { return Ok(Answer::Ok) };
         let started = Instant::now();
         let (mut passes, mut tries, mut spoke) = (0, 0, Instant::now());
         loop {
@@ -511,9 +527,9 @@ impl Steps {
     }
 
     async fn look_well(&self, host: usize, batch: &[Ask]) -> Result<(), Problem> {
-        if let Some(healthy) = &self.spec.healthy {
+        if let Some(healthy) = &self.settings.of(host).healthy {
             let probe = self.probe(host, healthy).await?;
-            if !probe.is_fine() && !self.others_fail_too(host, healthy, batch).await {
+            if !probe.is_fine() && !self.others_fail_too(host, batch).await {
                 let msg = words::unhealthy_again(self.name(host), &probe.shown());
                 return Err(Problem::new(msg));
             }
@@ -530,12 +546,13 @@ impl Steps {
     }
 
     /// What ails a host that still runs the old release at the same moment is no fault of the new one.
-    async fn others_fail_too(&self, host: usize, healthy: &ProbeSpec, batch: &[Ask]) -> bool {
+    async fn others_fail_too(&self, host: usize, batch: &[Ask]) -> bool {
         let is_old = |other: &usize| {
             let is_begun = self.written(*other).is_none_or(|written| written.reached != Reached::Nothing);
             !is_begun && batch.iter().all(|ask| ask.host != *other) && locked(&self.serving).contains(other)
         };
         let Some(other) = (0..self.play.hosts.len()).find(is_old) else { return false };
+        let Some(healthy) = &self.settings.of(other).healthy else { return false };
         let fails = self.probe(other, healthy).await.is_ok_and(|probe| !probe.is_fine());
         if fails {
             self.say(host, format!("not healthy, but neither is `{}` with the old release: it is watched on", self.name(other)));
@@ -589,7 +606,10 @@ impl Steps {
         let position = |name: &str| self.play.hosts.iter().position(|host| host == name);
         let serving = targets.iter().filter(|target| target.is_steady);
         let wavering = targets.iter().filter(|target| target.is_serving && !target.is_steady);
+        let pools = fitness::pools(&targets, position);
+        *locked(&self.pools) = pools.iter().map(|(name, pool)| (name.clone(), pool.floor)).collect();
         let reading = Reading {
+            pools: pools.into_iter().map(|(_, pool)| pool).collect(),
             wavering: wavering.filter_map(|target| position(&target.host)).collect(),
             serving: serving.clone().filter_map(|target| position(&target.host)).collect(),
             others: serving.filter(|target| position(&target.host).is_none()).count(),
@@ -598,6 +618,19 @@ impl Steps {
         *locked(&self.serving) = reading.serving.union(&reading.wavering).copied().collect();
         self.show_health(reading.serving.len() + reading.others, floor, targets);
         Some(reading)
+    }
+
+    /// Name and floor of a pool of the last reading.
+    pub(super) fn pool(&self, place: usize) -> Option<(String, usize)> {
+        locked(&self.pools).get(place).cloned()
+    }
+
+    pub(super) async fn is_unfit(&self) -> bool {
+        self.fitness.learn(&self.run, &self.front, &self.play, &self.spec).await
+    }
+
+    pub(super) fn unfit(&self) -> Option<String> {
+        self.fitness.why()
     }
 
     fn note(&self, host: usize, text: String) {

@@ -113,10 +113,22 @@ pub(super) fn no_floor(app: &str, hosts: usize) -> String {
     }
 }
 
+/// A part of the balancer that has too few targets of its own.
+pub(super) fn no_pool_floor(pool: &str, floor: usize) -> String {
+    format!(
+        "fewer than {floor} would serve in {pool}, while a batch is replaced; turn cross-zone balancing on, have one target more there, \
+         make the batches smaller with `serial`, or accept it with `--accept-downtime`"
+    )
+}
+
 pub(super) fn committed(app: &str) -> String {
     format!(
         "the last rollout of `{app}` has ended, and what ran before was let go: `roll rollback --to RELEASE` puts a release in place again"
     )
+}
+
+pub(super) fn held(live: usize, floor: usize) -> String {
+    format!("stays in the balancer: {live} targets are healthy, and {floor} must be while it is out")
 }
 
 pub(super) fn not_drained(host: &str, sessions: u64, waited: Duration) -> String {

@@ -27,6 +27,7 @@ pub(super) mod beat;
 pub(crate) mod book;
 pub(super) mod haproxy;
 mod held;
+pub(super) mod idle;
 pub(super) mod inspect;
 pub(super) mod lock;
 pub(super) mod logs;

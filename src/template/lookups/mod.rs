@@ -61,7 +61,7 @@ pub(crate) fn find(name: &str) -> Option<&'static Lookup> {
     tables().into_iter().flatten().find(|lookup| lookup.name == name)
 }
 
-fn names() -> impl Iterator<Item = &'static str> {
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     tables().into_iter().flatten().map(|lookup| lookup.name)
 }
 

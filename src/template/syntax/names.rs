@@ -1,6 +1,6 @@
 //! Which variables, filters and tests a tree names.
 
-use super::tree::{Arguments, Body, Expr, ExprKind, FilterCall, MacroDef, Name, Spot, Stmt, StmtKind, Target};
+use super::tree::{Arguments, Body, Const, Expr, ExprKind, FilterCall, MacroDef, Name, Spot, Stmt, StmtKind, Target};
 use std::collections::HashSet;
 
 /// Names in the order of their first use.
@@ -12,6 +12,8 @@ pub(crate) struct Used {
     pub(crate) tests: Vec<(Name, Spot)>,
     /// Functions called by a plain name.
     pub(crate) calls: Vec<(Name, Spot)>,
+    /// Lookups named by a plain text.
+    pub(crate) lookups: Vec<(Name, Spot)>,
     bound: Vec<HashSet<Name>>,
 }
 
@@ -164,6 +166,7 @@ impl Used {
                     && !self.bound.iter().any(|scope| scope.contains(name))
                 {
                     self.calls.push((name.clone(), callee.at));
+                    self.lookup(name, args);
                 }
                 self.expr(callee);
                 self.arguments(args);
@@ -188,6 +191,14 @@ impl Used {
                 self.expr(&choice.then);
                 choice.otherwise.iter().for_each(|otherwise| self.expr(otherwise));
             }
+        }
+    }
+
+    fn lookup(&mut self, function: &Name, args: &Arguments) {
+        let named = args.positional.first().filter(|_| matches!(&**function, "lookup" | "query" | "q"));
+        if let Some(Expr { kind: ExprKind::Const(Const::Text(name)), at }) = named {
+            let within_quotes = Spot { start: at.start + 1, end: at.end.saturating_sub(1).max(at.start + 1) };
+            self.lookups.push((name.clone(), within_quotes));
         }
     }
 

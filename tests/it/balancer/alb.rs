@@ -34,8 +34,28 @@ pub(super) fn group(name: &'static str, group: Group) -> Vec<(&'static str, Grou
 pub(super) struct Bed {
     pub(super) inner: bed::Bed,
     pub(super) url: String,
-    double: Child,
     groups: Vec<String>,
+    _double: Double,
+}
+
+/// The process that answers as the API does.
+pub(crate) struct Double {
+    pub(crate) url: String,
+    process: Child,
+    _dir: tempfile::TempDir,
+}
+
+impl Double {
+    pub(crate) fn start(config: &Value) -> Double {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("double.json");
+        std::fs::write(&file, config.to_string()).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_roll"));
+        let mut process = command.args(["lab", "double"]).arg(&file).stdout(Stdio::piped()).spawn().unwrap();
+        let mut url = String::new();
+        BufReader::new(process.stdout.take().unwrap()).read_line(&mut url).unwrap();
+        Double { url: url.trim().to_owned(), process, _dir: dir }
+    }
 }
 
 impl Bed {
@@ -62,16 +82,11 @@ impl Bed {
             "instances": instances,
             "plane": { "unix": inner.dir.path().join("admin.sock") },
         });
-        let file = inner.dir.path().join("double.json");
-        std::fs::write(&file, config.to_string()).unwrap();
-        let mut double =
-            Command::new(env!("CARGO_BIN_EXE_roll")).args(["lab", "double"]).arg(&file).stdout(Stdio::piped()).spawn().unwrap();
-        let mut url = String::new();
-        BufReader::new(double.stdout.take().unwrap()).read_line(&mut url).unwrap();
+        let double = Double::start(&config);
         let arn =
             |name: &str| format!("arn:aws:elasticloadbalancing:eu-central-1:123456789012:targetgroup/{name}/0123456789abcdef");
         let groups = groups.iter().map(|(name, _)| arn(name)).collect();
-        Bed { inner, url: url.trim().to_owned(), double, groups }
+        Bed { inner, url: double.url.clone(), groups, _double: double }
     }
 
     pub(super) fn balancer(&self) -> Alb {
@@ -140,10 +155,10 @@ impl Bed {
     }
 }
 
-impl Drop for Bed {
+impl Drop for Double {
     fn drop(&mut self) {
-        let _ = self.double.kill();
-        let _ = self.double.wait();
+        let _ = self.process.kill();
+        let _ = self.process.wait();
     }
 }
 

@@ -10,14 +10,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-pub(super) const PATIENCE: Duration = Duration::from_secs(10);
-pub(super) const HOSTS: [&str; 3] = ["web1", "web2", "web3"];
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const HOSTS: [&str; 3] = ["web1", "web2", "web3"];
 
 /// A path that takes a second.
-pub(super) const SLOW: &str = "/slow";
+pub(crate) const SLOW: &str = "/slow";
 
 /// The admin socket, opened here instead of by the host program.
-pub(super) struct Unix(pub(super) PathBuf);
+pub(crate) struct Unix(pub(crate) PathBuf);
 
 impl Socket for Unix {
     fn ask<'a>(&'a self, command: &'a str) -> Answer<'a, String> {
@@ -36,28 +36,28 @@ fn ask(path: &Path, command: &str) -> std::io::Result<String> {
 }
 
 /// Each server has an address of its own, and all of them one port.
-pub(super) struct Bed {
-    pub(super) dir: tempfile::TempDir,
+pub(crate) struct Bed {
+    pub(crate) dir: tempfile::TempDir,
     haproxy: Child,
     port: u16,
     /// The servers' own.
-    pub(super) app_port: u16,
-    pub(super) sick: Vec<Arc<AtomicBool>>,
+    pub(crate) app_port: u16,
+    pub(crate) sick: Vec<Arc<AtomicBool>>,
     open: Arc<AtomicUsize>,
 }
 
-pub(super) fn address(server: usize) -> Ipv4Addr {
+pub(crate) fn address(server: usize) -> Ipv4Addr {
     Ipv4Addr::new(127, 0, 0, u8::try_from(server + 2).unwrap())
 }
 
 impl Bed {
     /// HAProxy checks its servers itself.
-    pub(super) fn start() -> Bed {
+    pub(crate) fn start() -> Bed {
         Bed::with("", " check")
     }
 
     /// Somebody else says who gets requests; HAProxy forwards, and hides no lost one.
-    pub(super) fn forwarding() -> Bed {
+    pub(crate) fn forwarding() -> Bed {
         Bed::with(" retries 0\n no option redispatch\n", " disabled")
     }
 
@@ -94,22 +94,22 @@ impl Bed {
         bed
     }
 
-    pub(super) fn balancer(&self, backend: &str) -> HaProxy {
+    pub(crate) fn balancer(&self, backend: &str) -> HaProxy {
         HaProxy::new(backend.to_owned(), Arc::new(Unix(self.dir.path().join("admin.sock"))))
     }
 
     /// Connections to the three servers.
-    pub(super) fn open(&self) -> usize {
+    pub(crate) fn open(&self) -> usize {
         self.open.load(Ordering::SeqCst)
     }
 
     /// The body that one request through the balancer gets.
-    pub(super) fn get(&self) -> String {
+    pub(crate) fn get(&self) -> String {
         ask_for(self.port, "/").1
     }
 
     /// Where requests go to.
-    pub(super) fn front(&self) -> u16 {
+    pub(crate) fn front(&self) -> u16 {
         self.port
     }
 }
@@ -122,7 +122,7 @@ impl Drop for Bed {
 }
 
 /// Status and body of one request through the balancer.
-pub(super) fn ask_for(port: u16, path: &str) -> (String, String) {
+pub(crate) fn ask_for(port: u16, path: &str) -> (String, String) {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: app\r\nConnection: close\r\n\r\n").as_bytes()).unwrap();
@@ -133,7 +133,7 @@ pub(super) fn ask_for(port: u16, path: &str) -> (String, String) {
 }
 
 /// Says its own name; its health check fails while it is sick. Connections stay open, and are counted.
-pub(super) fn serve(name: &'static str, listener: TcpListener, open: &Arc<AtomicUsize>) -> Arc<AtomicBool> {
+pub(crate) fn serve(name: &'static str, listener: TcpListener, open: &Arc<AtomicUsize>) -> Arc<AtomicBool> {
     let sick = Arc::new(AtomicBool::new(false));
     let (is_sick, open) = (Arc::clone(&sick), Arc::clone(open));
     std::thread::spawn(move || {

@@ -3,7 +3,7 @@
 use super::case::covers;
 use super::world::{Entry, Script, World, clean, shown_command, shown_request};
 use roll::modules::touch::Write;
-use roll::modules::{Act, Attrs, Cmd, Content, Done, Failure, HttpReply, HttpRequest, Look, Output, Space, Stat, Touch};
+use roll::modules::{Act, Attrs, Cmd, Content, Done, Failure, HttpReply, HttpRequest, IdleEnd, Look, Output, Space, Stat, Touch};
 use roll::value::{Map, Value};
 use sha2::Digest;
 use std::cell::RefCell;
@@ -156,6 +156,12 @@ impl Look for FakeHost {
             return Err(self.surprise(format!("a plan asks `{}`, which changes the host", shown_request(request))));
         }
         Ok(reply)
+    }
+
+    fn idle(&self, address: &str, _: &str, _: Duration) -> Result<IdleEnd, Failure> {
+        let (host, port) = address.rsplit_once(':').unwrap();
+        let is_open = self.world.borrow().is_open(host, port.parse().unwrap());
+        if is_open { Ok(IdleEnd::Open) } else { Err(Failure::new(format!("{address}: Connection refused"))) }
     }
 
     fn connect(&self, host: &str, port: u16, _: Duration) -> io::Result<()> {
