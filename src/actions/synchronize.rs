@@ -6,7 +6,7 @@
 use super::raw::quoted;
 use super::{Answer, Hands, Problem, Shell, add_lines};
 use crate::modules::{Args, Failure};
-use crate::value::{Map, Value};
+use crate::value::Map;
 
 /// In front of what was changed, in rsync's output.
 const MARK: &str = "<<CHANGED>>";
@@ -170,9 +170,6 @@ fn answer(line: &str, shell: Shell) -> Result<Answer, Problem> {
     values.insert("stdout".into(), stdout.into());
     add_lines(&mut values);
     values.shift_remove("stdout");
-    if is_changed && values.get("stdout_lines").is_none() {
-        values.insert("stdout_lines".into(), Value::list(Vec::new()));
-    }
     Ok(Answer::of(values))
 }
 
@@ -190,6 +187,7 @@ fn hint(shell: &Shell) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::value::Value;
 
     fn args(json: &str) -> Args {
         let module = crate::modules::find("synchronize").unwrap();
