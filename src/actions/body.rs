@@ -50,7 +50,11 @@ impl Bodies {
     pub(super) fn add_opened(&mut self, path: &Path, hands: &impl Hands) -> Result<String, Problem> {
         let unreadable = |error: std::io::Error| Problem::new(format!("cannot read `{}`: {error}", path.display()));
         if starts_as_vault(path).map_err(unreadable)? {
-            return hands.read(path).map(|bytes| self.add_bytes(bytes));
+            let bytes = hands.read(path).map_err(|problem| match problem.failure.msg.ends_with(NO_SECRETS) {
+                true => Problem::new(format!("A vault password or secret must be specified to decrypt {}", path.display())),
+                false => problem,
+            });
+            return bytes.map(|bytes| self.add_bytes(bytes));
         }
         self.add_file(path).map_err(unreadable)
     }
@@ -63,6 +67,9 @@ impl Bodies {
         self.bodies.is_empty()
     }
 }
+
+/// How a vault that nobody can open is told.
+const NO_SECRETS: &str = "no vault secrets found.";
 
 fn starts_as_vault(path: &Path) -> std::io::Result<bool> {
     let mut start = Vec::new();

@@ -2,7 +2,7 @@
 
 use super::{Answer, Bodies, Hands, Problem};
 use crate::modules::Args;
-use crate::value::{Map, Value};
+use crate::value::{Map, Value, bytes_of};
 
 /// What `copy` on the host takes as it is.
 const PASSED_ON: &[&str] = &[
@@ -34,7 +34,7 @@ pub(super) async fn template(args: &Args, hands: &impl Hands) -> Result<Answer, 
             host.insert((*name).into(), value.clone());
         }
     }
-    host.insert("_blob".into(), bodies.add_bytes(rendered.into_bytes()).into());
+    host.insert("_blob".into(), bodies.add_bytes(bytes_of(&rendered)).into());
     let name = path.file_name().map(|name| name.to_string_lossy().trim_end_matches(".j2").to_owned());
     host.insert("_name".into(), name.into());
     if args.get("mode").is_some_and(|mode| mode.as_str() == Some("preserve")) {

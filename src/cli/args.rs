@@ -309,6 +309,21 @@ pub(super) struct RehearseArgs {
     /// Requests per second
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=2000))]
     pub(super) rate: Option<u32>,
+    /// On a lab that is up already, and stays
+    #[arg(long, value_name = "ID", conflicts_with_all = ["hosts", "kind", "lag", "keep"])]
+    pub(super) lab: Option<String>,
+    /// Instead: kill the controller before, during and after each of its calls, go on and back from elsewhere; all points, or so many of them
+    #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true)]
+    pub(super) crashes: Option<Option<usize>>,
+    /// Instead: make trouble in the middle of rollouts, and see what holds; all there is, or those that are named, with commas
+    #[arg(long, value_name = "LIST", num_args = 0..=1, require_equals = true, conflicts_with = "crashes")]
+    pub(super) faults: Option<Option<String>>,
+    /// Variables that make a release broken: k=v; may be repeated [default: palindrome_break=health]
+    #[arg(long = "break", value_name = "VARIABLES")]
+    pub(super) breaks: Vec<String>,
+    /// Which points are drawn
+    #[arg(long, value_name = "NUMBER")]
+    pub(super) seed: Option<u64>,
     /// Variables of every run: k=v; may be repeated
     #[arg(short, long, value_name = "VARIABLES")]
     pub(super) extra_vars: Vec<String>,

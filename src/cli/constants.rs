@@ -14,10 +14,48 @@ enum Default {
     Empty,
     /// Directories; `~` is the home.
     Places(&'static [&'static str]),
+    Texts(&'static [&'static str]),
 }
+
+/// Nobody draws them here; playbooks may still ask.
+const COWS: &[&str] = &[
+    "bud-frogs",
+    "bunny",
+    "cheese",
+    "daemon",
+    "default",
+    "dragon",
+    "elephant-in-snake",
+    "elephant",
+    "eyes",
+    "hellokitty",
+    "kitty",
+    "luke-koala",
+    "meow",
+    "milk",
+    "moofasa",
+    "moose",
+    "ren",
+    "sheep",
+    "small",
+    "stegosaurus",
+    "stimpy",
+    "supermilker",
+    "three-eyes",
+    "turkey",
+    "turtle",
+    "tux",
+    "udder",
+    "vader-koala",
+    "vader",
+    "www",
+];
 
 /// Ansible's name, the name here (none for what cannot be set), and the default.
 static CONSTANTS: &[(&str, &str, Default)] = &[
+    ("ANSIBLE_COW_ACCEPTLIST", "", Default::Texts(COWS)),
+    ("ANSIBLE_COW_PATH", "", Default::Null),
+    ("ANSIBLE_COW_SELECTION", "", Default::Text("default")),
     ("ANSIBLE_FORCE_COLOR", "force_color", Default::No),
     ("ANSIBLE_NOCOLOR", "nocolor", Default::No),
     ("CACHE_PLUGIN", "fact_caching", Default::Text("memory")),
@@ -77,7 +115,7 @@ fn set(config: &Config, own: &str, default: Default) -> Option<Value> {
     match default {
         Default::No | Default::Yes => config.bool(own).map(Value::Bool),
         Default::Number(_) => text.parse().ok().map(Value::Int),
-        Default::Empty => Some(config.texts(own).into()),
+        Default::Empty | Default::Texts(_) => Some(config.texts(own).into()),
         Default::Places(_) if own == "inventory" => Some(config.inventories().into()),
         Default::Places(_) => {
             let paths = config.paths(own).unwrap_or_default();
@@ -95,6 +133,7 @@ fn usual(default: Default, home: &str) -> Value {
         Default::Yes => Value::Bool(true),
         Default::Number(number) => Value::Int(number),
         Default::Text(text) => text.into(),
+        Default::Texts(texts) => texts.iter().copied().map(Value::from).collect(),
         Default::Empty => Value::list(Vec::new()),
         Default::Places(places) => places.iter().map(|place| Value::from(place.replacen('~', home, 1))).collect(),
     }

@@ -6,7 +6,8 @@ use super::exit::Exit;
 use super::{extra, job, secrets, terminal};
 use crate::diag::{Diagnostic, Sources, Span};
 use crate::inventory::{Inventory, Level};
-use crate::value::{Map, Value};
+use crate::value::{Key, Map, Value};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write as _;
 
@@ -85,7 +86,7 @@ fn one(inventory: &Inventory, host: &str, args: &InventoryArgs, found: &mut Vec<
 fn shown_vars(inventory: &Inventory, host: &str, args: &InventoryArgs) -> Value {
     if args.export {
         let own = inventory.host(host).map(|host| host.vars.clone()).unwrap_or_default();
-        return without_place(own.iter().map(|(name, value)| (name.to_string(), masked(value))).collect());
+        return without_place(own.iter().map(|(name, value)| (text_of(name), masked(value))).collect());
     }
     vars_of(inventory, host)
 }
@@ -200,19 +201,23 @@ fn indent(depth: usize) -> String {
 
 /// All variables of a host that an inventory gives it, secrets masked.
 fn vars_of(inventory: &Inventory, host: &str) -> Value {
-    let mut all: BTreeMap<String, Value> = BTreeMap::new();
+    let mut all = BTreeMap::new();
     for layer in inventory.vars_of(host) {
         debug_assert!(layer.level >= Level::AllInInventory, "levels begin there");
-        all.extend(layer.vars.iter().map(|(name, value)| (name.to_string(), masked(value))));
+        all.extend(layer.vars.iter().map(|(name, value)| (text_of(name), masked(value))));
     }
     without_place(all)
 }
 
-fn without_place(mut all: BTreeMap<String, Value>) -> Value {
+fn text_of(name: &Key) -> Cow<'_, str> {
+    name.as_str().map_or_else(|| Cow::Owned(name.to_string()), Cow::Borrowed)
+}
+
+fn without_place(mut all: BTreeMap<Cow<'_, str>, Value>) -> Value {
     for own in ["inventory_file", "inventory_dir"] {
         all.remove(own);
     }
-    all.iter().map(|(name, value)| (name.as_str(), value.clone())).collect()
+    all.into_iter().map(|(name, value)| (Key::from(&*name), value)).collect::<Map>().into()
 }
 
 /// As Ansible's own dumper lays it out.
@@ -221,6 +226,9 @@ fn yaml(value: &Value) -> String {
 }
 
 fn masked(value: &Value) -> Value {
+    if !hides(value) {
+        return value.clone();
+    }
     match value {
         Value::String(text) if text.is_secret() => MASK.into(),
         Value::Template(template) if template.is_vault() => {
@@ -229,6 +237,17 @@ fn masked(value: &Value) -> Value {
         Value::List(items) => items.iter().map(masked).collect(),
         Value::Map(map) => map.iter().map(|(key, value)| (key.clone(), masked(value))).collect::<Map>().into(),
         other => other.clone(),
+    }
+}
+
+/// Whether there is anything in it that is not to be shown.
+fn hides(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.is_secret(),
+        Value::Template(template) => template.is_vault(),
+        Value::List(items) => items.iter().any(hides),
+        Value::Map(map) => map.values().any(hides),
+        _ => false,
     }
 }
 

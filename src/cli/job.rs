@@ -5,7 +5,7 @@ use super::config::{Config, expanded};
 use super::{check, extra, identity, password, secrets, terminal};
 use crate::connection::{self, HostKeys, Settings};
 use crate::diag::{Diagnostic, Severity, Sources, Span};
-use crate::engine::{FactCache, Gathering, Job, Options, Playbook, Rolling, Selection};
+use crate::engine::{Calling, FactCache, Gathering, Job, Options, Playbook, Rolling, Selection};
 use crate::inventory::{self, Inventory};
 use crate::playbook::task::texts;
 use crate::playbook::{Context, Play, Reader, Render};
@@ -212,6 +212,7 @@ fn options(args: &RunArgs, config: &Config, extra: Map, found: &mut Vec<Diagnost
             who: identity::who(),
             from: identity::machine(),
             silence: silence(),
+            calling: calling(),
         },
         ..Options::default()
     }
@@ -249,6 +250,13 @@ pub(super) fn retyped() -> String {
 fn silence() -> Duration {
     let given = std::env::var("ROLL_SILENCE").ok().and_then(|text| text.parse::<u32>().ok());
     Duration::from_secs(given.map_or(SILENCE_SECONDS, |seconds| u64::from(seconds.clamp(3, 3600))))
+}
+
+/// What the lab asks for, to see what becomes of a rollout whose controller dies: `ROLL_CALLS` is a file that lists every call to a host or
+/// to the balancer's API, `ROLL_CRASH_AT=12:before` (`during`, `after`) the one at which this program ends by SIGKILL.
+fn calling() -> Calling {
+    let crash = std::env::var("ROLL_CRASH_AT").ok().and_then(|text| text.parse().ok());
+    Calling { list: std::env::var_os("ROLL_CALLS").map(PathBuf::from), crash }
 }
 
 /// As it was typed, for "run this next"; a variable that is named like a secret keeps its value for itself.

@@ -82,6 +82,13 @@ pub(super) async fn on_lab<T>(
     gone.map(|()| outcome)
 }
 
+/// The lab of this name, which must be up.
+pub(super) async fn named(id: &str) -> Result<Lab, LabError> {
+    let id: LabId = id.parse()?;
+    let all = Lab::list(&Engine::find().await?).await?;
+    all.into_iter().find(|lab| lab.id == id).ok_or(LabError::NoLab { id })
+}
+
 async fn up(hosts: usize, balancer: Balancer) -> Result<Exit, LabError> {
     let voice = voice();
     let spec = Spec { hosts, balancer, ..Spec::new(LabId::fresh()?) };

@@ -4,12 +4,17 @@ use super::args::RehearseArgs;
 use super::exit::Exit;
 use super::{lab, terminal};
 use crate::engine::Ending;
-use crate::lab::{LabError, LabId, Plan, Report, Rollout, Spec, rehearse};
+use crate::lab::{FAULTS, Fault, Lab, LabError, LabId, Plan, Points, Report, Rollout, Spec, Voice, crashes, faults, rehearse};
 use std::fmt::Write as _;
 
 pub(super) fn run(args: &RehearseArgs) -> Exit {
     if !args.playbook.is_file() {
         terminal::complain(&format!("error: there is no playbook `{}`\n", args.playbook.display()));
+        return Exit::Refuted;
+    }
+    if let Err(unknown) = wanted(args) {
+        let known: String = FAULTS.iter().map(|(_, name, what)| format!("  {name:<11} {what}\n")).collect();
+        terminal::complain(&format!("error: there is no fault `{unknown}`; there are\n{known}"));
         return Exit::Refuted;
     }
     lab::attempt(rehearsal(args))
@@ -21,28 +26,60 @@ async fn rehearsal(args: &RehearseArgs) -> Result<Exit, LabError> {
     let mut plan = Plan::new(args.playbook.clone(), spec.request_seconds_max)?;
     plan.arguments.clone_from(&args.arguments);
     plan.variables.extend(args.extra_vars.iter().cloned());
+    if !args.breaks.is_empty() {
+        plan.break_variables.clone_from(&args.breaks);
+    }
     if let Some(rate) = args.rate {
         plan.requests_per_second = rate;
     }
     let id = spec.id.clone();
-    let keep = args.keep;
-    let report = lab::on_lab(spec, keep, &voice, async |lab| {
-        let report = rehearse(lab, &plan, &voice).await;
-        if keep {
+    let work = async |lab: &Lab| {
+        let shown = show(args, lab, &plan, &voice).await;
+        if args.keep {
             terminal::complain(&format!("\n{}", lab::usage(lab)));
         }
-        report
-    });
-    let Some(report) = report.await? else {
+        shown
+    };
+    let shown = match &args.lab {
+        Some(named) => Some(work(&lab::named(named).await?).await?),
+        None => lab::on_lab(spec, args.keep, &voice, work).await?,
+    };
+    let Some((text, is_passed)) = shown else {
         terminal::complain(&format!("interrupted; lab {id} is gone\n"));
         return Ok(Exit::Ended(Ending::Stopped));
     };
-    let is_json = args.output.as_deref() == Some("json");
-    terminal::print(&if is_json { json(&report) } else { words(&report) });
-    Ok(if report.is_passed() { Exit::Done } else { Exit::Ended(Ending::Failed) })
+    terminal::print(&text);
+    Ok(if is_passed { Exit::Done } else { Exit::Ended(Ending::Failed) })
 }
 
-fn json(report: &Report) -> String {
+/// What is to be said of it in the end, and whether it was passed.
+async fn show(args: &RehearseArgs, lab: &Lab, plan: &Plan, voice: &Voice) -> Result<(String, bool), LabError> {
+    let is_json = args.output.as_deref() == Some("json");
+    if let Some(count) = args.crashes {
+        let points = count.map_or(Points::All, |count| Points::Sample { count, seed: args.seed.unwrap_or_else(any_seed) });
+        let matrix = crashes(lab, plan, points, voice).await?;
+        return Ok((if is_json { json(&matrix) } else { matrix.to_string() }, matrix.is_passed()));
+    }
+    if args.faults.is_some() {
+        let found = faults(lab, plan, &wanted(args).unwrap_or_default(), voice).await?;
+        return Ok((if is_json { json(&found) } else { found.to_string() }, found.is_passed()));
+    }
+    let report = rehearse(lab, plan, voice).await?;
+    Ok((if is_json { json(&report) } else { words(&report) }, report.is_passed()))
+}
+
+/// The faults that are named; none for all.
+fn wanted(args: &RehearseArgs) -> Result<Vec<Fault>, String> {
+    let names = args.faults.iter().flatten().flat_map(|list| list.split(',')).map(str::trim).filter(|name| !name.is_empty());
+    names.map(|name| Fault::named(name).ok_or_else(|| name.to_owned())).collect()
+}
+
+fn any_seed() -> u64 {
+    use std::hash::{BuildHasher, RandomState};
+    RandomState::new().hash_one(0) % 1_000_000
+}
+
+fn json(report: &impl serde::Serialize) -> String {
     serde_json::to_string(report).unwrap_or_default() + "\n"
 }
 

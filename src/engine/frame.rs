@@ -24,6 +24,8 @@ pub(crate) struct Frame<'a> {
     view: View,
     /// Directories that relative names are searched in, without their folder.
     places: Vec<PathBuf>,
+    /// For the templates of a task: whom it goes to. They see an address even where no variable gives one.
+    target: Option<String>,
 }
 
 /// Names that no playbook has, for the call that stands for `with_KIND`.
@@ -44,7 +46,7 @@ fn view_in(run: &Run, play: &PlayRun, host: &str, context: &Context, task: Optio
 
 impl<'a> Frame<'a> {
     pub(crate) fn new(run: &'a Run, play: &'a PlayRun, host: &str, view: View) -> Frame<'a> {
-        Frame { run, play: Some(play), host: Some(host.to_owned()), view, places: vec![play.play.dir.clone()] }
+        Frame { run, play: Some(play), host: Some(host.to_owned()), view, places: vec![play.play.dir.clone()], target: None }
     }
 
     /// For what a play says about itself, before it has hosts.
@@ -57,12 +59,19 @@ impl<'a> Frame<'a> {
         let magic = Map::from_iter([("groups".into(), magic::groups(run))]);
         let everywhere = run.inventory_layers("");
         let view = View::new(ground, context, &HostStore::default(), Arc::new(magic), &everywhere);
-        Frame { run, play: None, host: None, view, places: Vec::new() }
+        Frame { run, play: None, host: None, view, places: Vec::new(), target: None }
     }
 
     /// The same with stronger variables on top.
     pub(crate) fn over(&self, top: Map) -> Frame<'a> {
-        Frame { run: self.run, play: self.play, host: self.host.clone(), view: self.view.over(top), places: self.places.clone() }
+        Frame {
+            run: self.run,
+            play: self.play,
+            host: self.host.clone(),
+            view: self.view.over(top),
+            places: self.places.clone(),
+            target: self.target.clone(),
+        }
     }
 
     /// How the host that a task is delegated to is reached: its connection variables, not the task's host's.
@@ -73,6 +82,7 @@ impl<'a> Frame<'a> {
             host: Some(host.to_owned()),
             view: view(self.run, play, host, task),
             places: self.places.clone(),
+            target: None,
         }
     }
 
@@ -113,7 +123,7 @@ impl<'a> Frame<'a> {
             Value::Template(template) => (template.text.clone(), template.span),
             other => (other.to_text().as_str().to_owned(), written),
         };
-        let holds = template::condition(&text, span, self, self).map_err(|error| said::undecided(&error))?;
+        let holds = template::condition(&text, span, self, self).map_err(|error| said::undecided(&error, &text))?;
         Ok((!holds).then(|| Value::from(text)))
     }
 
@@ -137,7 +147,7 @@ impl<'a> Frame<'a> {
 
     /// The items of `with_KIND`.
     pub(crate) fn with_items(&self, kind: &str, value: &Value) -> Result<Vec<Value>, Problem> {
-        let rendered = self.render(value)?;
+        let rendered = if kind.ends_with("first_found") { self.known(value)?.unwrap_or_default() } else { self.render(value)? };
         let value_is_no_list = !matches!(rendered, Value::List(_));
         let terms = match rendered {
             Value::List(items) => Value::List(items),
@@ -151,13 +161,36 @@ impl<'a> Frame<'a> {
         };
         let kind = kind.rsplit('.').next().unwrap_or(kind);
         if kind == "list" && value_is_no_list {
-            return Err(Problem::new("Task failed: The lookup plugin 'list' failed: with_list expects a list"));
+            return Err(Problem::new("with_list expects a list"));
         }
         let frame = self.over(Map::from_iter([(TERMS.into(), terms), (KIND.into(), Value::from(kind))]));
-        let answer = frame.expression(&format!("query({KIND}, *{TERMS})")).map_err(|failed| said::of_lookup(failed, kind))?;
+        let answer = frame.expression(&format!("query({KIND}, *{TERMS})"))?;
         match answer {
             Value::List(items) => Ok(items.to_vec()),
             other => Ok(vec![other]),
+        }
+    }
+
+    /// The value without those parts whose names are not known: a file with such a name is a file that is not there.
+    fn known(&self, value: &Value) -> Result<Option<Value>, Problem> {
+        match value {
+            Value::Template(_) => match template::finalize(value, self, self) {
+                Ok(value) => Ok(Some(value)),
+                Err(error) if error.is_undefined() => Ok(None),
+                Err(error) => Err(said::failed(&error)),
+            },
+            Value::List(items) => {
+                let items: Result<Vec<_>, _> = items.iter().map(|item| self.known(item)).collect();
+                Ok(Some(items?.into_iter().flatten().collect()))
+            }
+            Value::Map(entries) => {
+                let mut known = Map::new();
+                for (key, value) in entries.iter() {
+                    known.extend(self.known(value)?.map(|value| (key.clone(), value)));
+                }
+                Ok(Some(Value::map(known)))
+            }
+            other => Ok(Some(other.clone())),
         }
     }
 
@@ -181,7 +214,7 @@ impl<'a> Frame<'a> {
         let frame = self.over(top);
         template::render_file(text, &options, &frame, &frame)
             .map(|text| text.as_str().to_owned())
-            .map_err(|error| said::failed(&error))
+            .map_err(|error| said::in_argument(said::failed(&error)))
     }
 
     /// Whether no inventory names the host.
@@ -214,7 +247,22 @@ impl<'a> Frame<'a> {
         places.extend(task.file.parent().map(Path::to_owned));
         places.push(play.play.dir.clone());
         self.places = places;
+        let delegate = task.keyword("delegate_to").and_then(|written| written.value.as_str().map(str::to_owned));
+        self.target = delegate.or_else(|| self.host.clone());
         self
+    }
+
+    /// What no variable says about the connection, but the run knows.
+    fn of_connection(&self, name: &str) -> Option<Value> {
+        let target = self.target.as_deref()?;
+        match name {
+            "ansible_host" => {
+                let is_here = target == "localhost" && self.is_implicit(target);
+                Some(if is_here { "127.0.0.1".into() } else { target.into() })
+            }
+            "ansible_ssh_host" => Scope::get(self, "ansible_host"),
+            _ => None,
+        }
     }
 }
 
@@ -271,7 +319,7 @@ impl Scope for Frame<'_> {
             "ansible_search_path" => {
                 Some(self.places.iter().map(|place| Value::from(place.to_string_lossy().into_owned())).collect())
             }
-            _ => self.view.get(name),
+            _ => self.view.get(name).or_else(|| self.of_connection(name)),
         }
     }
 

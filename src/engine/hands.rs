@@ -88,7 +88,8 @@ impl<'a> TaskHands<'a> {
     async fn ask_host(&self, name: &str, args: Map, blobs: &dyn Blobs) -> Result<Map, Problem> {
         let remote = self.remote(Set::with(name)).await?;
         let say = |line: &str| self.say(line);
-        match remote.run(self.request(name, args), blobs, say).await.map_err(|error| unreachable(&error))? {
+        let answer = remote.run(self.request(name, args), blobs, say);
+        match self.work.run.calls.make(&self.target.name, name, answer).await.map_err(|error| unreachable(&error))? {
             Reply::Ok { mut values } => {
                 actions::add_lines(&mut values);
                 self.show_diff(&values);
@@ -113,7 +114,8 @@ impl<'a> TaskHands<'a> {
     }
 
     fn show_diff(&self, values: &Map) {
-        if let Some(diff) = values.get("diff").filter(|_| self.is_diff && !self.is_silent) {
+        let is_change = |diff: &&Value| diff.get("before").is_none() || diff.get("before") != diff.get("after");
+        if let Some(diff) = values.get("diff").filter(is_change).filter(|_| self.is_diff && !self.is_silent) {
             self.work.run.emitter.emit(&Event::Diff { host: self.work.host.clone(), diff: diff.clone() });
         }
     }
@@ -172,11 +174,11 @@ fn what_is_known(frame: &Frame<'_>, written: &Value) -> Value {
 pub(crate) fn unreachable(error: &ConnectError) -> Problem {
     let diagnostic = error.explain();
     let (msg, is_unreachable) = match error {
-        ConnectError::Become { method, denial, .. } => (format!("Task failed: {}", denied(method, denial, &diagnostic)), false),
+        ConnectError::Become { method, denial, .. } => (denied(method, denial, &diagnostic), false),
         ConnectError::Architecture { .. } | ConnectError::CannotRun { .. } | ConnectError::NoBody { .. } => {
-            (format!("Task failed: {}", diagnostic.title), true)
+            (diagnostic.title.clone(), true)
         }
-        _ => (format!("Task failed: Failed to connect to the host via ssh: {}", diagnostic.title), true),
+        _ => (format!("Failed to connect to the host via ssh: {}", diagnostic.title), true),
     };
     Problem { failure: Failure::new(msg), diagnostic: Some(Box::new(diagnostic)), is_unreachable }
 }

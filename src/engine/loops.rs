@@ -6,7 +6,6 @@ use super::said;
 use super::work::{Effected, Tried, Work};
 use crate::actions::{Effect, Problem};
 use crate::event::{Event, Outcome};
-use crate::modules::Failure;
 use crate::playbook::keyword::Written;
 use crate::value::{Map, Span, Value};
 use std::time::Duration;
@@ -69,10 +68,7 @@ impl Work {
         let Some(written) = self.task.own("loop") else { return Ok(None) };
         match frame.render(&written.value)? {
             Value::List(items) => Ok(Some(items.to_vec())),
-            other => {
-                let msg = format!("The `loop` value must resolve to a 'list', not '{}'.", said::class_of(&other));
-                Err(Failure::new(msg).into())
-            }
+            other => Err(said::no_list(&other)),
         }
     }
 

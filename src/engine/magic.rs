@@ -1,9 +1,9 @@
 //! Magic variables: what a run knows about itself, its play and its hosts.
 
 use super::{Run, plays::PlayRun};
-use crate::playbook::Task;
+use crate::playbook::{Role, Task};
 use crate::value::{Map, Value};
-use std::sync::PoisonError;
+use std::sync::{OnceLock, PoisonError};
 
 /// The version of ansible-core whose language this is.
 pub const LANGUAGE: &str = "2.19.4";
@@ -26,7 +26,8 @@ pub(crate) fn magic(run: &Run, play: &PlayRun, host: &str, task: Option<&Task>) 
     let (own, dependent) = role_names(play);
     set("role_names", own.iter().copied().map(Value::from).collect());
     set("ansible_play_role_names", own.iter().copied().map(Value::from).collect());
-    set("ansible_role_names", own.iter().chain(&dependent).copied().map(Value::from).collect());
+    let others = dependent.iter().filter(|name| !own.contains(name));
+    set("ansible_role_names", own.iter().chain(others).copied().map(Value::from).collect());
     set("ansible_dependent_role_names", dependent.into_iter().map(Value::from).collect());
     set("ansible_play_name", play.name.as_str().into());
     set("playbook_dir", path(&play.play.dir));
@@ -35,6 +36,7 @@ pub(crate) fn magic(run: &Run, play: &PlayRun, host: &str, task: Option<&Task>) 
     set("ansible_verbosity", i64::from(run.options.verbosity).into());
     set("ansible_forks", run.options.forks.into());
     set("ansible_version", version());
+    set("ansible_playbook_python", python().into());
     let tags = |tags: &[String], default: &[&str]| -> Value {
         if tags.is_empty() { default.iter().map(|tag| Value::from(*tag)).collect() } else { tags.to_vec().into() }
     };
@@ -48,33 +50,48 @@ pub(crate) fn magic(run: &Run, play: &PlayRun, host: &str, task: Option<&Task>) 
         set("ansible_role_name", role.name.as_str().into());
         set("role_path", path(&role.path));
     }
+    // Roles whose tasks include or import the role of this task, the nearest first.
+    let around: Vec<&Role> =
+        task.into_iter().flat_map(|task| task.context.chain().filter_map(|one| one.role.as_deref()).skip(1)).collect();
+    if !around.is_empty() {
+        set("ansible_parent_role_names", around.iter().map(|role| Value::from(&role.name)).collect());
+        set("ansible_parent_role_paths", around.iter().map(|role| path(&role.path)).collect());
+    }
     map
 }
 
-/// Roles that the play names itself, and those that only other roles ask for.
+/// Roles that the play names itself or imports, and those that its own ask for.
 fn role_names(play: &PlayRun) -> (Vec<&str>, Vec<&str>) {
-    let written = play.play.context.keywords.get("roles").and_then(|written| written.value.as_list()).unwrap_or_default();
-    let named: Vec<String> = written
-        .iter()
-        .filter_map(|entry| entry.get("role").or_else(|| entry.get("name")).or(Some(entry)))
-        .map(|name| name.to_text().to_string())
-        .collect();
-    let mut names: Vec<&str> = Vec::new();
-    for used in &play.play.roles {
-        if !names.contains(&used.role.name.as_str()) {
-            names.push(&used.role.name);
-        }
+    let (mut own, mut dependent): (Vec<&str>, Vec<&str>) = (Vec::new(), Vec::new());
+    for used in play.play.roles.iter().filter(|used| !used.is_dependency) {
+        keep(&mut own, &used.role.name);
+        used.role.all_dependencies().into_iter().for_each(|needed| keep(&mut dependent, &needed.name));
     }
-    // Where the names are templates, all count as the play's own.
-    let is_own =
-        |name: &&str| named.is_empty() || named.iter().any(|known| known == name || known.ends_with(&format!("/{name}")));
-    names.into_iter().partition(|name| is_own(name))
+    play.play.imported.iter().for_each(|role| keep(&mut own, &role.name));
+    (own, dependent)
+}
+
+fn keep<'n>(names: &mut Vec<&'n str>, name: &'n str) {
+    if !names.contains(&name) {
+        names.push(name);
+    }
 }
 
 fn path(path: &std::path::Path) -> Value {
     let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     // `a/./b` is how a relative playbook path comes out.
     whole.components().collect::<std::path::PathBuf>().to_string_lossy().into_owned().into()
+}
+
+/// The Python of this machine, for playbooks that run scripts with it; nothing here needs one.
+fn python() -> &'static str {
+    static FOUND: OnceLock<Option<String>> = OnceLock::new();
+    let find = || {
+        let places = std::env::var_os("PATH")?;
+        let found = std::env::split_paths(&places).map(|place| place.join("python3")).find(|path| path.is_file())?;
+        Some(found.to_string_lossy().into_owned())
+    };
+    FOUND.get_or_init(find).as_deref().unwrap_or("/usr/bin/python3")
 }
 
 /// The version of the language that is spoken, for playbooks that ask.

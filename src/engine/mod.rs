@@ -8,6 +8,7 @@
 
 mod background;
 mod cache;
+mod calls;
 mod enrol;
 mod frame;
 mod hands;
@@ -28,6 +29,7 @@ mod vars_files;
 mod work;
 
 pub use cache::FactCache;
+pub use calls::Calling;
 pub use magic::LANGUAGE;
 pub(crate) use rollout::RECORD_HELP;
 pub use rollout::{HostSurvey, Survey, Surveyor, TargetSurvey, Unanswered, WishFor};
@@ -42,6 +44,7 @@ use crate::playbook::{Play, Reader};
 use crate::value::{Map, Text, Value};
 use crate::vars::Store;
 use crate::wire::Lease;
+use calls::Calls;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -138,6 +141,7 @@ pub struct Rolling {
     pub from: String,
     /// After so long without a word from here, hosts let their locks go.
     pub silence: Duration,
+    pub calling: Calling,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -197,6 +201,7 @@ pub(crate) struct Run {
     pub(crate) sources: Sources,
     pub(crate) emitter: Emitter,
     pub(crate) connections: Connections,
+    pub(crate) calls: Calls,
     pub(crate) inventory: RwLock<Inventory>,
     pub(crate) store: RwLock<Store>,
     pub(crate) reader: Mutex<Reader>,
@@ -234,6 +239,7 @@ impl Run {
     ) -> Run {
         Run {
             connections: Connections::new(settings),
+            calls: Calls::new(&options.rolling.calling),
             start_at: Mutex::new(options.start_at_task.clone()),
             asks: AtomicBool::new(options.step),
             grown: Mutex::default(),

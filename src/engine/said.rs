@@ -3,59 +3,54 @@
 use crate::actions::Problem as Failed;
 use crate::diag::Explain;
 use crate::modules::Failure;
-use crate::template::{Plugin, Problem, TemplateError};
+use crate::template::{self, Plugin, Problem, TemplateError};
 use crate::value::Value;
+
+/// What stands between a failure's own words and what was undefined.
+const WAS: &str = "The error was:";
 
 /// A template that could not be rendered.
 pub(super) fn failed(error: &TemplateError) -> Failed {
-    Failed { failure: Failure::new(format!("Task failed: {}", words(error))), ..told(error) }
+    Failed { failure: Failure::new(words(error)), ..told(error) }
 }
 
 /// A condition that could not be evaluated.
-pub(super) fn undecided(error: &TemplateError) -> Failed {
-    let msg = format!("Task failed: Error while evaluating conditional: {}", words(error));
+pub(super) fn undecided(error: &TemplateError, condition: &str) -> Failed {
+    let inner = words(error);
+    let doing = if error.is_undefined() { format!("error while evaluating conditional ({condition}): ") } else { String::new() };
+    let msg = format!("The conditional check '{condition}' failed. {WAS} {doing}{inner}");
     Failed { failure: Failure::new(msg), ..told(error) }
 }
 
-/// The same failure while an argument of `module` was rendered.
-pub(super) fn in_argument(failed: Failed, module: &str, argument: &str) -> Failed {
-    let inner = without_prefix(&failed.failure.msg);
-    let msg = format!(
-        "Task failed: Finalization of task args for 'ansible.builtin.{module}' failed: \
-         Error while resolving value for '{argument}': {inner}"
-    );
+/// The same failure while an argument was rendered.
+pub(super) fn in_argument(failed: Failed) -> Failed {
+    if !is_undefined(&failed) {
+        return failed;
+    }
+    let msg = format!("The task includes an option with an undefined variable. {WAS} {}", failed.failure.msg);
     Failed { failure: Failure::new(msg), ..failed }
 }
 
 /// The same failure while a keyword was rendered.
 pub(super) fn in_keyword(failed: Failed, keyword: &str) -> Failed {
-    let msg = format!("Task failed: Error processing keyword '{keyword}': {}", without_prefix(&failed.failure.msg));
+    let inner = &failed.failure.msg;
+    let msg = if is_undefined(&failed) {
+        format!("The field '{keyword}' has an invalid value, which includes an undefined variable. {WAS} {inner}")
+    } else {
+        format!("The field '{keyword}' has an invalid value. {WAS} {inner}")
+    };
     Failed { failure: Failure::new(msg), ..failed }
 }
 
-/// The same failure of the lookup behind `with_KIND`: only the lookup's own words.
-pub(super) fn of_lookup(failed: Failed, kind: &str) -> Failed {
-    let prefix = format!("The lookup plugin '{kind}' failed: ");
-    let msg = without_prefix(&failed.failure.msg);
-    let msg = msg.strip_prefix(&prefix).unwrap_or(msg).to_owned();
-    Failed { failure: Failure::new(msg), ..failed }
+/// A loop over what is no list.
+pub(super) fn no_list(value: &Value) -> Failed {
+    let found = value.as_str().map_or_else(|| template::repr(value), str::to_owned);
+    Failed::new(format!("Invalid data passed to 'loop', it requires a list, got this instead: {found}."))
 }
 
-pub(super) fn without_prefix(msg: &str) -> &str {
-    msg.strip_prefix("Task failed: ").unwrap_or(msg)
-}
-
-/// The name of a value's class in Python.
-pub(super) fn class_of(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "NoneType",
-        Value::Bool(_) => "bool",
-        Value::Int(_) => "int",
-        Value::Float(_) => "float",
-        Value::String(_) | Value::Template(_) => "str",
-        Value::List(_) => "list",
-        Value::Map(_) => "dict",
-    }
+fn is_undefined(failed: &Failed) -> bool {
+    let code = failed.diagnostic.as_ref().map(|diagnostic| diagnostic.code.as_str());
+    matches!(code, Some("undefined-variable" | "unknown-attribute" | "undefined-value"))
 }
 
 fn told(error: &TemplateError) -> Failed {
@@ -65,26 +60,20 @@ fn told(error: &TemplateError) -> Failed {
 
 fn words(error: &TemplateError) -> String {
     match &error.problem {
-        Problem::Undefined { name, .. } => format!("'{name}' is undefined"),
+        Problem::Undefined { name, .. } | Problem::UnknownPlugin { plugin: Plugin::Function, name, .. } => {
+            format!("'{name}' is undefined")
+        }
         Problem::NoAttribute { kind, name, .. } => no_attribute(kind, name),
         Problem::Hint { hint } => hint.clone(),
-        Problem::Syntax { reason } => format!("Syntax error in template: {reason}"),
-        Problem::UnknownPlugin { plugin: Plugin::Filter, name, .. } => {
-            format!("Syntax error in template: No filter named '{name}'.")
+        Problem::Syntax { reason } => format!("template error while templating string: {reason}"),
+        Problem::UnknownPlugin { plugin: Plugin::Lookup, name, .. } => format!("lookup plugin ({name}) not found"),
+        Problem::UnknownPlugin { plugin, name, .. } => {
+            format!("template error while templating string: No {} named '{name}'. Could not load \"{name}\"", plugin.word())
         }
-        Problem::UnknownPlugin { plugin: Plugin::Test, name, .. } => format!("Syntax error in template: No test named '{name}'."),
-        Problem::UnknownPlugin { plugin: Plugin::Lookup, name, .. } => format!("The lookup plugin '{name}' was not found."),
-        Problem::UnknownPlugin { plugin: Plugin::Function, name, .. } => format!("'{name}' is undefined"),
-        Problem::PluginFailed { plugin: plugin @ (Plugin::Filter | Plugin::Test), name, reason, .. } if name.contains('.') => {
-            format!("The {} plugin '{name}' failed: {reason}", plugin.word())
+        Problem::PluginFailed { plugin: Plugin::Function, reason, .. } | Problem::Operation { reason } => {
+            format!("Unexpected templating type error occurred: {reason}")
         }
-        Problem::PluginFailed { plugin, name, reason, .. } => match plugin {
-            Plugin::Filter => format!("The filter plugin 'ansible.builtin.{name}' failed: {reason}"),
-            Plugin::Test => format!("The test plugin 'ansible.builtin.{name}' failed: {reason}"),
-            Plugin::Lookup => format!("The lookup plugin '{name}' failed: {reason}"),
-            Plugin::Function => format!("Error rendering template: {reason}"),
-        },
-        Problem::Operation { reason } => format!("Error rendering template: {reason}"),
+        Problem::PluginFailed { reason, .. } => reason.clone(),
         Problem::Recursion { .. } | Problem::TooDeep { .. } => {
             "Recursive loop detected in template: maximum recursion depth exceeded".to_owned()
         }
@@ -101,5 +90,5 @@ fn no_attribute(kind: &str, name: &str) -> String {
     if kind == "list" && is_index {
         return format!("list object has no element {name}");
     }
-    format!("object of type '{kind}' has no attribute '{}'", name.trim_matches('\''))
+    format!("'{kind} object' has no attribute '{}'", name.trim_matches('\''))
 }

@@ -48,10 +48,11 @@ struct Limit {
 }
 
 impl Limit {
-    fn failure(&self) -> Failure {
+    fn failure(&self, action: &str) -> Failure {
         let seconds = self.seconds;
         let timed_out = Map::from_iter([("period".into(), Value::from(i64::try_from(seconds).unwrap_or(i64::MAX)))]);
-        Failure::new(format!("Task failed: Timed out after {seconds} second(s).")).with("timedout", Value::map(timed_out))
+        let msg = format!("The {action} action failed to execute in the expected time frame ({seconds}) and was terminated");
+        Failure::new(msg).with("timedout", Value::map(timed_out))
     }
 }
 
@@ -83,6 +84,8 @@ pub(super) struct Effected {
 /// What a host gets to end an overdue task and to say so.
 const HOST_GRACE: Duration = Duration::from_secs(2);
 const RETRIES_DEFAULT: i64 = 3;
+/// Arguments that a variable stands in for where the task does not give them: module, argument, variable.
+const VARIABLE_DEFAULTS: [(&str, &str, &str); 1] = [("package", "use", "ansible_package_use")];
 const DELAY_DEFAULT: f64 = 5.0;
 
 impl Work {
@@ -313,7 +316,7 @@ impl Work {
         match tokio::time::timeout(time + HOST_GRACE, self.act(frame)).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(problem)) if problem.is_unreachable || started.elapsed() < time => Err(problem),
-            Ok(Err(_)) | Err(_) => Err(limit.failure().into()),
+            Ok(Err(_)) | Err(_) => Err(limit.failure(self.task.action.name.as_str()).into()),
         }
     }
 
@@ -355,7 +358,7 @@ impl Work {
     /// A condition that cannot be evaluated fails the task; what it did stays.
     fn misjudged(&self, verdict: &mut Verdict, name: &str, problem: &Problem) {
         self.explain(problem);
-        verdict.set(name, said::without_prefix(&problem.failure.msg));
+        verdict.set(name, problem.failure.msg.as_str());
         verdict.set("failed", true);
     }
 
@@ -394,6 +397,11 @@ impl Work {
             }
         };
         let mut args = self.defaults(frame, module)?;
+        for (_, argument, variable) in VARIABLE_DEFAULTS.iter().filter(|(name, ..)| *name == module.name) {
+            if let Some(value) = frame.text(variable)? {
+                args.entry((*argument).into()).or_insert(Value::String(value));
+            }
+        }
         // `var` of debug and conditions of assert are expressions, rendered by their action.
         let raw: &[&str] = match module.name {
             "debug" => &["var"],
@@ -407,7 +415,7 @@ impl Work {
                 args.insert(key.clone(), value.clone());
                 continue;
             }
-            let rendered = frame.argument(value).map_err(|problem| said::in_argument(problem, module.name, &key.to_string()))?;
+            let rendered = frame.argument(value).map_err(said::in_argument)?;
             match rendered {
                 Some(Value::Map(map)) if key.as_str() == Some(crate::playbook::WHOLE) => {
                     args.extend(map.iter().map(|(key, value)| (key.clone(), value.clone())));
@@ -606,8 +614,17 @@ pub(crate) fn bad_arguments(module: &Module, problems: &[modules::Problem]) -> P
     if let Some(names) = names.filter(|_| actions::is_action(module.name)) {
         return Problem::new(format!("Invalid options for {}: {}", module.name, names.join(",")));
     }
-    let texts: Vec<String> = problems.iter().map(|problem| problem.text(module.name)).collect();
+    let texts: Vec<String> = problems.iter().map(|problem| own_words(module, problem)).collect();
     Problem::new(texts.join("; "))
+}
+
+/// `copy` has its own words for what it cannot do without.
+fn own_words(module: &Module, problem: &modules::Problem) -> String {
+    match problem {
+        modules::Problem::Missing { name } if module.name == "copy" => format!("{name} is required"),
+        modules::Problem::NoneOf { .. } if module.name == "copy" => "src (or content) is required".to_owned(),
+        other => other.text(module.name),
+    }
 }
 
 /// The names of facts may be templates.

@@ -77,7 +77,11 @@ fn put(vars: &mut Map, name: &str, value: Value, merges: bool) {
 }
 
 fn implicit_localhost(name: &str) -> Host {
-    let vars = [("ansible_connection".into(), Value::from("local"))];
+    let python = crate::value::Template { text: "{{ ansible_playbook_python }}".to_owned(), span: crate::value::Span::NOWHERE };
+    let vars = [
+        ("ansible_connection".into(), Value::from("local")),
+        ("ansible_python_interpreter".into(), Value::Template(std::sync::Arc::new(python))),
+    ];
     Host { name: name.to_owned(), vars: Map::from_iter(vars), ..Host::default() }
 }
 

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use http_body_util::{BodyExt, Empty};
+use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
+use hyper::http::request::Builder;
 use hyper::{Request, client::conn::http1};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
@@ -28,16 +29,24 @@ pub(super) async fn get(address: &str, path: &str) -> Result<Answer, String> {
 
 /// The same, by a client of a certain name.
 pub(super) async fn get_as(address: &str, path: &str, agent: &str) -> Result<Answer, String> {
-    match timeout(ANSWER_MAX, exchange(address, path, agent)).await {
-        Ok(answer) => answer,
-        Err(_) => Err(format!("no answer within {} s", ANSWER_MAX.as_secs())),
-    }
+    let request = Request::get(path).header("user-agent", agent);
+    in_time(exchange(address, request, "")).await
 }
 
-async fn exchange(address: &str, path: &str, agent: &str) -> Result<Answer, String> {
+/// Sends `body`; anything but 200 is an error.
+pub(super) async fn post(address: &str, path: &str, body: &str) -> Result<String, String> {
+    let answer = in_time(exchange(address, Request::post(path).header("user-agent", "roll-lab"), body)).await?;
+    if answer.status == 200 { Ok(answer.body) } else { Err(format!("{}: {}", answer.status, answer.body)) }
+}
+
+async fn in_time(exchange: impl Future<Output = Result<Answer, String>>) -> Result<Answer, String> {
+    timeout(ANSWER_MAX, exchange).await.unwrap_or_else(|_| Err(format!("no answer within {} s", ANSWER_MAX.as_secs())))
+}
+
+async fn exchange(address: &str, request: Builder, body: &str) -> Result<Answer, String> {
     let stream = TcpStream::connect(address).await.map_err(|error| error.to_string())?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
-    let request = Request::get(path).header("host", address).header("user-agent", agent).body(Empty::<Bytes>::new());
+    let request = request.header("host", address).body(Full::new(Bytes::from(body.to_owned())));
     let request = request.map_err(|error| error.to_string())?;
     // Ends by itself when the sender is dropped.
     tokio::spawn(connection);

@@ -220,6 +220,10 @@ impl Lab {
             .collect()
     }
 
+    pub(super) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
     /// What `terraform output -json` would print for it.
     pub(crate) fn inventory(&self) -> PathBuf {
         self.dir.join(outputs::INVENTORY)
@@ -271,6 +275,27 @@ impl Lab {
 
     pub(crate) fn stats_address(&self) -> Option<String> {
         self.balancer().map(|machine| format!("{}:{STATS_PORT}", machine.address))
+    }
+
+    /// host:port of the double of AWS's API, where there is one.
+    pub(super) fn double_address(&self) -> Option<String> {
+        let environment = self.environment();
+        let (_, url) = environment.iter().find(|(name, _)| *name == "AWS_ENDPOINT_URL")?;
+        url.strip_prefix("http://").map(|address| address.trim_end_matches('/').to_owned())
+    }
+
+    /// Boots a machine again, and waits until one can log in.
+    pub(super) async fn reboot(&self, name: &str) -> Result<(), LabError> {
+        let Some(machine) = self.machines.iter().find(|machine| machine.name == name) else {
+            return Err(LabError::NoLab { id: self.id.clone() });
+        };
+        let container = machine.container.as_str();
+        let nameservers = self.engine.script(container, "cat /etc/resolv.conf").await?;
+        self.engine.docker(["restart", "-t", "10", container]).await?;
+        flags::wait_for_boot(&self.engine, container).await?;
+        // The engine writes its own at every start.
+        self.engine.script(container, &format!("cat > /etc/resolv.conf <<'END_OF_FILE'\n{nameservers}\nEND_OF_FILE\n")).await?;
+        wait_for_greeting(self.engine.clone(), machine.clone()).await
     }
 
     pub(super) fn balancer(&self) -> Option<&Machine> {

@@ -12,12 +12,15 @@
 //! Ctrl-C, and twice. This room prints nothing; it speaks through a [`Voice`], at least every five seconds.
 //!
 //! Start reading at `machines.rs` (what a lab is), then `rehearsal.rs` (the scenario). `engine.rs` finds Docker, `flags.rs` how a
-//! container boots systemd there, `image.rs` and `recipe.rs` what is built.
+//! container boots systemd there, `image.rs` and `recipe.rs` what is built. `crashes.rs` and `faults.rs` make trouble instead; what both need
+//! (a run that can be followed and signalled, what clients see, what is true of the hosts) is in `trial.rs`.
 
 mod authority;
+mod crashes;
 mod elb;
 mod engine;
 mod failure;
+mod faults;
 mod flags;
 mod http;
 mod image;
@@ -30,12 +33,15 @@ mod recipe;
 mod rehearsal;
 mod stand_in;
 mod state;
+mod trial;
 mod voice;
 mod watch;
 
+pub(crate) use crashes::{Points, crashes};
 pub(crate) use elb::Double;
 pub(crate) use engine::Engine;
 pub(crate) use failure::LabError;
+pub(crate) use faults::{FAULTS, Fault, faults};
 pub(crate) use machines::Balancer;
 pub(crate) use machines::{Lab, LabId, Machine, Spec};
 pub(crate) use rehearsal::{Plan, Report, Rollout, rehearse};

@@ -319,7 +319,7 @@ impl Problem {
     /// As a sentence fragment, for a failure at run time; the playbook check makes a diagnostic of the same data.
     pub fn text(&self, module: &str) -> String {
         match self {
-            Problem::Unknown { name } => format!("module `{module}` has no argument `{name}`"),
+            Problem::Unknown { name } => format!("Unsupported parameters for ({module}) module: {name}"),
             Problem::Missing { name } => format!("missing required arguments: {name}"),
             Problem::Mistyped { name, kind, found } => {
                 format!("argument `{name}` takes {} {}, not {}", article(kind.name()), kind.name(), shown(found))

@@ -91,8 +91,12 @@ impl Attrs {
     pub fn wanted(args: &Args, look: &dyn Look, found: Option<&Stat>, is_dir: bool) -> Result<Attrs, Failure> {
         let current = found.map_or(if is_dir { 0o755 } else { 0o644 }, |stat| stat.mode);
         let mode = args.get("mode").map(|mode| mode_of(mode, current, is_dir)).transpose()?.flatten();
-        let uid = args.str("owner").map(|owner| id_of(look, "/etc/passwd", "passwd", owner)).transpose()?;
-        let gid = args.str("group").map(|group| id_of(look, "/etc/group", "group", group)).transpose()?;
+        let id = |name: &str, file, database| {
+            let id = args.str(name).map(|who| id_of(look, file, database, who)).transpose();
+            // A check may come before the account that an earlier task would make.
+            if look.is_check() { Ok(id.unwrap_or_default()) } else { id }
+        };
+        let (uid, gid) = (id("owner", "/etc/passwd", "passwd")?, id("group", "/etc/group", "group")?);
         let flags = args.str("attributes").filter(|text| !text.is_empty()).map(Flags::read).transpose()?;
         Ok(Attrs { mode, uid, gid, flags })
     }
@@ -137,7 +141,7 @@ impl Attrs {
     fn shown(&self, path: &str) -> Map {
         let mut map = Map::from_iter([("path".into(), Value::from(path))]);
         if let Some(mode) = self.mode {
-            map.insert("mode".into(), octal(mode).into());
+            map.insert("mode".into(), octal_after_zero(mode).into());
         }
         if let Some(uid) = self.uid {
             map.insert("owner".into(), uid.into());
@@ -158,6 +162,11 @@ pub fn unsafe_writes(args: &Args, look: &dyn Look) -> bool {
 /// `0644`.
 pub fn octal(mode: u32) -> String {
     format!("{mode:04o}")
+}
+
+/// As modules that make files answer: `0644`, and `01777` for a directory such as /tmp.
+fn octal_after_zero(mode: u32) -> String {
+    format!("0{mode:03o}")
 }
 
 /// An octal text, a number (YAML has read `0644` as 420 already), or symbolic clauses applied to `current`. `preserve` is no mode.
@@ -238,6 +247,20 @@ fn apply(who: &str, operator: char, permissions: &str, mode: u32, is_dir: bool) 
     }
 }
 
+/// What a check has to say about accounts that are not there, or not yet.
+pub fn unknown_accounts(args: &Args, look: &dyn Look) -> Vec<Value> {
+    let databases = [("owner", "/etc/passwd", "passwd", "user", "uid"), ("group", "/etc/group", "group", "group", "gid")];
+    let unknown = |(arg, file, database, word, number): (&str, &str, &str, &str, &str)| {
+        let who = args.str(arg)?;
+        let is_number = who.bytes().all(|byte| byte.is_ascii_digit());
+        let column = if is_number { 2 } else { 0 };
+        let how = if is_number { format!(" with {number}") } else { String::new() };
+        let is_known = entry_of(look, file, database, column, who).is_some();
+        (!is_known).then(|| format!("failed to look up {word}{how} {who}: it has to be made before this task").into())
+    };
+    databases.into_iter().filter_map(unknown).collect()
+}
+
 /// Reads the account file and falls back to `getent`: a static program must not call libc's name services.
 pub fn id_of(look: &dyn Look, file: &str, database: &str, name: &str) -> Result<u32, Failure> {
     if let Ok(number) = name.parse() {
@@ -277,7 +300,7 @@ pub fn describe(look: &dyn Look, path: &str, values: &mut Map) {
     values
         .insert("owner".into(), name_of(look, "/etc/passwd", "passwd", stat.uid).unwrap_or_else(|| stat.uid.to_string()).into());
     values.insert("group".into(), name_of(look, "/etc/group", "group", stat.gid).unwrap_or_else(|| stat.gid.to_string()).into());
-    values.insert("mode".into(), octal(stat.mode).into());
+    values.insert("mode".into(), octal_after_zero(stat.mode).into());
     values.insert("size".into(), stat.size.into());
     let state = match stat.kind.as_str() {
         "directory" => "directory",

@@ -123,7 +123,7 @@ impl Task<'_> {
             if !top.is_empty() {
                 items.push(Item { path: top.clone(), kind: ItemKind::Directory, mode: Some(found.mode.into()) });
             }
-            self.walk(src, &top, &mut items)?;
+            self.walk(src, &top, &mut Vec::new(), &mut items)?;
             return self.tree(dest, items);
         }
         let item = Item { path: String::new(), kind: self.host_file(src)?, mode: Some(found.mode.into()) };
@@ -149,17 +149,26 @@ impl Task<'_> {
         Ok(ItemKind::File { sha256: self.digest(path, "sha256")?, content: Content::File(path.to_owned()) })
     }
 
-    fn walk(&self, dir: &str, under: &str, items: &mut Vec<Item>) -> Result<(), Failure> {
+    /// `above` is where the walk is, each directory without links: what leads back up stays a link.
+    fn walk(&self, dir: &str, under: &str, above: &mut Vec<String>, items: &mut Vec<Item>) -> Result<(), Failure> {
+        above.push(paths::real(self.look, dir));
         let names = self.look.list(dir).map_err(|error| Failure::io(format_args!("cannot list {dir}"), &error))?;
         for name in names {
             let from = paths::join(dir, &name);
             let path = if under.is_empty() { name } else { format!("{under}/{name}") };
-            let Some(found) = self.stat(&from, self.args.bool("local_follow"))? else { continue };
+            let is_followed = self.args.bool("local_follow") && !self.is_circle(&from, above)?;
+            // A link that leads nowhere stays what it is.
+            let target = is_followed.then(|| self.look.stat(&from, true).ok().flatten()).flatten();
+            let found = match target {
+                Some(target) => Some(target),
+                None => self.stat(&from, false)?,
+            };
+            let Some(found) = found else { continue };
             let mode = Some(Value::from(found.mode));
             match found.kind.as_str() {
                 "directory" => {
                     items.push(Item { path: path.clone(), kind: ItemKind::Directory, mode });
-                    self.walk(&from, &path, items)?;
+                    self.walk(&from, &path, above, items)?;
                 }
                 "link" => items.push(Item {
                     path,
@@ -170,13 +179,26 @@ impl Task<'_> {
                 _ => {}
             }
         }
+        above.pop();
         Ok(())
+    }
+
+    fn is_circle(&self, path: &str, above: &[String]) -> Result<bool, Failure> {
+        if self.stat(path, false)?.is_none_or(|found| found.kind != "link") || !self.is_dir(path) {
+            return Ok(false);
+        }
+        let real = paths::real(self.look, path);
+        let leads_up = |dir: &String| dir.strip_prefix(&real).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        Ok(real == "/" || above.iter().any(leads_up))
     }
 
     /// One file: `dest` is its place, or the directory for it.
     fn single(mut self, dest: &str, name: &str, item: Item) -> Result<Plan, Failure> {
         if let (Some(wanted), Some(found)) = (self.args.str("checksum"), self.args.str("_checksum")) {
             self.verify(wanted, found)?;
+        }
+        if name.is_empty() && self.is_dir(dest) {
+            return Err(Failure::new("can not use content with a dir as dest"));
         }
         let mut dest = dest.to_owned();
         if dest.ends_with('/') || self.is_dir(&dest) {

@@ -52,14 +52,14 @@ fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
     let (Some(kind), Some(value)) = (args.str("vtype"), args.get("value")) else {
         return Err(Failure::new("when supplying a question you must supply a valid vtype and value"));
     };
-    let wanted = answer(kind, value);
+    let wanted = answer(kind, value)?;
     if kind == "password"
         && let Some(secret) = password(look, question)?
     {
         current.insert(question.into(), Value::secret(secret));
     }
     let found = current.get(question).map(Value::to_text);
-    if found.is_some_and(|found| is_same(kind, found.as_str(), &wanted)) {
+    if found.is_some_and(|found| is_same(value, found.as_str(), &wanted)) {
         plan.set("current", Value::map(current));
         return Ok(plan);
     }
@@ -81,18 +81,24 @@ fn program(look: &dyn Look, name: &str) -> Result<String, Failure> {
 }
 
 /// As `debconf-set-selections` takes it.
-fn answer(kind: &str, value: &Value) -> String {
-    match value {
-        Value::List(items) => items.iter().map(|item| item.to_text().as_str().to_owned()).collect::<Vec<_>>().join(", "),
+fn answer(kind: &str, value: &Value) -> Result<String, Failure> {
+    Ok(match value {
+        Value::List(items) => {
+            let choice = |item: &Value| match item.as_str() {
+                Some(text) => Ok(text.to_owned()),
+                None => Err(Failure::new(format!("Invalid value provided: a choice is a text, not `{}`", item.to_text()))),
+            };
+            items.iter().map(choice).collect::<Result<Vec<_>, _>>()?.join(", ")
+        }
         Value::Bool(truth) => truth.to_string(),
         other if kind == "boolean" => other.to_text().as_str().to_lowercase(),
         other => other.to_text().as_str().to_owned(),
-    }
+    })
 }
 
-/// Several choices are the same in any order.
-fn is_same(kind: &str, found: &str, wanted: &str) -> bool {
-    if kind != "multiselect" {
+/// A list of choices is the same in any order; a text is that text.
+fn is_same(value: &Value, found: &str, wanted: &str) -> bool {
+    if value.as_list().is_none() {
         return found == wanted;
     }
     let sorted = |text: &str| {

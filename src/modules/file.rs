@@ -1,7 +1,8 @@
 //! `file`: that a path is a file, a directory, a link, or nothing.
 
-use super::attrs::{FILE_ARGS, describe};
-use super::{Act, Arg, Args, Attrs, Change, Done, Failure, Kind, Look, Module, Plan, Rule, Stat, paths};
+use super::attrs::{FILE_ARGS, describe, unknown_accounts};
+use super::touch::Write;
+use super::{Act, Arg, Args, Attrs, Change, Content, Done, Failure, Kind, Look, Module, Plan, Stat, paths};
 use crate::value::{Map, Value};
 
 pub(super) static MODULE: Module = Module {
@@ -24,7 +25,7 @@ pub(super) static MODULE: Module = Module {
             Arg::new("access_time_format", Kind::Str, "how that time is written").default("%Y%m%d%H%M.%S"),
         ],
     ],
-    rules: &[Rule::If("state", "hard", &["src"])],
+    rules: &[],
     free_form: None,
     plan,
     finish,
@@ -50,19 +51,34 @@ fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
         return Ok(Plan::of(values.into_iter().map(|(key, value)| (key.into(), value)).collect()));
     }
     let mut task = Task { args, look, path: path.to_owned(), found: look_at(look, path)?, plan: Plan::default() };
-    match task.state() {
-        "absent" => task.absent(),
-        "directory" => task.directory()?,
-        "link" => task.link()?,
-        "hard" => task.hard()?,
-        "touch" => task.touch()?,
-        _ => task.file()?,
+    let state = task.state()?;
+    let warnings = if look.is_check() && state != "absent" { unknown_accounts(args, look) } else { Vec::new() };
+    if !warnings.is_empty() {
+        task.plan.set("warnings", warnings.clone());
     }
+    task.change_to(state).map_err(|failure| match warnings.is_empty() {
+        true => failure,
+        false => failure.with("warnings", warnings),
+    })?;
+    task.note_diff();
     Ok(task.plan)
 }
 
 fn look_at(look: &dyn Look, path: &str) -> Result<Option<Stat>, Failure> {
     look.stat(path, false).map_err(|error| Failure::io(format_args!("cannot look at {path}"), &error))
+}
+
+/// All paths below a directory.
+fn list_tree(look: &dyn Look, dir: &str, directories: &mut Vec<Value>, files: &mut Vec<Value>) {
+    for name in look.list(dir).unwrap_or_default() {
+        let path = paths::join(dir, &name);
+        if matches!(look.stat(&path, false), Ok(Some(found)) if found.kind == "directory") {
+            directories.push(Value::from(&path));
+            list_tree(look, &path, directories, files);
+        } else {
+            files.push(path.into());
+        }
+    }
 }
 
 /// What is there now, in the words of `state`.
@@ -80,14 +96,22 @@ fn state_of(found: Option<&Stat>) -> &str {
 
 impl<'a> Task<'a> {
     /// What is asked for; left out, whatever is there.
-    fn state(&self) -> &'a str {
+    fn state(&self) -> Result<&'a str, Failure> {
+        let state = self.stated();
+        if self.args.has("src") && !matches!(state, "link" | "hard") {
+            return Err(Failure::new("src option requires state to be 'link' or 'hard'").with("path", &self.path));
+        }
+        Ok(state)
+    }
+
+    fn stated(&self) -> &'a str {
         match self.args.str("state") {
             Some(state) => state,
             None if self.args.bool("recurse") => "directory",
-            None if self.args.has("src") => "link",
             None => match state_of(self.found.as_ref()) {
                 "directory" => "directory",
-                "link" if self.args.bool("follow") => match self.look.stat(&self.path, true) {
+                "hard" if self.args.has("src") => "hard",
+                "link" if self.args.bool("follow") && !self.args.has("src") => match self.look.stat(&self.path, true) {
                     Ok(Some(target)) if target.kind == "directory" => "directory",
                     Ok(Some(_)) => "file",
                     _ => "link",
@@ -96,6 +120,36 @@ impl<'a> Task<'a> {
                 _ => "file",
             },
         }
+    }
+
+    fn change_to(&mut self, state: &str) -> Result<(), Failure> {
+        match state {
+            "absent" => self.absent(),
+            "directory" => self.directory()?,
+            "link" => self.link()?,
+            "hard" => self.hard()?,
+            "touch" => self.touch()?,
+            _ => self.file()?,
+        }
+        Ok(())
+    }
+
+    /// Always among the answers, with the path even where nothing changes.
+    fn note_diff(&mut self) {
+        let mut sides = [Map::from_iter([("path".into(), Value::from(&self.path))]), Map::new()];
+        sides[1] = sides[0].clone();
+        for change in &self.plan.changes {
+            for (side, shown) in sides.iter_mut().zip([&change.before, &change.after]) {
+                match shown.as_map() {
+                    Some(shown) if shown.get("path").and_then(Value::as_str) == Some(&self.path) => {
+                        side.extend(shown.iter().map(|(key, value)| (key.clone(), value.clone())));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        let [before, after] = sides;
+        self.plan.set("diff", Map::from_iter([("before".into(), before.into()), ("after".into(), after.into())]));
     }
 
     fn push_state(&mut self, after: &str, act: Act) {
@@ -128,8 +182,17 @@ impl<'a> Task<'a> {
     }
 
     fn absent(&mut self) {
-        if self.found.is_some() {
+        if let Some(found) = &self.found {
+            let is_shown = found.kind == "directory" && self.look.is_diff();
             self.push_state("absent", Act::Remove { path: self.path.clone() });
+            if is_shown && let Some(change) = self.plan.changes.last_mut() {
+                let (mut directories, mut files) = (Vec::new(), Vec::new());
+                list_tree(self.look, &self.path, &mut directories, &mut files);
+                let inside = Map::from_iter([("directories".into(), directories.into()), ("files".into(), files.into())]);
+                if let Value::Map(before) = &mut change.before {
+                    std::sync::Arc::make_mut(before).insert("path_content".into(), inside.into());
+                }
+            }
         }
         self.plan.set("path", &self.path).set("state", "absent");
     }
@@ -140,6 +203,7 @@ impl<'a> Task<'a> {
             Some(found) if found.kind != "directory" => {
                 self.plan.set("path", &self.path);
                 let path = self.path.clone();
+                self.times(&found, None)?;
                 self.attributes(&path, &found)
             }
             found => {
@@ -156,13 +220,14 @@ impl<'a> Task<'a> {
             None => return self.make_directories(),
             Some(found) if found.kind == "directory" => {
                 let path = self.path.clone();
+                self.times(&found, None)?;
                 self.attributes(&path, &found)?;
             }
             Some(_) => return Err(self.fail(format!("{} already exists as a {}", self.path, state_of(self.found.as_ref())))),
         }
         if self.args.bool("recurse") {
             let path = self.path.clone();
-            self.recurse(&path)?;
+            self.recurse(&path, &mut Vec::new())?;
         }
         Ok(())
     }
@@ -196,7 +261,8 @@ impl<'a> Task<'a> {
         Ok(())
     }
 
-    fn recurse(&mut self, dir: &str) -> Result<(), Failure> {
+    /// `seen` are the directories that links have led to.
+    fn recurse(&mut self, dir: &str, seen: &mut Vec<String>) -> Result<(), Failure> {
         let names = self.look.list(dir).map_err(|error| Failure::io(format_args!("cannot list {dir}"), &error))?;
         for name in names {
             let path = paths::join(dir, &name);
@@ -206,11 +272,15 @@ impl<'a> Task<'a> {
                     if let Ok(Some(target)) = self.look.stat(&path, true) {
                         let real = paths::real(self.look, &path);
                         self.attributes(&real, &target)?;
+                        if target.kind == "directory" && !seen.contains(&real) {
+                            seen.push(real.clone());
+                            self.recurse(&real, seen)?;
+                        }
                     }
                 }
                 "directory" => {
                     self.attributes(&path, &found)?;
-                    self.recurse(&path)?;
+                    self.recurse(&path, seen)?;
                 }
                 _ => self.attributes(&path, &found)?,
             }
@@ -244,6 +314,7 @@ impl<'a> Task<'a> {
         }
         if found != "link" {
             self.push_state("link", Act::Symlink { path: self.path.clone(), target: src });
+            return self.attributes_of_new_link(&target);
         } else if self.look.read_link(&self.path).ok().as_deref() != Some(src.as_str()) {
             self.retarget(&src);
         }
@@ -277,17 +348,33 @@ impl<'a> Task<'a> {
         Ok(())
     }
 
+    /// What is made anew is the task's user's, unless the link is to have an owner of its own.
+    fn attributes_of_new_link(&mut self, target: &str) -> Result<(), Failure> {
+        if self.args.bool("follow") {
+            return self.attributes_of_link(target);
+        }
+        let attrs = Attrs { mode: None, flags: None, ..Attrs::wanted(self.args, self.look, None, false)? };
+        if !attrs.is_empty() {
+            let path = self.path.clone();
+            self.plan.push(Change::step(path.clone(), Act::SetAttrs { path, attrs, follow: false }));
+        }
+        Ok(())
+    }
+
     fn refuse(&self, from: &str, to: &str) -> Failure {
         self.fail(format!("refusing to convert from {from} to {to} for {}", self.path))
     }
 
     fn hard(&mut self) -> Result<(), Failure> {
         let args = self.args;
-        let src = args.required("src")?;
+        let Some(src) = args.str("src") else {
+            return Err(Failure::new("src is required for creating new hardlinks").with("dest", &self.path));
+        };
         let target = paths::join(paths::parent(&self.path), src);
         self.plan.set("dest", &self.path).set("src", src);
         let Some(wanted) = look_at(self.look, &target)? else {
-            return Err(Failure::new("src does not exist").with("path", &self.path).with("src", src));
+            let failure = Failure::new("src does not exist").with("path", &self.path);
+            return Err(failure.with("dest", &self.path).with("src", src));
         };
         let act = Act::Hardlink { path: self.path.clone(), target };
         match self.found.clone() {
@@ -310,18 +397,24 @@ impl<'a> Task<'a> {
     fn touch(&mut self) -> Result<(), Failure> {
         self.follow()?;
         self.plan.set("dest", &self.path);
-        let (atime, mtime) = (self.time("access_time")?, self.time("modification_time")?);
         let path = self.path.clone();
         let Some(found) = self.found.clone() else {
-            let now = self.look.now();
-            let at = |time: Option<f64>| Some(time.unwrap_or(now));
-            self.push_state("touch", Act::SetTimes { path: path.clone(), atime: at(atime), mtime: at(mtime) });
             let attrs = Attrs::wanted(self.args, self.look, None, false)?;
-            if !attrs.is_empty() {
-                self.plan.push(Change::step(path.clone(), Act::SetAttrs { path, attrs, follow: true }));
-            }
+            let write = Write { attrs, ..Write::new(&path, Content::Bytes(Vec::new())) };
+            self.push_state("touch", Act::Write(write));
+            let now = self.look.now();
+            let (atime, mtime) = (self.time("access_time", Some(now))?, self.time("modification_time", Some(now))?);
+            self.plan.push(Change::step(path.clone(), Act::SetTimes { path, atime, mtime }));
             return Ok(());
         };
+        self.times(&found, Some(self.look.now()))?;
+        self.attributes(&path, &found)
+    }
+
+    /// The change of the times of what is there. `unsaid` is a time that nothing is said about.
+    fn times(&mut self, found: &Stat, unsaid: Option<f64>) -> Result<(), Failure> {
+        let path = self.path.clone();
+        let (atime, mtime) = (self.time("access_time", unsaid)?, self.time("modification_time", unsaid)?);
         let differs = |wanted: Option<f64>, found: f64| wanted.is_some_and(|wanted| wanted != found);
         if differs(atime, found.atime) || differs(mtime, found.mtime) {
             let shown = |atime: f64, mtime: f64| {
@@ -333,13 +426,14 @@ impl<'a> Task<'a> {
             let act = Act::SetTimes { path: path.clone(), atime, mtime };
             self.plan.push(Change::new(&path, before, after, act));
         }
-        self.attributes(&path, &found)
+        Ok(())
     }
 
-    /// `None` where a time is to stay as it is. Touching means now, unless said otherwise.
-    fn time(&self, name: &'static str) -> Result<Option<f64>, Failure> {
+    /// `None` where a time is to stay as it is.
+    fn time(&self, name: &'static str, unsaid: Option<f64>) -> Result<Option<f64>, Failure> {
         match self.args.str(name) {
-            None | Some("now") => Ok(Some(self.look.now())),
+            None => Ok(unsaid),
+            Some("now") => Ok(Some(self.look.now())),
             Some("preserve") => Ok(None),
             Some(text) => {
                 let format = self.args.str(&format!("{name}_format")).unwrap_or_default();

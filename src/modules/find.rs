@@ -175,7 +175,12 @@ impl Search<'_> {
             }
         }
         let is_deep_enough = self.args.int("depth").is_some_and(|depth| depth > 0 && level >= depth);
-        if !self.args.bool("recurse") || is_deep_enough || level > 400 {
+        if !self.args.bool("recurse") || level > 400 {
+            return Ok(());
+        }
+        if is_deep_enough {
+            // What lies just below counts as examined all the same.
+            self.examined += inner.iter().filter_map(|dir| self.look.list(dir).ok()).map(|names| names.len()).sum::<usize>();
             return Ok(());
         }
         for path in inner {

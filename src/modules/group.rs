@@ -59,6 +59,9 @@ fn finish(args: &Args, values: Map, _: &[Done], look: &dyn Look) -> Result<Map, 
 }
 
 fn create(args: &Args, look: &dyn Look, name: &str) -> Result<Change, Failure> {
+    if let Some(bound) = ["gid_min", "gid_max"].into_iter().find(|bound| args.bool("local") && args.has(bound)) {
+        return Err(Failure::new(format!("`{bound}` cannot be used with `local`")));
+    }
     let mut argv = vec![tool(look, "groupadd")?];
     argv.extend(numbered(args));
     for (arg, key) in [("gid_min", "GID_MIN"), ("gid_max", "GID_MAX")] {

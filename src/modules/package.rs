@@ -62,6 +62,8 @@ fn manager(wanted: &str, look: &dyn Look) -> Result<&'static Module, Failure> {
         "auto" if look.which("apt-get").is_some() => Ok(APT),
         "auto" if ["dnf", "dnf5", "microdnf", "yum"].iter().any(|program| look.which(program).is_some()) => Ok(DNF),
         "auto" => Err(Failure::new("this host has neither apt nor dnf nor yum: use `command` with its own package manager")),
-        other => Err(Failure::new(format!("`use: {other}` is not a package manager that is known here; there are apt and dnf"))),
+        other => Err(Failure::new(format!(
+            "Could not find a matching action for the \"{other}\" package manager; there are apt and dnf"
+        ))),
     }
 }

@@ -224,6 +224,7 @@ impl<'a> Unit<'a> {
                 let state = self.enabled_state()?;
                 fixed(&state, wanted).unwrap_or(state.starts_with("enabled") && state != "enabled-runtime")
             }
+            "indirect" => self.has_links()?,
             state => fixed(state, wanted).unwrap_or(state == "enabled"),
         };
         if is_enabled != wanted {
@@ -231,6 +232,12 @@ impl<'a> Unit<'a> {
         }
         plan.set("enabled", wanted);
         Ok(())
+    }
+
+    /// Of a unit that only others enable: whether any link to them is there.
+    fn has_links(&self) -> Result<bool, Failure> {
+        let output = self.look.run(&self.systemctl.command(["is-enabled", "--full", &self.name]).timeout(ASK))?;
+        Ok(output.is_success() && output.stdout_text().lines().count() > 1)
     }
 
     fn enabled_state(&self) -> Result<String, Failure> {
@@ -270,7 +277,7 @@ impl<'a> Unit<'a> {
 
 /// Units without an `[Install]` section can be neither enabled nor disabled: they are as wanted either way.
 fn fixed(state: &str, wanted: bool) -> Option<bool> {
-    matches!(state, "static" | "alias" | "indirect" | "transient" | "generated").then_some(wanted)
+    matches!(state, "static" | "alias" | "transient" | "generated").then_some(wanted)
 }
 
 /// Lines of `Key=value`; some values of `Exec…` go on until a line that ends with `}`.

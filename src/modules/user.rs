@@ -108,8 +108,9 @@ fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
             }
         }
     }
-    if let Some(warning) = user.warning() {
-        plan.set("warnings", vec![Value::from(warning)]);
+    let warnings = user.warnings();
+    if !warnings.is_empty() {
+        plan.set("warnings", warnings);
     }
     Ok(plan)
 }
@@ -158,13 +159,24 @@ impl User<'_> {
                 )));
             }
         }
+        let foreign = ["umask", "uid_min", "uid_max"].into_iter().find(|arg| self.args.has(arg) && self.args.bool("local"));
+        if let Some(arg) = foreign {
+            return Err(Failure::new(format!("'{arg}' can not be used with 'local'")));
+        }
         if self.args.has("uid") && self.args.int("uid").is_none_or(|uid| u32::try_from(uid).is_err()) {
             return Err(Failure::new("`uid` is not the number of an account"));
         }
         Ok(())
     }
 
-    fn warning(&self) -> Option<&'static str> {
+    fn warnings(&self) -> Vec<Value> {
+        let adds_nothing = self.args.bool("append") && !self.args.has("groups");
+        let append = "'append' is set, but no 'groups' are specified. Use 'groups' to name those to append.";
+        let warnings = [self.of_password(), adds_nothing.then_some(append)];
+        warnings.into_iter().flatten().map(Value::from).collect()
+    }
+
+    fn of_password(&self) -> Option<&'static str> {
         let password = self.args.str("password").unwrap_or_default();
         let is_hashed = match password.strip_prefix('$') {
             Some(rest) => is_hash(rest),
@@ -304,10 +316,10 @@ impl User<'_> {
             }
         }
         let expires = self.args.float("expires").map(|seconds| (seconds >= 0.0).then(|| days_of(seconds)));
-        if let (Some(wanted), Some(shadow)) = (expires, shadow)
-            && wanted != shadow.expires.filter(|day| *day >= 0)
-        {
-            difference.add("expires", shadow.expires, wanted, ["-e".to_owned(), self.expiry().unwrap_or_default()]);
+        // An account without an entry gets one, also where it is to last for ever.
+        let found = shadow.map(|shadow| shadow.expires.filter(|day| *day >= 0));
+        if let Some(wanted) = expires.filter(|wanted| found != Some(*wanted)) {
+            difference.add("expires", found.flatten(), wanted, ["-e".to_owned(), self.expiry().unwrap_or_default()]);
         }
         Ok(())
     }

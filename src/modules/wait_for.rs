@@ -96,7 +96,9 @@ fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
     let wait = Wait::new(args, look)?;
     let start = look.now();
     look.sleep(seconds(args, "delay"));
-    let seen = wait.until(start, args.int("timeout").unwrap_or(300) as f64)?;
+    // The delay does not count as waiting.
+    let timeout = look.now() - start + args.int("timeout").unwrap_or(300) as f64;
+    let seen = wait.until(start, timeout)?;
     let mut plan = Plan::default();
     plan.set("state", wait.state)
         .set("port", args.int("port"))
@@ -247,7 +249,7 @@ impl<'a> Wait<'a> {
         text.lines().filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect()
     }
 
-    /// In Ansible's words, then what the last look saw.
+    /// In Ansible's words; what the last look saw stands beside them.
     fn overdue(&self, waited: f64, missing: &str) -> Failure {
         let search = self.args.str("search_regex").map(|text| format!("search string {text} in ")).unwrap_or_default();
         let host = self.host;
@@ -261,7 +263,7 @@ impl<'a> Wait<'a> {
             (Target::Time, _) => String::new(),
         };
         let own = self.args.str("msg").map(str::to_owned);
-        Failure::new(own.unwrap_or_else(|| format!("{msg} ({missing})"))).with("elapsed", waited as i64)
+        Failure::new(own.unwrap_or(msg)).with("elapsed", waited as i64).with("last_seen", missing)
     }
 }
 

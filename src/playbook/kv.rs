@@ -20,7 +20,7 @@ pub(super) fn arguments(text: &str, module: Option<&Module>, span: Span) -> Resu
     let free_form = module.and_then(|module| module.free_form);
     for token in tokens(text)? {
         match key_of(token).filter(|(key, _)| free_form.is_none() || is_argument(module, key)) {
-            Some((key, value)) => drop(taken.args.insert(key.into(), scalar(&unquoted(value), span))),
+            Some((key, value)) => drop(taken.args.insert(key.into(), valued(&unquoted(value), module, span))),
             None => rest.push(token),
         }
     }
@@ -29,7 +29,12 @@ pub(super) fn arguments(text: &str, module: Option<&Module>, span: Span) -> Resu
     }
     let left = remaining(text, &rest, taken.args.is_empty());
     match free_form {
-        Some(name) => drop(taken.args.insert(name.into(), scalar(left.trim(), span))),
+        Some(name) => {
+            // A shell reads its line as it is written.
+            let is_shell = module.is_some_and(|module| module.name == "shell");
+            let line = if is_shell { continued(&left) } else { left.trim().to_owned() };
+            taken.args.insert(name.into(), scalar(&line, span));
+        }
         None => taken.rest = Some(left.trim().to_owned()),
     }
     Ok(taken)
@@ -58,6 +63,17 @@ pub(super) fn first_word(text: &str) -> (&str, &str) {
     (word, text[word.len()..].trim())
 }
 
+/// Text is all that `k=v` can give, so a fact that says `yes` or `false` is that.
+fn valued(text: &str, module: Option<&Module>, span: Span) -> Value {
+    let truth = || match text.to_ascii_lowercase().as_str() {
+        "true" | "yes" => Some(true),
+        "false" | "no" => Some(false),
+        _ => None,
+    };
+    let truth = if module.is_some_and(|module| module.name == "set_fact") { truth() } else { None };
+    truth.map_or_else(|| scalar(text, span), Value::Bool)
+}
+
 /// A text as it would be read from YAML: with Jinja in it, a template.
 pub(crate) fn scalar(text: &str, span: Span) -> Value {
     if ["{{", "{%", "{#"].iter().any(|mark| text.contains(mark)) {
@@ -82,15 +98,45 @@ fn remaining(text: &str, rest: &[&str], is_whole: bool) -> String {
     let mut end = 0;
     for token in rest {
         let gap = &text[end..begin(token)];
-        match gap.rfind('\n').filter(|_| !left.is_empty()) {
+        match gap.rfind('\n') {
+            _ if left.is_empty() => {}
+            _ if gap.trim().is_empty() => left.push_str(gap),
             Some(at) => left.push_str(&gap[at..]),
-            None if left.is_empty() => {}
             None => left.push(' '),
         }
         left.push_str(token);
         end = begin(token) + token.len();
     }
+    if text.ends_with('\n') {
+        left.push('\n');
+    }
     left
+}
+
+/// A line that ends in a backslash of its own goes on in the next one, unless a quote is open.
+fn continued(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut quote = None;
+    let mut letters = text.chars().peekable();
+    while let Some(letter) = letters.next() {
+        let is_alone = out.chars().next_back().is_none_or(char::is_whitespace);
+        match (letter, quote) {
+            ('\\', None) if is_alone && letters.peek() == Some(&'\n') => {
+                letters.next();
+                continue;
+            }
+            ('\\', _) => {
+                out.push(letter);
+                out.extend(letters.next());
+                continue;
+            }
+            ('"' | '\'', None) => quote = Some(letter),
+            (mark, Some(open)) if mark == open => quote = None,
+            _ => {}
+        }
+        out.push(letter);
+    }
+    out
 }
 
 /// A name may be a template: `{{ prefix }}_name=value`.
@@ -234,5 +280,22 @@ mod tests {
         assert_eq!(args.get("_raw_params"), Some(&Value::from("run.sh --user=bob")));
         assert_eq!(args.get("creates"), Some(&Value::from("/tmp/x")));
         assert_eq!(script("a\n  b c\ncreates=x").get("_raw_params"), Some(&Value::from("a\n  b c")));
+    }
+
+    #[test]
+    fn a_shell_reads_its_line_as_written() {
+        let shell = |text| {
+            let args = arguments(text, crate::modules::find("shell"), Span::NOWHERE).unwrap().args;
+            args.get("_raw_params").unwrap().to_text().as_str().to_owned()
+        };
+        assert_eq!(shell("cat <<E\n  a\nE\n"), "cat <<E\n  a\nE\n");
+        assert_eq!(shell("chdir=/ echo   a\n  b\n"), "echo   a\n  b\n");
+        assert_eq!(shell("echo a \\\n\"b \\\nc\"\n"), "echo a \"b \\\nc\"\n");
+    }
+
+    #[test]
+    fn facts_that_say_yes_are_true() {
+        let args = arguments("a=yes b=False c=maybe", crate::modules::find("set_fact"), Span::NOWHERE).unwrap().args;
+        assert_eq!(Value::map(args).to_json(), r#"{"a":true,"b":false,"c":"maybe"}"#);
     }
 }

@@ -73,11 +73,12 @@ impl Reader {
         let mut uses = Vec::new();
         let around = self.settled(Context { keywords, role: None, params, is_role_use: true, parent: Some(context.clone()) });
         for dependency in meta.as_ref().and_then(|meta| meta.get("dependencies")).and_then(Node::as_list).unwrap_or_default() {
-            uses.extend(self.role_entry(dependency, &around, &path.join("meta/main.yml")));
+            let needed = self.role_entry(dependency, &around, &path.join("meta/main.yml"));
+            uses.extend(needed.into_iter().map(|used| RoleUse { is_dependency: true, ..used }));
         }
         let role = self.role(name, path, &Parts::default());
         let items = self.role_tasks(&role, &Parts::default(), &around, span);
-        uses.push(RoleUse { role, items });
+        uses.push(RoleUse { role, is_dependency: false, items });
         uses
     }
 

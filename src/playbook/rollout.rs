@@ -25,6 +25,8 @@ pub struct RolloutSpec {
     pub stop_grace: Duration,
     /// How long a batch is watched before the next one.
     pub bake: Duration,
+    /// What is asked of new and old hosts meanwhile.
+    pub compare: Option<CompareSpec>,
     pub on_failure: OnFailure,
 }
 
@@ -52,6 +54,16 @@ pub struct ProbeSpec {
     pub passes: u32,
     pub deadline: Duration,
     pub interval: Duration,
+}
+
+/// New and old release side by side, while a batch is watched.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CompareSpec {
+    pub url: String,
+    /// Requests to each host.
+    pub per_second: u32,
+    /// By how much more may fail, of all: between 0 and 1.
+    pub tolerance: f64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,6 +136,14 @@ pub static SETTINGS: &[Setting] = &[
     },
     setting("stop_grace", "how long the old container may take to stop (default: 40s)"),
     setting("bake", "how long a batch is watched before the next one (default: none)"),
+    Setting {
+        inner: &[
+            Setting { required: true, ..setting("url", "asked by each host itself, with GET; anything but 2xx has failed") },
+            setting("per_second", "requests a second to each (default: 10)"),
+            setting("tolerance", "by how much more may fail than on a host with the old release (default: 1%)"),
+        ],
+        ..setting("compare", "what is asked while a batch is watched, of it and of a host with the old release")
+    },
     setting("on_failure", "revert (default) or halt"),
 ];
 
@@ -215,6 +235,7 @@ impl RolloutSpec {
             drain_max: duration(&drain, "deadline", 300.0)?,
             stop_grace: duration(map, "stop_grace", 40.0)?,
             bake: duration(map, "bake", 0.0)?,
+            compare: map.get("compare").filter(|value| !value.is_null()).map(CompareSpec::read).transpose()?,
             on_failure: match map.get("on_failure").map(Value::to_text).as_deref() {
                 None | Some("revert" | "") => OnFailure::Revert,
                 Some("halt") => OnFailure::Halt,
@@ -301,6 +322,24 @@ impl ProbeSpec {
     }
 }
 
+impl CompareSpec {
+    fn read(value: &Value) -> Result<CompareSpec, String> {
+        let map = value.as_map().ok_or("`compare` takes a mapping")?;
+        let url = map.get("url").map(Value::to_text).unwrap_or_default().to_string();
+        if !url.starts_with("http://") && !url.starts_with("https://") {
+            return Err(format!("`compare.url` is a URL, not `{url}`"));
+        }
+        let per_second = map.get("per_second").map_or(Some(10), Value::to_int).and_then(|number| u32::try_from(number).ok());
+        let per_second = per_second.filter(|number| (1..=100).contains(number));
+        let per_second = per_second.ok_or("`compare.per_second` is a number from 1 to 100")?;
+        let text = map.get("tolerance").map_or_else(|| "1%".to_owned(), |value| value.to_text().trim().to_owned());
+        let percent = text.strip_suffix('%').and_then(|number| number.trim().parse::<f64>().ok());
+        let percent = percent.filter(|percent| (0.0..=100.0).contains(percent));
+        let percent = percent.ok_or_else(|| format!("`compare.tolerance` is a percentage, not `{text}`"))?;
+        Ok(CompareSpec { url, per_second, tolerance: percent / 100.0 })
+    }
+}
+
 /// `30s`, `500ms`, `2m`, `1h`, or seconds.
 fn duration(map: &Map, key: &str, default: f64) -> Result<Duration, String> {
     let Some(value) = map.get(key).filter(|value| !value.is_null()) else { return Ok(Duration::from_secs_f64(default)) };
@@ -351,6 +390,16 @@ mod tests {
         assert!(with(r#","ready":{"url":"/ready"}"#).contains("`ready.url`"));
         assert!(with(r#","on_failure":"cry""#).contains("not `cry`"));
         assert!(read(r#"{"app":"a b","release":"1","balancer":{}}"#).unwrap_err().contains("not `a b`"));
+    }
+
+    #[test]
+    fn what_is_compared_has_sensible_defaults() {
+        let with =
+            |compare: &str| read(&format!(r#"{{"app":"shop","release":"1","balancer":{{"kind":"none"}},"compare":{compare}}}"#));
+        let compare = with(r#"{"url":"http://x/"}"#).unwrap().compare.unwrap();
+        assert_eq!((compare.per_second, compare.tolerance), (10, 0.01));
+        let wrong = [r#"{"url":"/"}"#, r#"{"url":"http://x","per_second":0}"#, r#"{"url":"http://x","tolerance":2}"#, "3"];
+        assert!(wrong.iter().all(|compare| with(compare).is_err()));
     }
 
     #[test]

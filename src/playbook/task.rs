@@ -35,6 +35,8 @@ pub type Used = Vec<(PathBuf, String)>;
 #[derive(Debug)]
 pub struct RoleUse {
     pub role: Arc<Role>,
+    /// Named by another role, not by the play.
+    pub is_dependency: bool,
     pub items: Vec<Item>,
 }
 

@@ -159,7 +159,9 @@ fn renew(host: &Host, lock: &Lock, held: &mut Held) -> Result<Done, Failure> {
         write_state(host, &held.book, &state)?;
     }
     host.line.expect_words(lock.silence);
-    Ok(answer(held, known, state.holder.as_ref()))
+    let mut done = answer(held, known, state.holder.as_ref());
+    done.values.insert("before".into(), before.value());
+    Ok(done)
 }
 
 fn give_back(host: &Host, held: Held) -> Result<Done, Failure> {

@@ -20,6 +20,7 @@
 //! asked of anybody. Start reading at [`Rollout::on`], then `early.rs`.
 
 mod back;
+mod compare;
 mod early;
 mod forward;
 mod gate;
@@ -27,6 +28,7 @@ mod host;
 mod paths;
 mod record;
 
+pub use compare::{Asked, is_worse};
 pub use record::Recording;
 
 use gate::Gate;

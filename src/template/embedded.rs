@@ -16,7 +16,7 @@ pub(super) fn opened(text: &str) -> Option<String> {
             let inner = inner.trim_matches('-').trim();
             match quote {
                 Some(mark) => out.push_str(&format!("{mark} ~ ({inner}) ~ {mark}")),
-                None => out.push_str(&format!("({inner})")),
+                None => out.push_str(&format!("({})", without_quote(inner))),
             }
             has_joined |= quote.is_some();
             rest = &after[2..];
@@ -46,6 +46,12 @@ pub(super) fn opened(text: &str) -> Option<String> {
         rest = &rest[letter.len_utf8()..];
     }
     Some(out)
+}
+
+/// The quotes that `quote` put around a text made it a string of the condition.
+fn without_quote(inner: &str) -> &str {
+    let before = inner.strip_suffix("quote").and_then(|rest| rest.trim_end().strip_suffix('|'));
+    before.map_or(inner, str::trim_end)
 }
 
 /// Where `}}` ends an expression; its own strings and braces are passed over.
@@ -97,6 +103,7 @@ mod unit {
         assert_eq!(text("x == \"{{ a }}/b\""), "x == (\"\" ~ (a) ~ \"/b\")");
         assert_eq!(text("'{{ a['b'] }}' in {{ c }}"), "('' ~ (a['b']) ~ '') in (c)");
         assert_eq!(text("{{ {'a': {}} }} == b and 'c}}' != d"), "({'a': {}}) == b and 'c}}' != d");
+        assert_eq!(text("{{ a|quote }} is file"), "(a) is file");
         assert_eq!(opened("{{ a"), None);
     }
 }

@@ -3,8 +3,9 @@
 use super::failure::{Fault, Problem, Res, TemplateError, Within, fault};
 use super::frame::{Locals, Output};
 use super::functions;
+use super::literal::literal;
 use super::runtime::{HostScope, List, Object, Val, from_value};
-use super::syntax::tree::{Block, Name, Root, Spot, StmtKind, Tree};
+use super::syntax::tree::{Block, Expr, ExprKind, Name, Root, Spot, StmtKind, Tree};
 use super::syntax::{SyntaxError, template_tree};
 use super::{Scope, World};
 use crate::diag::closest;
@@ -226,6 +227,8 @@ impl<'e> Eval<'e> {
             if let Some(StmtKind::Output(expr)) = single(&tree) {
                 let value = eval.eval(expr, &locals)?;
                 let value = if value.is_undefined() { value } else { eval.settle(&value)? };
+                // A lookup that was let fail leaves empty text.
+                let value = if matches!(value, Val::None) && is_lookup(expr) { Val::from("") } else { value };
                 return Ok(with_trailing_newlines(value, &template.text));
             }
             if template.text.is_empty() {
@@ -234,7 +237,11 @@ impl<'e> Eval<'e> {
             let blocks = std::mem::take(&mut eval.blocks);
             let output = eval.run_tree(&tree, &locals);
             eval.blocks = blocks;
-            Ok(with_trailing_newlines(output?.into_native(), &template.text))
+            Ok(match with_trailing_newlines(output?.into_native(), &template.text) {
+                Val::None => Val::from(""),
+                Val::Str(text) => literal(&text).unwrap_or(Val::Str(text)),
+                other => other,
+            })
         })
     }
 
@@ -428,6 +435,10 @@ fn is_same(one: &Arc<Template>, other: &Arc<Template>) -> bool {
 fn within(mut error: TemplateError, label: &str, span: Span) -> TemplateError {
     error.within.insert(0, Within { name: label.to_owned(), span });
     error
+}
+
+fn is_lookup(expr: &Expr) -> bool {
+    matches!(&expr.kind, ExprKind::Call(callee, _) if matches!(&callee.kind, ExprKind::Name(name) if &**name == "lookup"))
 }
 
 /// The only statement of a tree.

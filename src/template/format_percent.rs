@@ -119,7 +119,8 @@ impl Percent<'_> {
 
     fn put(&mut self, eval: &mut Eval<'_>, field: &Field, kind: char) -> Res<()> {
         let value = self.value(field.name.as_deref())?;
-        let value = eval.defined(value)?;
+        // What is undefined can be shown as such, but not used.
+        let value = if matches!(kind, 'r' | 'a') { value } else { eval.defined(value)? };
         self.out.is_secret |= value.is_secret();
         let (sign, body) = match kind {
             's' => (String::new(), cut(value.to_text().as_str(), field.precision)),

@@ -27,6 +27,7 @@ mod format_percent;
 mod format_string;
 mod frame;
 mod functions;
+mod literal;
 mod lookups;
 mod methods;
 mod place;
@@ -140,6 +141,11 @@ pub fn finalize_argument(value: &Value, scope: &dyn Scope, world: &dyn World) ->
         return Ok(None);
     }
     eval.export(&val).map(Some).map_err(|error| unwrapped(*error, value))
+}
+
+/// A value as Python shows it in messages.
+pub(crate) fn repr(value: &Value) -> String {
+    runtime::repr(&runtime::from_value(value))
 }
 
 /// The value of a bare expression, such as `until` or the source of a loop.

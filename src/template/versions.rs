@@ -9,11 +9,11 @@ pub(crate) fn compare(call: &mut Call<'_, '_>) -> Res<bool> {
     let left = call.text()?;
     let right = call.needed(0, "version")?.to_text();
     let operator = call.text_arg(1, "eq");
-    if right.is_empty() {
-        return Err("Version parameter to compare against cannot be empty".into());
-    }
     if left.is_empty() {
         return Err("Input version value cannot be empty".into());
+    }
+    if right.is_empty() {
+        return Err("Version parameter to compare against cannot be empty".into());
     }
     let kind = match (call.given(3), call.arg(2).and_then(super::runtime::Val::truth)) {
         (Some(_), Some(_)) => return Err("Cannot specify both 'strict' and 'version_type'".into()),

@@ -7,11 +7,13 @@
 //!
 //! This room does no IO and knows no Ansible. Start reading at [`Value`].
 
+mod bytes;
 mod convert;
 mod json;
 mod map;
 mod merge;
 
+pub use bytes::{bytes_of, text_of};
 pub use map::{Key, Map};
 pub use merge::merged;
 

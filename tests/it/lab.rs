@@ -3,10 +3,11 @@
 mod bed;
 
 use bed::{Bed, Outcome, repository, say};
+use rustix::process::Signal;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 type Story = (&'static str, fn(&Bed));
 
@@ -27,6 +28,11 @@ const ROLLOUTS: &[Story] = &[
     ("Ctrl-C finishes the host in hand", ctrl_c_finishes_the_host_in_hand),
     ("a broken release goes back on its first host", a_broken_release_goes_back),
     ("two at once: one goes on, and status says whose it is", two_at_once),
+    ("a killed rollout is brought to its end from elsewhere", killed_then_resumed),
+    ("a killed rollout is taken back from elsewhere", killed_then_rolled_back),
+    ("a rollout that slept too long is kept out", fenced_out),
+    ("prunes and a new engine leave the way back", prunes_leave_the_way_back),
+    ("crashes at points drawn by lot", crashes_by_lot),
 ];
 
 #[test]
@@ -300,4 +306,94 @@ fn two_at_once(bed: &Bed) {
     first.end(Duration::from_secs(150)).ended(13);
     assert_eq!(containers(bed), before);
     all_is_well(bed);
+}
+
+fn strs(words: &[String]) -> Vec<&str> {
+    words.iter().map(String::as_str).collect()
+}
+
+/// Kills the rollout of a release in the middle of a host, and measures how soon its locks are free.
+fn kill_in_the_middle(bed: &Bed, name: &str, at: &str) {
+    let (playbook, words) = release(name, &[]);
+    let mut run = bed.start(&playbook, &strs(&words));
+    run.await_words(at, 120);
+    run.signal(Signal::KILL);
+    let waits = ["web1", "web2"].map(|host| (host, bed.lock_is_free_after(host)));
+    assert_eq!(run.end(Duration::from_secs(5)).code, None);
+    say(&format!("     locks free after the kill: {waits:?}"));
+    assert!(waits.iter().all(|(_, wait)| *wait < Duration::from_secs(1)), "{waits:?}");
+}
+
+fn killed_then_resumed(bed: &Bed) {
+    let clients = bed.clients();
+    kill_in_the_middle(bed, "five", "[web1] Switching");
+    let (playbook, words) = release("five", &[]);
+    bed.elsewhere("resume", &playbook, &strs(&words), 150).ended(0).says("ending: done");
+    all_is_well(bed);
+    clients.lost_nothing();
+    assert!(containers(bed).values().all(|container| container.contains(" palindrome:five ")));
+}
+
+fn killed_then_rolled_back(bed: &Bed) {
+    let before = containers(bed);
+    let clients = bed.clients();
+    kill_in_the_middle(bed, "six", "[web2] Verifying");
+    let (playbook, words) = release("six", &[]);
+    bed.elsewhere("rollback", &playbook, &strs(&words), 150).ended(0).says("ending: done");
+    all_is_well(bed);
+    clients.lost_nothing();
+    assert_eq!(containers(bed), before, "the very containers of before");
+}
+
+fn fenced_out(bed: &Bed) {
+    let clients = bed.clients();
+    let (playbook, words) = release("six", &[]);
+    let mut sleeper = bed.start_fleeting(&playbook, &strs(&words), 4);
+    sleeper.await_words("[web1] Switching", 120);
+    sleeper.signal(Signal::STOP);
+    std::thread::sleep(Duration::from_secs(6));
+    let resumed = catch_unwind(AssertUnwindSafe(|| bed.elsewhere("resume", &playbook, &strs(&words), 150)));
+    sleeper.signal(Signal::CONT);
+    resumed.unwrap_or_else(|panic| std::panic::resume_unwind(panic)).ended(0).says("ending: done");
+    sleeper.end(Duration::from_secs(60)).ended(16).says("was taken over");
+    all_is_well(bed);
+    clients.lost_nothing();
+    assert!(containers(bed).values().all(|container| container.contains(" palindrome:six ")));
+}
+
+/// What housekeeping and a new engine do to what is parked, while the new release fails.
+fn prunes_leave_the_way_back(bed: &Bed) {
+    let before = containers(bed);
+    let broken = |housekeeping: &str| {
+        let (playbook, words) = release("seven", &["-e", "palindrome_break=health", "-e", "healthy_deadline=20s"]);
+        let mut run = bed.start(&playbook, &strs(&words));
+        run.await_words("[web1] Verifying", 120);
+        bed.on("web1", housekeeping);
+        let outcome = run.end(Duration::from_secs(120));
+        outcome.ended(13).says("ending: reverted");
+        all_is_well(bed);
+        outcome
+    };
+    let outcome = broken("docker image prune -af; systemctl restart docker; docker image prune -af");
+    assert_eq!(containers(bed), before, "the very containers of before:\n{}", outcome.text);
+
+    let settings = |host: &str| {
+        bed.on(host, "docker inspect --format '{{.Image}} {{json .Config.Env}} {{json .HostConfig.PortBindings}} {{json .Config.Healthcheck}}' palindrome")
+    };
+    let as_before = settings("web1");
+    let outcome = broken("docker container prune -f; docker image prune -f");
+    assert_eq!(settings("web1"), as_before, "{}", outcome.text);
+    assert_ne!(container(bed, "web1"), before["web1"], "nothing was pruned, so the above shows nothing");
+    assert_eq!(container(bed, "web2"), before["web2"]);
+}
+
+/// The whole matrix is `tests/bench/rollout/crashes`.
+fn crashes_by_lot(bed: &Bed) {
+    for host in ["web1", "web2"] {
+        bed.on(host, "docker rm -f palindrome");
+    }
+    let seed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() % 100_000;
+    let outcome = bed.crashes(&repository().join("tests/bench/rollout/tiny.yaml"), 10, seed, 400);
+    say(&format!("     {}", outcome.text.lines().last().unwrap_or_default()));
+    outcome.ended(0).says(&format!("seed       {seed}")).says("10 of ").says("0 not held").says(" 0 failed;");
 }

@@ -84,6 +84,21 @@ fn one_has_the_lock_and_the_other_is_told_who_at_once() {
     assert!(is_held(&lock(&mut two, "r2", "")));
 }
 
+/// A rollout takes the lock first, and its number when it has all locks: it must see then what an earlier one has finished.
+#[test]
+fn taking_a_number_says_what_was_recorded_before() {
+    let place = Place::new();
+    let mut one = place.channel();
+    lock(&mut one, "r1", r#","generation":1"#);
+    one.ok("_app_record", r#"{"app":"shop","run":"r1","generation":1,"rollout":{"reached":"retired"}}"#);
+    one.ok("_app_lock", &lock_args("r1", r#","held":false"#));
+    let mut two = place.channel();
+    lock(&mut two, "r2", "");
+    let answer = lock(&mut two, "r2", r#","generation":2"#);
+    let reached = answer["before"].get("rollout").and_then(|rollout| rollout.get("reached"));
+    assert_eq!(reached.and_then(Value::as_str), Some("retired"), "{answer:?}");
+}
+
 #[test]
 fn the_lock_is_free_within_a_second_of_the_channel_also_while_a_command_runs() {
     for runs in [None, Some("sleep 60"), Some("trap '' TERM HUP PIPE; while :; do sleep 1; done")] {

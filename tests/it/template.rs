@@ -1,7 +1,8 @@
 //! Expressions, filters, tests and lookups against what ansible-core gives for the same text.
 //!
 //! Each file of `tests/cases/template` holds variables and cases; a case has a `template`, `file`, `when` or `expr`, and the
-//! `value` or `error` that ansible-core 2.19 gave. `ours` stands where the words of an error are deliberately others.
+//! `value` or `error` that ansible-core 2.19 gave. `ours` stands where the words of an error are deliberately others; with `newer`,
+//! the `value` is that of the releases before.
 
 use roll::diag::Sources;
 use roll::template::{FileOptions, Scope, World, condition, evaluate, expression, render_file};

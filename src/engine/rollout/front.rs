@@ -26,6 +26,8 @@ const VOICE: Duration = Duration::from_secs(4);
 pub(super) struct Front {
     run: Arc<Run>,
     balancer: Box<dyn Balancer>,
+    /// What is asked of an API is a call of its own; what goes through a host is counted there.
+    is_api: bool,
 }
 
 /// What came of asking for something that may not be possible now.
@@ -64,14 +66,18 @@ impl Front {
             options.insert("pool_floor".into(), 0.into());
         }
         let balancer = balancer::open(&options, tools).map_err(|error| Box::new(error.explain().at(span, "in this rollout")))?;
-        Ok(Front { run: run.clone(), balancer })
+        Ok(Front { run: run.clone(), balancer, is_api: spec.balancer.kind == "alb" })
+    }
+
+    async fn call<T>(&self, what: &str, call: Answer<'_, T>) -> Result<T, BalancerError> {
+        if self.is_api { self.run.calls.make("api", what, call).await } else { call.await }
     }
 
     /// Asks until the weather lets an answer through.
-    async fn through<'a, T>(&self, host: &str, ask: impl Fn() -> Answer<'a, T> + Send) -> Result<T, Problem> {
+    async fn through<'a, T>(&self, host: &str, what: &str, ask: impl Fn() -> Answer<'a, T> + Send) -> Result<T, Problem> {
         let (begun, mut spoke) = (Instant::now(), None::<Instant>);
         loop {
-            let error = match ask().await {
+            let error = match self.call(what, ask()).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
@@ -103,12 +109,12 @@ impl Front {
     }
 
     pub(super) async fn targets(&self) -> Result<Vec<Seen>, Problem> {
-        let targets = self.balancer.read().await.map_err(|error| problem(&error))?;
+        let targets = self.call("read", self.balancer.read()).await.map_err(|error| problem(&error))?;
         Ok(targets.iter().map(seen).collect())
     }
 
     async fn target(&self, host: &str) -> Result<Target, Problem> {
-        let targets = self.through(host, || self.balancer.read()).await?;
+        let targets = self.through(host, "read", || self.balancer.read()).await?;
         let known = targets.iter().map(|target| target.name.clone()).collect();
         let found = targets.into_iter().find(|target| target.name == host);
         found.ok_or_else(|| problem(&BalancerError::UnknownTarget { name: host.to_owned(), known }))
@@ -124,7 +130,7 @@ impl Front {
     }
 
     pub(super) async fn drain(&self, host: &str) -> Result<Asked, Problem> {
-        match self.balancer.drain(host).await {
+        match self.call("drain", self.balancer.drain(host)).await {
             Ok(()) => Ok(Asked::Done),
             Err(error) if error.trouble() == Trouble::Wrong => Err(problem(&error)),
             Err(error) => Ok(Asked::NotNow(problem(&error))),
@@ -133,11 +139,11 @@ impl Front {
 
     /// Once nothing is under way: out for good, so that idle connections are closed too.
     pub(super) async fn close_idle(&self, host: &str) -> Result<(), Problem> {
-        self.through(host, || self.balancer.maint(host)).await
+        self.through(host, "maint", || self.balancer.maint(host)).await
     }
 
     pub(super) async fn enable(&self, host: &str) -> Result<(), Problem> {
-        self.through(host, || self.balancer.enable(host)).await
+        self.through(host, "enable", || self.balancer.enable(host)).await
     }
 }
 

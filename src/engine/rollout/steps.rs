@@ -1,7 +1,7 @@
 //! One function a step: what is done, and which answer it comes to.
 
 use super::fitness::{self, Fitness};
-use super::front::{Asked, Front, Seen};
+use super::front::{self, Front, Seen};
 use super::hold::{self, Denied, Hold};
 use super::settings::Settings;
 use super::written::Written;
@@ -10,8 +10,8 @@ use crate::actions::Problem;
 use crate::engine::plays::PlayRun;
 use crate::engine::{Direction, Run, locked};
 use crate::event::{Event, Rollout as RolloutEvent};
-use crate::playbook::{ProbeSpec, RolloutSpec};
-use crate::rollout::{ATTEMPTS_MAX, Answer, Ask, Reached, Reading, Recording, Step};
+use crate::playbook::{CompareSpec, ProbeSpec, RolloutSpec};
+use crate::rollout::{ATTEMPTS_MAX, Answer, Ask, Asked, Reached, Reading, Recording, Step, is_worse};
 use crate::value::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -345,8 +345,8 @@ impl Steps {
 
     async fn drain(&self, host: usize) -> Result<Answer, Problem> {
         match self.front.drain(self.sure(host).await?).await? {
-            Asked::Done => Ok(Answer::Ok),
-            Asked::NotNow(problem) => {
+            front::Asked::Done => Ok(Answer::Ok),
+            front::Asked::NotNow(problem) => {
                 self.say(host, format!("not taken out of the balancer: {}", problem.failure.msg));
                 Ok(Answer::Busy)
             }
@@ -499,13 +499,18 @@ impl Steps {
     pub(super) async fn bake(&self, asks: &[Ask]) -> Vec<(Ask, Answer)> {
         let started = Instant::now();
         let mut answers: Vec<(Ask, Answer)> = Vec::new();
+        let mut compared = Compared::default();
         let mut spoke = Instant::now();
         while started.elapsed() < self.spec.bake && answers.len() < asks.len() {
             for ask in asks {
                 if answers.iter().any(|(other, _)| other == ask) {
                     continue;
                 }
-                if let Err(problem) = self.look_well(ask.host, asks).await {
+                let looked = match self.look_well(ask.host, asks).await {
+                    Ok(()) => self.compare(ask.host, asks, &mut compared).await,
+                    failed => failed,
+                };
+                if let Err(problem) = looked {
                     self.fail(*ask, &problem).await;
                     answers.push((*ask, if self.is_fenced() { Answer::Fenced } else { Answer::Failed }));
                 }
@@ -545,13 +550,46 @@ impl Steps {
         Ok(())
     }
 
-    /// What ails a host that still runs the old release at the same moment is no fault of the new one.
-    async fn others_fail_too(&self, host: usize, batch: &[Ask]) -> bool {
+    /// A host that serves with the old release.
+    fn old_one(&self, batch: &[Ask]) -> Option<usize> {
         let is_old = |other: &usize| {
             let is_begun = self.written(*other).is_none_or(|written| written.reached != Reached::Nothing);
             !is_begun && batch.iter().all(|ask| ask.host != *other) && locked(&self.serving).contains(other)
         };
-        let Some(other) = (0..self.play.hosts.len()).find(is_old) else { return false };
+        (0..self.play.hosts.len()).find(is_old)
+    }
+
+    /// Asks new and old the same, now, and judges by all that was asked so far.
+    async fn compare(&self, host: usize, batch: &[Ask], compared: &mut Compared) -> Result<(), Problem> {
+        let Some(compare) = &self.settings.of(host).compare else { return Ok(()) };
+        let old = self.old_one(batch);
+        let (new, of_old) = tokio::join!(self.ask_often(host, compare), async {
+            let (old, compare) = old.and_then(|old| Some((old, self.settings.of(old).compare.as_ref()?)))?;
+            // What cannot be asked is no measure.
+            self.ask_often(old, compare).await.ok()
+        });
+        let (new, shown) = new?;
+        let both = compared.entry(host).or_default();
+        both.0 = both.0.and(new);
+        both.1 = of_old.map(|(asked, _)| both.1.unwrap_or_default().and(asked)).or(both.1);
+        if is_worse(both.0, both.1, compare.tolerance) {
+            let msg = words::worse(self.name(host), &compare.url, both.0, both.1, &shown);
+            return Err(Problem::new(msg));
+        }
+        Ok(())
+    }
+
+    async fn ask_often(&self, host: usize, compare: &CompareSpec) -> Result<(Asked, String), Problem> {
+        let args = [("url", compare.url.as_str().into()), ("times", i64::from(compare.per_second).into())];
+        let values = self.module(host, "_probe", &args).await?;
+        let count =
+            |name: &str| values.get(name).and_then(Value::to_int).and_then(|count| u32::try_from(count).ok()).unwrap_or(0);
+        Ok((Asked { all: count("asked"), failed: count("failed") }, probed(&values).shown()))
+    }
+
+    /// What ails a host that still runs the old release at the same moment is no fault of the new one.
+    async fn others_fail_too(&self, host: usize, batch: &[Ask]) -> bool {
+        let Some(other) = self.old_one(batch) else { return false };
         let Some(healthy) = &self.settings.of(other).healthy else { return false };
         let fails = self.probe(other, healthy).await.is_ok_and(|probe| !probe.is_fine());
         if fails {
@@ -562,9 +600,7 @@ impl Steps {
 
     async fn probe(&self, host: usize, probe: &ProbeSpec) -> Result<Probed, Problem> {
         let values = self.module(host, "_probe", &[("url", probe.url.as_str().into())]).await?;
-        let text = |name: &str| values.get(name).map(Value::to_text).unwrap_or_default().to_string();
-        let status = values.get("status").and_then(Value::to_int).and_then(|status| u16::try_from(status).ok()).unwrap_or(0);
-        Ok(Probed { status, body: text("body"), error: text("reason") })
+        Ok(probed(&values))
     }
 
     /// What was said last of a host's failure.
@@ -677,6 +713,15 @@ pub(super) fn is_running(values: &Map) -> bool {
 /// Stopping such a container would remove it: nothing to go back to would be left.
 fn removes_itself(values: &Map) -> bool {
     values.get("current").and_then(|current| current.get("auto_remove")).and_then(Value::to_bool).unwrap_or(false)
+}
+
+/// What came of comparing each host of a batch with an old one.
+type Compared = BTreeMap<usize, (Asked, Option<Asked>)>;
+
+fn probed(values: &Map) -> Probed {
+    let text = |name: &str| values.get(name).map(Value::to_text).unwrap_or_default().to_string();
+    let status = values.get("status").and_then(Value::to_int).and_then(|status| u16::try_from(status).ok()).unwrap_or(0);
+    Probed { status, body: text("body"), error: text("reason") }
 }
 
 /// What a URL answered.

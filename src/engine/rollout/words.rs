@@ -4,7 +4,7 @@ use super::hold::{self, Denied};
 use crate::actions::Problem;
 use crate::diag::Diagnostic;
 use crate::playbook::{ProbeSpec, RolloutSpec};
-use crate::rollout::{Outcome, Phase, Step};
+use crate::rollout::{Asked, Outcome, Phase, Step};
 use crate::value::Value;
 use std::time::Duration;
 
@@ -84,6 +84,13 @@ pub(super) fn removes_itself(host: &str, app: &str) -> String {
 
 pub(super) fn unhealthy_again(host: &str, shown: &str) -> String {
     format!("`{host}` stopped being healthy while it was watched: {shown}")
+}
+
+pub(super) fn worse(host: &str, url: &str, new: Asked, old: Option<Asked>, last: &str) -> String {
+    let of = |asked: Asked| format!("{} of {}", asked.failed, asked.all);
+    let old =
+        old.map_or_else(|| "no host has the old release any more".to_owned(), |old| format!("{} with the old release", of(old)));
+    format!("`{host}` answers worse than before: {} requests to {url} failed, {old}; the last failure: {last}", of(new))
 }
 
 pub(super) fn restarted(host: &str, times: i64) -> String {

@@ -7,6 +7,7 @@ use super::{parked_name, remove, untag};
 use crate::modules::docker::engine::{Engine, at, encode, filters, int_at, map_of, text_at};
 use crate::modules::{Change, Failure};
 use crate::value::{Map, Value};
+use std::collections::BTreeSet;
 
 const LABEL: &str = "roll.parked";
 const CONFIG: &str = "config";
@@ -55,6 +56,7 @@ impl Holding {
 /// Every tag that holds something for a container.
 #[derive(Debug, Default)]
 pub(super) struct Holdings {
+    container: String,
     tags: Vec<Held>,
 }
 
@@ -85,7 +87,7 @@ impl Holdings {
             }
         }
         tags.sort_by(|one, other| (one.generation, &one.name).cmp(&(other.generation, &other.name)));
-        Ok(Holdings { tags })
+        Ok(Holdings { container: container.to_owned(), tags })
     }
 
     /// The image of a generation's container, and how it was to be restarted.
@@ -94,15 +96,34 @@ impl Holdings {
         held.filter_map(|held| Some((held.holding.as_ref()?, held.image.as_str()))).next()
     }
 
+    /// The generations that hold an image.
+    pub(super) fn generations(&self) -> BTreeSet<i64> {
+        self.tags.iter().filter(|held| held.holding.is_some()).map(|held| held.generation).collect()
+    }
+
     pub(super) fn config(&self, generation: i64) -> Option<&str> {
         let held = self.tags.iter().find(|held| held.generation == generation && held.holding.is_none());
         held.map(|held| held.name.as_str())
     }
 
-    /// Lets go of everything that these generations held.
-    pub(super) fn release(&self, engine: &Engine<'_>, which: impl Fn(i64) -> bool) -> Vec<Change> {
-        self.tags.iter().filter(|held| which(held.generation)).map(|held| untag(engine, &held.name)).collect()
+    /// Lets go of everything that these generations held; the image last, because it says that there is something to let go.
+    pub(super) fn release(&self, engine: &Engine<'_>, which: impl Fn(i64) -> bool) -> Result<Vec<Change>, Failure> {
+        let mut changes = Vec::new();
+        for generation in self.generations().into_iter().filter(|generation| which(*generation)) {
+            // Left where holding was interrupted.
+            let scratch = scratch(&self.container, generation);
+            if engine.container(&scratch)?.is_some() {
+                changes.push(remove(engine, &encode(&scratch), &scratch));
+            }
+        }
+        changes.extend(self.tags.iter().filter(|held| which(held.generation)).map(|held| untag(engine, &held.name)));
+        Ok(changes)
     }
+}
+
+/// The container that is made for its label alone.
+fn scratch(container: &str, generation: i64) -> String {
+    format!("{container}.config-{generation}")
 }
 
 /// Holds the image of a container, and what it was started with.
@@ -112,7 +133,7 @@ pub(super) fn hold(engine: &Engine<'_>, container: &Value, name: &str, generatio
     let query = format!("repo={}&tag={}", encode(&repository), encode(&Holding::of(container, generation).tag()));
     let tagged = engine.post(&format!("/images/{}/tag?{query}", encode(image)), None);
     // A container that never starts has no layer of its own: committing it takes no time and no room.
-    let scratch = format!("{name}.config-{generation}");
+    let scratch = scratch(name, generation);
     let path = format!("/containers/create?name={}", encode(&scratch));
     let created =
         engine.act("POST", &path, Some(&map_of([("Image", image.into()), ("Cmd", Value::list(vec!["-".into()]))])), &[409]);

@@ -1,7 +1,8 @@
 //! `_app_inspect`: what of an app is on this host: the container that runs, those that are parked, what is in the way.
 
+use super::held::Holdings;
 use super::{COLLECTION, describe, parked};
-use crate::modules::docker::engine::Engine;
+use crate::modules::docker::engine::{Engine, text_at};
 use crate::modules::{Arg, Args, Failure, Kind, Look, Module, Plan, finish_plainly};
 use crate::value::{Map, Value};
 
@@ -35,16 +36,34 @@ pub(super) fn found(name: &str, look: &dyn Look) -> Result<Plan, Failure> {
             return Ok(plan);
         }
     };
-    let parked = parked(&engine, name)?.into_iter().map(|(generation, container)| {
-        let mut entry = describe(&container).as_map().cloned().unwrap_or_default();
-        entry.insert("generation".into(), generation.into());
-        Value::from(entry)
-    });
+    let aside = parked(&engine, name)?;
+    let halves = halves(&engine, name, &aside, current.as_ref())?;
+    let parked = aside.iter().map(|(generation, container)| entry(*generation, describe(container)));
     plan.set("docker", true);
-    plan.set("parked", parked.collect::<Value>());
+    plan.set("parked", halves.into_iter().chain(parked).collect::<Value>());
     plan.set("current", current.as_ref().map(describe));
     plan.set("ports", current.as_ref().map(ports));
     Ok(plan)
+}
+
+fn entry(generation: i64, described: Value) -> Value {
+    let mut entry = described.as_map().cloned().unwrap_or_default();
+    entry.insert("generation".into(), generation.into());
+    entry.into()
+}
+
+/// What was being put aside, or brought back, when that was interrupted (its image is held already, or still), or was pruned: whoever
+/// goes on has to end that, so it counts as parked.
+fn halves(engine: &Engine<'_>, name: &str, aside: &[(i64, Value)], current: Option<&Value>) -> Result<Vec<Value>, Failure> {
+    let holdings = Holdings::find(engine, name)?;
+    let mut generations = holdings.generations();
+    generations.retain(|generation| !aside.iter().any(|(other, _)| other == generation));
+    let half = |generation: i64| {
+        let (_, image) = holdings.of(generation)?;
+        let own = current.filter(|container| text_at(container, &["Image"]) == image);
+        Some(entry(generation, own.map_or(Value::Null, describe)))
+    };
+    Ok(generations.into_iter().filter_map(half).collect())
 }
 
 /// Host ports and where they lead: `{"5000/tcp": 5000}`.

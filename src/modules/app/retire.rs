@@ -34,7 +34,8 @@ fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
         plan.push(remove(&engine, text_at(container, &["Id"]), text_at(container, &["Name"]).trim_start_matches('/')));
         retired.push(describe(container));
     }
-    plan.changes.extend(Holdings::find(&engine, name)?.release(&engine, |held| held <= generation && !running.contains(&held)));
+    let is_over = |held: i64| held <= generation && !running.contains(&held);
+    plan.changes.extend(Holdings::find(&engine, name)?.release(&engine, is_over)?);
     plan.set("retired", Value::list(retired));
     Ok(plan)
 }

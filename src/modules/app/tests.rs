@@ -61,6 +61,31 @@ fn a_parking_that_was_interrupted_is_taken_up_where_it_ended() {
 }
 
 #[test]
+fn what_was_interrupted_while_it_was_put_aside_counts_as_parked_and_can_come_back() {
+    let stopped = PARKED.replace("shop.parked-7", "shop");
+    let daemon = Daemon::new()
+        .with("/containers/shop/json", &stopped)
+        .with("/containers/shop.config-7/json", NEW)
+        .with("/containers/json?all=true&filters=%7B%22name%22:%5B%22shop.parked-%22%5D%7D", "[]")
+        .with(HOLDINGS, HELD);
+    let found = (inspect::MODULE.plan)(&args_of(&inspect::MODULE, r#"{"container":"shop"}"#), &daemon).unwrap();
+    let parked = found.values.get("parked").and_then(Value::as_list).unwrap();
+    let half: Vec<_> =
+        parked.iter().map(|one| (one.get("generation").and_then(Value::to_int), text_at(one, &["release"]))).collect();
+    assert_eq!(half, [(Some(7), "6c21")]);
+    assert_eq!(
+        planned(&unpark::MODULE, &daemon),
+        [
+            r#"POST /containers/c1/update {"RestartPolicy":{"Name":"on-failure","MaximumRetryCount":4}}"#,
+            "POST /containers/shop/start",
+            "DELETE /containers/shop.config-7?force=true",
+            "DELETE /images/roll-parked/shop:7.config?force=true&noprune=true",
+            "DELETE /images/roll-parked/shop:7.on-failure.4?force=true&noprune=true",
+        ]
+    );
+}
+
+#[test]
 fn a_container_that_would_vanish_is_not_parked() {
     let vanishing = RUNNING.replace(r#""HostConfig":{"#, r#""HostConfig":{"AutoRemove":true,"#);
     let daemon = Daemon::new().with("/containers/shop/json", &vanishing);

@@ -73,7 +73,7 @@ fn revive(engine: &Engine<'_>, container: &Value, name: &str, generation: i64) -
         let act = engine.post(&format!("/containers/{}/start", encode(name)), None);
         changes.push(Change::new(format!("container {name}"), "stopped", "running", act));
     }
-    changes.extend(holdings.release(engine, |held| held == generation));
+    changes.extend(holdings.release(engine, |held| held == generation)?);
     Ok(changes)
 }
 

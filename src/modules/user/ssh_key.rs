@@ -12,9 +12,16 @@ SSH_ASKPASS=$dir/ask SSH_ASKPASS_REQUIRE=force DISPLAY=:0 "$@" < /dev/null"#;
 
 pub(super) fn generate(args: &Args, look: &dyn Look, account: &Account) -> Result<Vec<Change>, Failure> {
     let path = path_of(args, account);
-    let is_there = look.exists(&path);
-    if is_there && !args.bool("force") {
-        return Ok(Vec::new());
+    let public = format!("{path}.pub");
+    let is_there = |path: &str| look.stat(path, false).is_ok_and(|stat| stat.is_some());
+    if !args.bool("force") {
+        if is_there(&path) {
+            return Ok(Vec::new());
+        }
+        // It may be a link to a file of somebody else.
+        if is_there(&public) {
+            return Err(Failure::new(format!("{public} is there already, without {path}; `force: true` replaces it")));
+        }
     }
     let owned = |mode: u32| Attrs { mode: Some(mode), uid: Some(account.uid), gid: Some(account.gid), flags: None };
     let set = |path: String, mode: u32| {
@@ -25,13 +32,13 @@ pub(super) fn generate(args: &Args, look: &dyn Look, account: &Account) -> Resul
     if !look.exists(&dir) {
         changes.push(Change::new(&dir, Value::Null, Value::Null, Act::MakeDir { path: dir.clone(), attrs: owned(0o700) }));
     }
-    if is_there {
-        changes.push(Change::new(&path, Value::Null, Value::Null, Act::Remove { path: path.clone() }));
+    for old in [&path, &public].into_iter().filter(|old| is_there(old)) {
+        changes.push(Change::new(old, Value::Null, Value::Null, Act::Remove { path: old.clone() }));
     }
     let after = Map::from_iter([("ssh_key_file".into(), Value::from(path.as_str()))]);
     changes.push(Change::new(&path, Value::Null, after, Act::Run(keygen(args, look, &path)?)));
     changes.push(set(path.clone(), 0o600));
-    changes.push(set(format!("{path}.pub"), 0o644));
+    changes.push(set(public, 0o644));
     Ok(changes)
 }
 

@@ -30,7 +30,7 @@ fn mandatory(call: &mut Call<'_, '_>) -> Res<Val> {
     match call.given(0) {
         Some(message) => Err(message.to_text().as_str().into()),
         None => match &error.problem {
-            Problem::Undefined { name, .. } => Err(format!("Mandatory variable '{name}' not defined.").into()),
+            Problem::Undefined { name, .. } => Err(format!("Mandatory variable '{name}'  not defined.").into()),
             _ => Err("Mandatory variable not defined.".into()),
         },
     }

@@ -267,7 +267,8 @@ fn rekey(call: &mut Call<'_, '_>) -> Res<Val> {
     };
     let items = match call.input.clone() {
         Val::Dict(dict) => resolved(call.eval, &dict)?.into_iter().map(|(_, value)| value).collect(),
-        _ => call.items()?,
+        Val::List(_) | Val::Tuple(_) => call.items()?,
+        _ => return Err("Type is not a valid list, set, or dict".into()),
     };
     let result = Dict::own(indexmap::IndexMap::new());
     for item in items {
@@ -275,7 +276,7 @@ fn rekey(call: &mut Call<'_, '_>) -> Res<Val> {
         let Some(key) = dict.get(name.as_str()) else { return Err(format!("Key {} was not found", name.as_str()).into()) };
         let key = key_of(&call.eval.resolve(key)?)?;
         if result.has(&key) && !overwrites {
-            return Err(format!("Key {key} is not unique, cannot convert to dict").into());
+            return Err(format!("Key {key} is not unique, cannot correctly turn into dict").into());
         }
         result.set(key, item);
     }

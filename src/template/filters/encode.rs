@@ -7,7 +7,7 @@ use crate::template::calls::{Call, whole};
 use crate::template::failure::Res;
 use crate::template::methods::resolved;
 use crate::template::runtime::{Val, from_value};
-use crate::value::Value;
+use crate::value::{Value, bytes_of, text_of};
 use crate::yaml::{Trust, read};
 use base64ct::{Base64, Encoding};
 use sha1::Sha1;
@@ -237,7 +237,7 @@ fn from_yaml_all(call: &mut Call<'_, '_>) -> Res<Val> {
 fn b64encode(call: &mut Call<'_, '_>) -> Res<Val> {
     let text = call.text()?;
     let bytes = match encoding(call)? {
-        TextEncoding::Utf8 => text.as_bytes().to_vec(),
+        TextEncoding::Utf8 => bytes_of(&text),
         TextEncoding::Utf16 => text.encode_utf16().flat_map(u16::to_le_bytes).collect(),
     };
     Ok(Val::from(Base64::encode_string(&bytes)))
@@ -262,7 +262,7 @@ fn b64decode(call: &mut Call<'_, '_>) -> Res<Val> {
     let padded = format!("{digits}{}", "=".repeat((4 - digits.len() % 4) % 4));
     let bytes = Base64::decode_vec(&padded).map_err(|_| "this is no base64")?;
     let text = match encoding(call)? {
-        TextEncoding::Utf8 => String::from_utf8(bytes).map_err(|_| "what it stands for is not UTF-8 text")?,
+        TextEncoding::Utf8 => text_of(&bytes),
         TextEncoding::Utf16 => {
             let units: Vec<u16> = bytes.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect();
             String::from_utf16(&units).map_err(|_| "what it stands for is not UTF-16 text")?
@@ -276,15 +276,14 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 fn checksum(call: &mut Call<'_, '_>, kind: &str) -> Res<Val> {
-    let text = call.text()?;
-    let bytes = text.as_bytes();
+    let bytes = bytes_of(&call.text()?);
     Ok(Val::from(match kind {
-        "md5" => hex(&md5::Md5::digest(bytes)),
-        "sha1" => hex(&Sha1::digest(bytes)),
-        "sha224" => hex(&Sha224::digest(bytes)),
-        "sha256" => hex(&Sha256::digest(bytes)),
-        "sha384" => hex(&Sha384::digest(bytes)),
-        "sha512" => hex(&Sha512::digest(bytes)),
+        "md5" => hex(&md5::Md5::digest(&bytes)),
+        "sha1" => hex(&Sha1::digest(&bytes)),
+        "sha224" => hex(&Sha224::digest(&bytes)),
+        "sha256" => hex(&Sha256::digest(&bytes)),
+        "sha384" => hex(&Sha384::digest(&bytes)),
+        "sha512" => hex(&Sha512::digest(&bytes)),
         other => return Err(format!("unsupported hash type {other}").into()),
     }))
 }

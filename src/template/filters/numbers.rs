@@ -137,10 +137,10 @@ fn check_class(text: &str, unit: &str, is_bits: bool) -> Result<(), String> {
 }
 
 fn readable(call: &mut Call<'_, '_>) -> Res<Val> {
+    let bad = |_| format!("human_readable() failed on bad input: {}", call.input.to_text().as_str());
     let size = match &call.input {
-        Val::Str(_) => whole(&call.input)? as f64,
-        other => number(other)
-            .map_err(|_| format!("human_readable() can't interpret following string: {}", other.to_text().as_str()))?,
+        Val::Str(_) => whole(&call.input).map_err(bad)? as f64,
+        other => number(other).map_err(bad)?,
     };
     let base = if call.flag(0, false) { "bits" } else { "Bytes" };
     let unit = call.given(1).map(|unit| unit.to_text().to_uppercase());

@@ -137,7 +137,7 @@ fn texts(call: &mut Call<'_, '_>) -> Res<Vec<String>> {
     match &call.input {
         Val::Str(text) => Ok(vec![text.as_str().to_owned()]),
         Val::List(_) | Val::Tuple(_) => Ok(call.items()?.iter().map(|item| item.to_text().as_str().to_owned()).collect()),
-        other => Err(format!("a path or a list of parts is needed, not '{}'", other.kind()).into()),
+        other => Err(format!("expects string or sequence, got {} instead.", other.kind()).into()),
     }
 }
 

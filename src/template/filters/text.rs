@@ -19,7 +19,7 @@ pub(super) const FILTERS: &[Filter] = &[
     filter("truncate", &["length", "killwords", "end", "leeway"], "cut to a length", truncate),
     filter("wordcount", &[], "how many words", |call| Ok(Val::size(words(&call.text()?).count()))),
     filter("wordwrap", &["width", "break_long_words", "wrapstring", "break_on_hyphens"], "lines of limited length", wordwrap),
-    filter("format", &["*values", "**named"], "a format such as `%s` filled in", format),
+    filter("format", &["*values", "**named"], "a format such as `%s` filled in", format).taking_undefined(),
     filter("escape", &[], "HTML's special characters escaped", |call| map_text(call, escape)).or(&["e", "forceescape"]),
     filter("striptags", &[], "without HTML tags", |call| map_text(call, strip_tags)),
     filter("split", &["separator", "maxsplit"], "the parts between separators", split),
@@ -205,7 +205,8 @@ fn after_hyphen(chunk: &str, next: char) -> bool {
 }
 
 fn format(call: &mut Call<'_, '_>) -> Res<Val> {
-    let text = call.text()?;
+    let format = call.eval.defined(call.input.clone())?;
+    let text = call.text_of(&format)?;
     if !call.named.is_empty() && !call.rest.is_empty() {
         return Err("can't handle positional and keyword arguments at the same time".into());
     }
@@ -303,7 +304,13 @@ fn comment(call: &mut Call<'_, '_>) -> Res<Val> {
     let end = call.text_arg(8, style.end);
     let line = |part: &str| if part.is_empty() { String::new() } else { format!("{part}{}", newline.as_str()) };
     let padded = |part: &str, count: usize| {
-        if part.is_empty() { String::new() } else { format!("{part}{}", newline.as_str()).repeat(count) }
+        if part == newline.as_str() {
+            part.repeat(count)
+        } else if part.is_empty() {
+            String::new()
+        } else {
+            format!("{part}{}", newline.as_str()).repeat(count)
+        }
     };
     let lines: Vec<&str> = text.split(newline.as_str()).collect();
     let inner = 1..lines.len().saturating_sub(1);
@@ -314,12 +321,7 @@ fn comment(call: &mut Call<'_, '_>) -> Res<Val> {
         format!("{}{line}", decoration.as_str())
     };
     let body = lines.iter().enumerate().map(decorated).collect::<Vec<_>>().join(&newline);
-    let before_end = padded(&postfix, postfix_count);
-    let tail = if before_end.is_empty() {
-        String::new()
-    } else {
-        format!("{}{}", newline.as_str(), before_end.strip_suffix(newline.as_str()).unwrap_or(&before_end))
-    };
+    let tail = format!("{}{}", newline.as_str(), postfix.as_str()).repeat(postfix_count);
     let closing = if end.is_empty() { String::new() } else { format!("{}{}", newline.as_str(), end.as_str()) };
     Ok(Val::from(format!("{}{}{body}{tail}{closing}", line(&beginning), padded(&prefix, prefix_count))))
 }

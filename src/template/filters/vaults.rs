@@ -3,7 +3,7 @@
 use super::{Filter, filter};
 use crate::template::calls::Call;
 use crate::template::failure::Res;
-use crate::template::runtime::Val;
+use crate::template::runtime::{Object, Val};
 use crate::vault::{self, DEFAULT_ID};
 
 pub(super) const FILTERS: &[Filter] = &[
@@ -30,12 +30,21 @@ fn close(call: &mut Call<'_, '_>) -> Res<Val> {
     let id = call.given(4).or_else(|| call.given(2)).map_or_else(|| ID.into(), Val::to_text);
     let id = if id.is_empty() { DEFAULT_ID } else { id.as_str() };
     let salt = salt.as_ref().map(|salt| salt.as_bytes());
-    vault::close(plain.as_bytes(), &password, id, salt).map(Val::from).map_err(|problem| problem.to_string().into())
+    let closed = vault::close(plain.as_bytes(), &password, id, salt).map_err(|problem| problem.to_string())?;
+    let is_wrapped = call.given(3).is_some_and(|wrap| wrap.truth() == Some(true));
+    Ok(if is_wrapped { Val::object(Object::Vaulted(closed)) } else { Val::from(closed) })
 }
 
 /// What is in no vault stays as it is.
 fn open(call: &mut Call<'_, '_>) -> Res<Val> {
-    let Val::Str(text) = call.input.clone() else {
+    let wrapped = match &call.input {
+        Val::Object(object) => match &**object {
+            Object::Vaulted(text) => Some(Val::from(text.as_str())),
+            _ => None,
+        },
+        _ => None,
+    };
+    let Val::Str(text) = wrapped.unwrap_or_else(|| call.input.clone()) else {
         return Err(format!("Vault should be in the form of a string, instead we got <class '{}'>.", call.input.kind()).into());
     };
     let password = secret(call)?;

@@ -1,6 +1,6 @@
 //! Lookups of variables, settings and this machine.
 
-use super::{Asked, Lookup, row};
+use super::{Asked, Lookup, row, settings};
 use crate::template::failure::{Problem, Res, fault};
 use crate::template::runtime::{Val, from_value};
 
@@ -31,7 +31,8 @@ fn env(asked: &mut Asked<'_, '_>) -> Res<Vec<Val>> {
 fn vars(asked: &mut Asked<'_, '_>) -> Res<Vec<Val>> {
     let default = asked.option("default").cloned();
     if let Some(term) = asked.terms.iter().find(|term| !matches!(term, Val::Str(_) | Val::List(_) | Val::Tuple(_))) {
-        return Err(format!("Variable name must be 'str' not '{}'.", term.kind()).into());
+        let (shown, kind) = (term.to_text(), term.kind());
+        return Err(format!("Invalid setting identifier, \"{}\" is not a string, its a <class '{kind}'>", shown.as_str()).into());
     }
     let names = asked.texts()?;
     let mut values = Vec::new();
@@ -41,8 +42,9 @@ fn vars(asked: &mut Asked<'_, '_>) -> Res<Vec<Val>> {
             (None, Some(default)) => default.clone(),
             (None, None) => {
                 let known = asked.eval.scope.names();
-                let closest = crate::diag::closest(&name, known.iter().map(String::as_str)).map(str::to_owned);
-                return Err(fault(Problem::Undefined { name, closest }));
+                let closest = crate::diag::closest(&name, known.iter().map(String::as_str));
+                let closest = closest.map(|closest| format!("; a similar one is `{closest}`")).unwrap_or_default();
+                return Err(fault(Problem::Hint { hint: format!("No variable found with this name: {name}{closest}") }));
             }
         });
     }
@@ -80,6 +82,12 @@ fn config(asked: &mut Asked<'_, '_>) -> Res<Vec<Val>> {
         )
         .into());
     }
+    let plugin = match (asked.option("plugin_type").cloned(), asked.option("plugin_name").cloned()) {
+        (Some(kind), Some(name)) => Some(settings::plugin(&kind.to_text(), &name.to_text())?),
+        (None, None) => None,
+        _ => return Err("Both plugin_type and plugin_name are required, cannot use one without the other".into()),
+    };
+    let shows_origin = asked.flag("show_origin", false);
     let mut values = Vec::new();
     for term in asked.terms.clone() {
         let Val::Str(name) = &term else {
@@ -87,11 +95,21 @@ fn config(asked: &mut Asked<'_, '_>) -> Res<Vec<Val>> {
             let shown = crate::template::calls::shown(&term);
             return Err(format!("Invalid setting identifier, {shown} is not a <class 'str'>, its a <class '{kind}'>.").into());
         };
-        match asked.eval.world.setting(name) {
-            Some(value) => values.push(from_value(&value)),
+        let found = match plugin {
+            Some(plugin) => settings::of_plugin(asked.eval, plugin, name)?,
+            None => asked.eval.world.setting(name).map(|value| (from_value(&value), "default".to_owned())),
+        };
+        match found {
+            Some((value, origin)) if shows_origin => values.push(Val::list(vec![value, Val::from(origin)])),
+            Some((value, _)) => values.push(value),
             None if on_missing == "error" => {
                 let name = name.as_str();
-                return Err(format!("Unable to find setting {name}: No config definition exists for '{name}'.").into());
+                let why = if plugin.is_none() && name.chars().any(char::is_lowercase) {
+                    "Invalid setting, their names are in capitals".to_owned()
+                } else {
+                    format!("No config definition exists for '{name}'.")
+                };
+                return Err(format!("Unable to find setting {name}: {why}").into());
             }
             None => {}
         }

@@ -2,6 +2,7 @@
 
 use super::{Asked, Lookup, row};
 use crate::template::failure::{Problem, Res, fault};
+use crate::template::literal::literal;
 use crate::template::render::{FileOptions, render_native};
 use crate::template::runtime::Val;
 
@@ -53,6 +54,7 @@ fn template(asked: &mut Asked<'_, '_>) -> Res<Vec<Val>> {
     options.comment = pair(asked, "comment", options.comment);
     options.trim_blocks = asked.flag("trim_blocks", true);
     options.lstrip_blocks = asked.flag("lstrip_blocks", false);
+    let converts = asked.flag("convert_data", true);
     for name in asked.texts()? {
         let path = path_of(asked, "templates", &name)?;
         let text = asked.eval.read_text(&path)?;
@@ -66,7 +68,11 @@ fn template(asked: &mut Asked<'_, '_>) -> Res<Vec<Val>> {
             }
             None => asked.eval.deeper(|eval| render_native(eval, &text, &options))?,
         };
-        texts.push(rendered);
+        texts.push(match rendered {
+            Val::Str(text) if converts => literal(&text).unwrap_or(Val::Str(text)),
+            other if converts => other,
+            other => Val::Str(other.to_text()),
+        });
     }
     Ok(texts)
 }

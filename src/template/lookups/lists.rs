@@ -135,7 +135,12 @@ impl Sequence {
                 _ if value.len() > 1 && value.starts_with('0') => (&value[1..], 8),
                 _ => (value, 10),
             };
-            i64::from_str_radix(digits, radix).map_err(|_| format!("can't parse {name}={value} as integer"))
+            i64::from_str_radix(digits, radix).map_err(|_| {
+                format!(
+                    "Invalid type for configuration option plugin_type: lookup plugin: sequence setting: {name} \
+                     (from Direct): Invalid value provided for 'integer': '{value}'"
+                )
+            })
         };
         match name {
             "start" => self.start = Some(number()?),
@@ -222,7 +227,8 @@ fn sequence(asked: &mut Asked<'_, '_>) -> Res<Vec<Val>> {
         }
         let format = sequence.format.clone().unwrap_or_else(|| "%d".to_owned());
         for number in sequence.numbers()? {
-            results.push(crate::template::format_percent::percent(asked.eval, &format.as_str().into(), &Val::Int(number))?);
+            let formatted = crate::template::format_percent::percent(asked.eval, &format.as_str().into(), &Val::Int(number));
+            results.push(formatted.map_err(|_| format!("bad formatting string: {format}"))?);
         }
     }
     Ok(results)
@@ -236,6 +242,7 @@ fn subelements(asked: &mut Asked<'_, '_>) -> Res<Vec<Val>> {
         return Err(EXPECTS.into());
     };
     let items = match source {
+        Val::Dict(dict) if dict.get("skipped").is_some_and(|flag| !matches!(flag, Val::Bool(false))) => return Ok(Vec::new()),
         Val::Dict(dict) => resolved(asked.eval, dict)?.into_iter().map(|(_, value)| value).collect(),
         Val::List(_) | Val::Tuple(_) => asked.eval.elements(source)?,
         other => {

@@ -6,6 +6,7 @@ mod files;
 mod lists;
 mod passwords;
 mod records;
+mod settings;
 mod url;
 
 pub(crate) use files::glob;

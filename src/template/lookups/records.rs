@@ -72,10 +72,21 @@ fn ini(asked: &mut Asked<'_, '_>) -> Res<Vec<Val>> {
     for term in asked.texts()? {
         let (key, inline) = inline_options(
             &term,
-            &["section", "file", "type", "default", "re", "encoding", "case_sensitive", "interpolation", "allow_none"],
+            &[
+                "section",
+                "file",
+                "type",
+                "default",
+                "re",
+                "encoding",
+                "case_sensitive",
+                "interpolation",
+                "allow_none",
+                "allow_no_value",
+            ],
         )?;
         if key.trim().is_empty() || (!inline.is_empty() && term.starts_with("file=")) {
-            return Err(format!("No key to look up was provided as first term within string inline options: {term}").into());
+            return Err(format!("No key to lookup was provided as first term with in string inline options: {term}").into());
         }
         let encoding = option(asked, &inline, "encoding", "utf-8");
         let text = text_of(asked, &option(asked, &inline, "file", "ansible.ini"), &encoding)?;
@@ -87,6 +98,11 @@ fn ini(asked: &mut Asked<'_, '_>) -> Res<Vec<Val>> {
         let fold = |name: &str| if is_sensitive { name.to_owned() } else { name.to_lowercase() };
         let all = entries(&text);
         let file = option(asked, &inline, "file", "ansible.ini");
+        let allows = |name: &str| matches!(option(asked, &inline, name, "false").to_lowercase().as_str(), "true" | "yes" | "1");
+        if let Some(bare) = all.iter().find(|entry| entry.is_bare).filter(|_| !allows("allow_none") && !allows("allow_no_value"))
+        {
+            return Err(format!("Source contains parsing errors: '{file}': '{}' has no value", bare.key).into());
+        }
         if let Some(twice) = duplicate(&all, is_sensitive) {
             return Err(format!(
                 "Duplicate option in '{file}': option '{}' in section '{}' already exists",
@@ -113,6 +129,7 @@ fn ini(asked: &mut Asked<'_, '_>) -> Res<Vec<Val>> {
             continue;
         }
         match values.iter().rfind(|entry| fold(&entry.key) == fold(&key)) {
+            Some(entry) if entry.is_bare => {}
             Some(entry) => found.push(Val::from(shown(entry)?)),
             None => found.push(Val::from(option(asked, &inline, "default", ""))),
         }
@@ -124,6 +141,8 @@ struct Entry {
     section: String,
     key: String,
     value: String,
+    /// Nothing but the key.
+    is_bare: bool,
 }
 
 /// An entry that its section has twice.
@@ -188,8 +207,10 @@ fn entries(text: &str) -> Vec<Entry> {
         } else if let Some(name) = trimmed.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
             name.clone_into(&mut section);
         } else {
-            let (key, value) = trimmed.split_once(['=', ':']).unwrap_or((trimmed, ""));
-            entries.push(Entry { section: section.clone(), key: key.trim().to_owned(), value: value.trim().to_owned() });
+            let pair = trimmed.split_once(['=', ':']);
+            let (key, value) = pair.unwrap_or((trimmed, ""));
+            let (key, value) = (key.trim().to_owned(), value.trim().to_owned());
+            entries.push(Entry { section: section.clone(), key, value, is_bare: pair.is_none() });
         }
     }
     entries
@@ -207,7 +228,13 @@ fn csvfile(asked: &mut Asked<'_, '_>) -> Res<Vec<Val>> {
             return Err("Search key is required but was not found".into());
         }
         let encoding = option(asked, &inline, "encoding", "utf-8");
-        let text = text_of(asked, &option(asked, &inline, "file", "ansible.csv"), &encoding)?;
+        let file = option(asked, &inline, "file", "ansible.csv");
+        let text = text_of(asked, &file, &encoding).map_err(|error| match &error.problem {
+            Problem::NoFile { searched, .. } => {
+                format!("csvfile: [Errno 2] No such file or directory: '{file}', looked in {}", searched.join(", ")).into()
+            }
+            _ => error,
+        })?;
         let delimiter = match option(asked, &inline, "delimiter", "TAB").as_str() {
             "TAB" | "\t" => '\t',
             escaped if escaped.starts_with('\\') => unquoted(escaped).chars().next().unwrap_or('\t'),
@@ -216,9 +243,10 @@ fn csvfile(asked: &mut Asked<'_, '_>) -> Res<Vec<Val>> {
         let column = |name: &str, default: &str| -> Res<usize> {
             Ok(usize::try_from(whole(&Val::from(option(asked, &inline, name, default)))?).unwrap_or(0))
         };
-        let (key_column, column) = (column("keycol", "0")?, column("col", "1")?);
+        let key_column = column("keycol", "0")?;
         let row = csv_rows(&text, delimiter).into_iter().find(|row| row.get(key_column) == Some(&key));
-        match row.and_then(|row| row.into_iter().nth(column)) {
+        let wanted = if row.is_some() { column("col", "1")? } else { 0 };
+        match row.and_then(|row| row.into_iter().nth(wanted)) {
             Some(value) => found.push(Val::from(value)),
             None => {
                 let has_default = inline.iter().any(|(name, _)| name == "default") || asked.option("default").is_some();

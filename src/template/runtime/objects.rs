@@ -41,6 +41,8 @@ pub(crate) enum Object {
     DictType,
     HostVars,
     HostScope(HostScope),
+    /// A text in a vault that is not opened: what `vault(wrap_object=true)` gives.
+    Vaulted(String),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -128,6 +130,7 @@ impl Object {
             Object::DictType => "type",
             Object::HostVars => "HostVars",
             Object::HostScope(_) => "HostVarsVars",
+            Object::Vaulted(_) => "AnsibleVaultEncryptedUnicode",
         }
     }
 
@@ -143,6 +146,8 @@ impl Object {
         match self {
             Object::DateTime(time) => Ok(Value::from(time.to_string())),
             Object::Module(module) => module.text.to_value(),
+            Object::Range(range) => Ok(range.items().iter().filter_map(|item| item.to_value().ok()).collect()),
+            Object::Vaulted(text) => Ok(Value::from(text.as_str())),
             other => Err(other.kind()),
         }
     }

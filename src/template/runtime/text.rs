@@ -1,6 +1,7 @@
 //! Values as text, as Python prints them.
 
 use super::{Object, Val};
+use crate::template::Problem;
 use crate::value::{Key, Text, Value};
 
 /// Text under construction that remembers whether a secret went in.
@@ -52,7 +53,12 @@ impl TextBuilder {
                 }
                 self.push("}");
             }
-            Val::Undefined(_) => self.push("Undefined"),
+            Val::Undefined(error) => match &error.problem {
+                Problem::Undefined { name, .. } => {
+                    self.push(&format!("AnsibleUndefined(hint=None, obj=missing, name={})", repr_text(name)));
+                }
+                _ => self.push("AnsibleUndefined"),
+            },
             Val::Object(object) => self.push_object(object),
         }
     }
@@ -80,6 +86,7 @@ impl TextBuilder {
             Object::Module(module) => self.push_val(&module.text),
             Object::DateTime(time) => self.push(&time.to_string()),
             Object::Delta(delta) => self.push(&delta.to_string()),
+            Object::Vaulted(text) => self.push(text),
             other => self.push(&format!("<{}>", other.kind())),
         }
     }

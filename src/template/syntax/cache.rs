@@ -30,10 +30,13 @@ pub(crate) fn template_tree(text: &str) -> Result<Arc<Tree>, SyntaxError> {
 
 /// The tree of a bare expression in a playbook, such as `when`.
 pub(crate) fn expression_tree(text: &str) -> Result<Arc<Tree>, SyntaxError> {
-    cached(text, Kind::Expression, || {
-        let mut parser = Parser::new(lexer::expression_tokens(text, &Style::file())?);
-        Ok(Tree { root: Root::Expr(parser.whole_expression()?), blocks: Vec::new() })
-    })
+    cached(text, Kind::Expression, || uncached_expression(text))
+}
+
+/// The tree of an expression that will not come again.
+pub(crate) fn uncached_expression(text: &str) -> Result<Tree, SyntaxError> {
+    let mut parser = Parser::new(lexer::expression_tokens(text, &Style::file())?);
+    Ok(Tree { root: Root::Expr(parser.whole_expression()?), blocks: Vec::new() })
 }
 
 /// The tree of a template file.

@@ -468,6 +468,11 @@ impl Parser {
         } else if self.skip_mark("*") {
             args.splat = Some(Box::new(self.expression()?));
         } else if matches!(self.peek(), Token::Name(_)) && *self.peek_second() == Token::Mark("=") {
+            if let Token::Name(name) = self.peek()
+                && args.named.iter().any(|(other, _)| **other == **name)
+            {
+                return self.fail(format!("keyword argument repeated: {name}"));
+            }
             let name = self.expect_name()?;
             self.next += 1;
             args.named.push((name, self.expression()?));

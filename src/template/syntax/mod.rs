@@ -7,7 +7,7 @@ mod names;
 mod statements;
 pub(crate) mod tree;
 
-pub(crate) use cache::{expression_tree, file_tree, template_tree};
+pub(crate) use cache::{expression_tree, file_tree, template_tree, uncached_expression};
 pub(crate) use names::{Used, used_names};
 
 use tree::Spot;

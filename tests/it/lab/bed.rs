@@ -110,12 +110,69 @@ impl Bed {
     }
 
     fn start_to(&self, arguments: &[String], playbook: &Path, more: &[&str], output: &str) -> Running {
+        let mut command = self.command(self.home.path());
+        start(command.args(arguments).args(more).arg(playbook), &self.path(output))
+    }
+
+    fn command(&self, home: &Path) -> Command {
         let mut command = Command::new(ROLL);
-        command.env_clear().env("HOME", self.home.path()).env("ANSIBLE_ROLES_PATH", repository().join("playbooks/roles"));
+        command.env_clear().env("HOME", home).env("ANSIBLE_ROLES_PATH", repository().join("playbooks/roles"));
         for name in ["PATH", "ROLL_REMOTE"] {
             command.envs(std::env::var_os(name).map(|value| (name, value)));
         }
-        start(command.args(arguments).args(more).arg(playbook), &self.path(output))
+        command
+    }
+
+    /// A run whose locks go after so many seconds without a word from it.
+    pub(super) fn start_fleeting(&self, playbook: &Path, more: &[&str], silence: u32) -> Running {
+        let mut command = self.command(self.home.path());
+        command.env("ROLL_SILENCE", silence.to_string());
+        start(command.args(&self.arguments).args(more).arg(playbook), &self.path("output"))
+    }
+
+    /// A subcommand as from another machine: another directory, another home.
+    pub(super) fn elsewhere(&self, verb: &str, playbook: &Path, more: &[&str], limit: u64) -> Outcome {
+        let home = self.path("elsewhere");
+        std::fs::create_dir_all(&home).unwrap();
+        let mut command = self.command(&home);
+        command.current_dir(&home).arg(verb).args(&self.arguments).args(more).arg(playbook);
+        start(&mut command, &self.path(verb)).end(Duration::from_secs(limit))
+    }
+
+    /// How long another one would have waited for the application's lock on a host, from now on.
+    pub(super) fn lock_is_free_after(&self, machine: &str) -> Duration {
+        let began = Instant::now();
+        self.on(machine, "tries=0; until flock -n /var/lib/roll/palindrome/lock true; do tries=$((tries + 1)); [ $tries -lt 400 ]; sleep 0.02; done");
+        began.elapsed()
+    }
+
+    /// Crashes of the controller at so many points, on this very lab.
+    pub(super) fn crashes(&self, playbook: &Path, count: usize, seed: u64, limit: u64) -> Outcome {
+        let mut command = Command::new(ROLL);
+        let words = ["rehearse", "--lab", &self.id, &format!("--crashes={count}"), "--seed", &seed.to_string(), "-e", "bake=1s"];
+        start(command.args(words).arg(playbook), &self.path("crashes")).end(Duration::from_secs(limit))
+    }
+
+    /// Clients from now on: forty requests a second through the balancer, each on a connection of its own.
+    pub(super) fn clients(&self) -> Clients {
+        let (lost, is_over) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicBool::new(false)));
+        let (address, lost_there, is_over_there) = (self.addresses["lb"].clone(), lost.clone(), is_over.clone());
+        let thread = thread::spawn(move || {
+            let (began, mut requests) = (Instant::now(), Vec::new());
+            while !is_over_there.load(Ordering::Relaxed) {
+                let (address, lost, at) = (address.clone(), lost_there.clone(), began.elapsed());
+                requests.push(thread::spawn(move || {
+                    if let Err(why) = ask(&address) {
+                        lost.lock().unwrap().push(format!("at {:.1} s: {why}", at.as_secs_f64()));
+                    }
+                }));
+                thread::sleep(Duration::from_millis(25));
+            }
+            let sent = requests.len();
+            requests.into_iter().for_each(|request| request.join().unwrap());
+            sent
+        });
+        Clients { lost, is_over, thread }
     }
 
     pub(super) fn container(&self, machine: &str) -> String {
@@ -200,6 +257,34 @@ impl Watch {
     }
 }
 
+/// Clients that go on asking until they are told not to.
+pub(super) struct Clients {
+    lost: Arc<Mutex<Vec<String>>>,
+    is_over: Arc<AtomicBool>,
+    thread: JoinHandle<usize>,
+}
+
+impl Clients {
+    /// Nothing that they asked for was lost.
+    pub(super) fn lost_nothing(self) {
+        self.is_over.store(true, Ordering::Relaxed);
+        let sent = self.thread.join().unwrap();
+        assert!(sent > 100, "hardly anything was asked for: {sent}");
+        let lost = self.lost.lock().unwrap();
+        assert!(lost.is_empty(), "{} of {sent} requests were lost: {:#?}", lost.len(), &lost[..lost.len().min(5)]);
+    }
+}
+
+fn ask(address: &str) -> Result<(), String> {
+    let failed = |error: std::io::Error| error.to_string();
+    let mut stream = TcpStream::connect((address, 80)).map_err(failed)?;
+    stream.set_read_timeout(Some(Duration::from_secs(20))).map_err(failed)?;
+    stream.write_all(b"GET /palindrome?text=level HTTP/1.1\r\nHost: lab\r\nConnection: close\r\n\r\n").map_err(failed)?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).map_err(failed)?;
+    if answer.starts_with("HTTP/1.1 200 ") { Ok(()) } else { Err(answer.lines().next().unwrap_or("no answer").to_owned()) }
+}
+
 pub(super) struct Outcome {
     pub(super) code: Option<i32>,
     /// Standard output and standard error, as a terminal would show them.
@@ -260,7 +345,11 @@ impl Running {
 
     /// Ctrl-C.
     pub(super) fn interrupt(&self) {
-        rustix::process::kill_process(rustix::process::Pid::from_child(&self.child), rustix::process::Signal::INT).unwrap();
+        self.signal(rustix::process::Signal::INT);
+    }
+
+    pub(super) fn signal(&self, signal: rustix::process::Signal) {
+        rustix::process::kill_process(rustix::process::Pid::from_child(&self.child), signal).unwrap();
     }
 
     pub(super) fn end(mut self, limit: Duration) -> Outcome {
