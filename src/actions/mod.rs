@@ -26,12 +26,14 @@ mod raw;
 mod reboot;
 mod script;
 mod set_fact;
+mod synchronize;
 mod template;
 mod unarchive;
 mod validate;
 mod wait_for_connection;
 
 pub use body::{Bodies, Body};
+pub use synchronize::Reach;
 
 use crate::diag::Diagnostic;
 use crate::modules::{Args, Failure, Module};
@@ -65,6 +67,12 @@ pub trait Hands: Sync {
     fn module(&self, name: &str, args: Map, bodies: Bodies) -> impl Future<Output = Result<Map, Problem>> + Send;
     /// Runs a command line through the login shell, with nothing else on the host.
     fn shell(&self, line: &str, stdin: Option<Vec<u8>>) -> impl Future<Output = Result<Shell, Problem>> + Send;
+    /// The same on the control side.
+    fn shell_here(&self, line: &str) -> impl Future<Output = Result<Shell, Problem>> + Send;
+    /// How another program reaches the task's own host, whoever it is delegated to; none where that is the control side.
+    fn reach(&self) -> Result<Option<Reach>, Problem>;
+    /// The host that the task is delegated to, be it its own.
+    fn delegate_of_task(&self) -> Result<Option<String>, Problem>;
     /// Copies a file of the host into a local one, unless it has this sha1; answers with its `checksum`, or why it is `missing`.
     fn fetch(&self, src: &str, have: Option<&str>, dest: &Path) -> impl Future<Output = Result<Map, Problem>> + Send;
     /// Whether the host answers within this time.
@@ -171,6 +179,7 @@ pub static ACTIONS: &[&str] = &[
     "set_fact",
     "set_stats",
     "ssm_parameter",
+    "synchronize",
     "template",
     "unarchive",
     "validate_argument_spec",
@@ -210,6 +219,7 @@ pub async fn run<H: Hands>(module: &'static Module, args: &Args, hands: &H) -> R
         "script" => script::script(args, hands).await,
         "set_fact" => set_fact::set_fact(args, hands),
         "set_stats" => set_fact::set_stats(args),
+        "synchronize" => synchronize::synchronize(args, hands).await,
         "template" => template::template(args, hands).await,
         "unarchive" => unarchive::unarchive(args, hands).await,
         "validate_argument_spec" => validate::validate(args, hands),

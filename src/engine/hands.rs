@@ -2,8 +2,8 @@
 
 use super::frame::Frame;
 use super::work::Work;
-use super::{operator, said, target};
-use crate::actions::{self, Bodies, Body, Hands, Problem, Shell};
+use super::{operator, reach, said, target};
+use crate::actions::{self, Bodies, Body, Hands, Problem, Reach, Shell};
 use crate::connection::{self, Become, Blobs, ConnectError, Denial, Remote, Stdin, Target};
 use crate::diag::{Diagnostic, Explain};
 use crate::event::Event;
@@ -276,6 +276,28 @@ impl Hands for TaskHands<'_> {
             .map_err(|error| unreachable(&error))?;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         Ok(Shell { code: output.code, stdout: text(&output.stdout), stderr: text(&output.stderr) })
+    }
+
+    async fn shell_here(&self, line: &str) -> Result<Shell, Problem> {
+        let line = with_environment(line, &self.environment);
+        let here = Target::local("localhost");
+        let output = self.work.run.connections.exec(&here, None, &line, Stdin::Nothing, false).await;
+        let output = output.map_err(|error| unreachable(&error))?;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Ok(Shell { code: output.code, stdout: text(&output.stdout), stderr: text(&output.stderr) })
+    }
+
+    fn reach(&self) -> Result<Option<Reach>, Problem> {
+        let task = &self.work.task;
+        let own = target::target(&self.work.run, self.frame, &self.work.host, task)?;
+        let escalation = target::escalation(&self.work.run, self.frame, task)?;
+        reach::of(&own, escalation.as_ref())
+    }
+
+    fn delegate_of_task(&self) -> Result<Option<String>, Problem> {
+        let Some(written) = self.work.task.keyword("delegate_to") else { return Ok(None) };
+        let host = self.frame.argument(&written.value)?.map(|value| value.to_text().to_string());
+        Ok(host.filter(|host| !host.is_empty()))
     }
 
     async fn fetch(&self, src: &str, have: Option<&str>, dest: &Path) -> Result<Map, Problem> {

@@ -17,6 +17,7 @@ mod loops;
 mod magic;
 mod operator;
 mod plays;
+mod reach;
 mod results;
 mod rollout;
 mod said;

@@ -76,6 +76,7 @@ fn words(error: &TemplateError) -> String {
         Problem::PluginFailed { plugin: Plugin::Function, reason, .. } | Problem::Operation { reason } => {
             format!("Unexpected templating type error occurred: {reason}")
         }
+        Problem::Undecryptable { why, .. } => format!("Attempt to use undecryptable variable: {why}"),
         Problem::PluginFailed { reason, .. } => reason.clone(),
         Problem::Recursion { .. } | Problem::TooDeep { .. } => {
             "Recursive loop detected in template: maximum recursion depth exceeded".to_owned()

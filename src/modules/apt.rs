@@ -383,7 +383,7 @@ impl Apt<'_> {
             (force, "--allow-remove-essential"),
         ];
         let mut options: Vec<String> = flags.iter().filter(|(given, _)| *given).map(|(_, flag)| (*flag).to_owned()).collect();
-        if let Some(release) = self.args.str("default_release") {
+        if let Some(release) = self.args.str("default_release").filter(|release| !release.is_empty()) {
             options.extend(["-t".to_owned(), release.to_owned()]);
         }
         if self.args.has("install_recommends") {

@@ -168,6 +168,44 @@ const REBOOT: Module = row(
     ]],
 );
 
+const SYNCHRONIZE: Module = Module {
+    collection: "ansible.posix",
+    ..row(
+        "synchronize",
+        "brings directories into line with rsync",
+        &[&[
+            Arg::new("src", Kind::Str, "what to bring over; with a trailing `/`, what is in it").required(),
+            Arg::new("dest", Kind::Str, "where to").required(),
+            Arg::new("mode", Kind::Str, "`push` to the host, or `pull` from it").choices(&["push", "pull"]).default("push"),
+            Arg::new("archive", Kind::Bool, "recursive, links, perms, times, owner, group").default("yes"),
+            Arg::new("checksum", Kind::Bool, "compare contents rather than sizes and times").default("no"),
+            Arg::new("compress", Kind::Bool, "compress on the way").default("yes"),
+            Arg::new("copy_links", Kind::Bool, "copy what links point to").default("no"),
+            Arg::new("delay_updates", Kind::Bool, "put files in place at the end").default("yes"),
+            Arg::new("delete", Kind::Bool, "remove what `src` does not have").default("no"),
+            Arg::new("dirs", Kind::Bool, "directories without what is in them").default("no"),
+            Arg::new("existing_only", Kind::Bool, "nothing that is not there already").default("no"),
+            Arg::new("recursive", Kind::Bool, "directories with what is in them (default: as `archive`)"),
+            Arg::new("links", Kind::Bool, "copy links as links (default: as `archive`)"),
+            Arg::new("perms", Kind::Bool, "keep permissions (default: as `archive`)"),
+            Arg::new("times", Kind::Bool, "keep modification times (default: as `archive`)"),
+            Arg::new("owner", Kind::Bool, "keep the owner (default: as `archive`)"),
+            Arg::new("group", Kind::Bool, "keep the group (default: as `archive`)"),
+            Arg::new("partial", Kind::Bool, "keep what came of files that were cut off").default("no"),
+            Arg::new("link_dest", Kind::List, "make hard links to the same files in these"),
+            Arg::new("rsync_opts", Kind::List, "more options for rsync"),
+            Arg::new("rsync_path", Kind::Str, "rsync on the other end"),
+            Arg::new("rsync_timeout", Kind::Int, "seconds of silence after which it fails").default("0"),
+            Arg::new("dest_port", Kind::Int, "port of the host (default: that of the connection)"),
+            Arg::new("private_key", Kind::Path, "key to log in with (default: that of the connection)"),
+            Arg::new("set_remote_user", Kind::Bool, "log in as the connection does").default("yes"),
+            Arg::new("use_ssh_args", Kind::Bool, "the connection's arguments are used in any case").default("no"),
+            Arg::new("ssh_connection_multiplexing", Kind::Bool, "let ssh share connections").default("no"),
+            Arg::new("verify_host", Kind::Bool, "check the host's key (default: as the connection does)"),
+        ]],
+    )
+};
+
 const SCRIPT: Module = free(
     "script",
     "runs a script of the control side on the host",
@@ -278,6 +316,7 @@ pub static CONTROL: &[&Module] = &[
     &SET_FACT,
     &SET_STATS,
     &control_aws::SSM_PARAMETER,
+    &SYNCHRONIZE,
     &TEMPLATE,
     &VALIDATE_ARGUMENT_SPEC,
     &WAIT_FOR_CONNECTION,

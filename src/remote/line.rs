@@ -149,6 +149,8 @@ impl Line {
             // It may have ended by itself.
             let _ = kill_process_group(group, Signal::KILL);
         }
+        // The program may end before its threads do: nothing is to be left on disk.
+        drop(std::mem::take(&mut state.blobs));
         self.news.notify_all();
     }
 

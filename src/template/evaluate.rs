@@ -252,8 +252,8 @@ impl<'e> Eval<'e> {
         match self.world.open_vault(&template.text) {
             Ok(text) => Ok(Val::Str(text)),
             Err(why) => {
-                let reason = format!("Attempt to use undecryptable variable: {why}");
-                Err(self.in_place(fault(Problem::Operation { reason }), template))
+                let problem = Problem::Undecryptable { vault: template.text.clone(), why };
+                Err(self.in_place(fault(problem), template))
             }
         }
     }

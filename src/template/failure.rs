@@ -58,6 +58,11 @@ pub enum Problem {
     Operation {
         reason: String,
     },
+    /// A vault, as it is written, that no secret opens.
+    Undecryptable {
+        vault: String,
+        why: String,
+    },
     /// Variables that need each other, in order.
     Recursion {
         cycle: Vec<String>,
@@ -168,6 +173,9 @@ impl fmt::Display for TemplateError {
                 write!(out, "The {} plugin '{name}' failed: {reason}", plugin.word())
             }
             Problem::Operation { reason } => write!(out, "Error rendering template: {reason}"),
+            Problem::Undecryptable { why, .. } => {
+                write!(out, "Error rendering template: Attempt to use undecryptable variable: {why}")
+            }
             Problem::Recursion { cycle } => write!(out, "Recursive loop detected in template: {}", cycle.join(" -> ")),
             Problem::TooDeep { limit } => write!(out, "the template nests deeper than {limit} levels"),
             Problem::Unstorable { kind } => {
@@ -231,6 +239,10 @@ impl Problem {
             }
             Problem::Operation { reason } => {
                 Diagnostic::error("template-failed", "the expression has no value").at(span, reason.clone())
+            }
+            Problem::Undecryptable { why, .. } => {
+                let why = format!("Attempt to use undecryptable variable: {why}");
+                Diagnostic::error("template-failed", "the expression has no value").at(span, why)
             }
             Problem::Recursion { cycle } => {
                 Diagnostic::error("template-recursion", "variables need each other without end").at(span, cycle.join(" -> "))

@@ -31,8 +31,12 @@ impl Remote {
     }
 
     pub(crate) fn start_with(env: &[(&str, &str)]) -> Remote {
+        Remote::start_as(&mut Command::new(env!("CARGO_BIN_EXE_roll-remote")), env)
+    }
+
+    fn start_as(command: &mut Command, env: &[(&str, &str)]) -> Remote {
         let dir = tempfile::tempdir().unwrap();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_roll-remote"))
+        let mut child = command
             .env("TMPDIR", dir.path())
             .env("PLANET", "Earth")
             .envs(env.iter().copied())
@@ -189,6 +193,98 @@ fn a_body_of_many_frames_arrives_whole() {
     remote.bodies.push(body.clone());
     remote.ok("copy", &format!(r#"{{"_blob":"{blob}","dest":"DIR/big"}}"#));
     assert!(fs::read(remote.path("big")).unwrap() == body);
+}
+
+/// Bytes that differ from place to place and from seed to seed.
+fn noise(size: u32, seed: u32) -> Vec<u8> {
+    (0..size).map(|at| (at.wrapping_add(seed).wrapping_mul(2_654_435_761) >> 24) as u8).collect()
+}
+
+fn names(dir: &std::path::Path) -> Vec<String> {
+    let mut names: Vec<_> = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn a_connection_that_ends_in_the_middle_of_a_body_leaves_the_old_file() {
+    for size in [3 << 20, 6 << 20] {
+        let mut remote = Remote::start();
+        fs::write(remote.path("big"), "old").unwrap();
+        let body = noise(size, 1);
+        let blob = hash(&body);
+        remote.send("copy", &format!(r#"{{"_blob":"{blob}","dest":"DIR/big"}}"#), |_| {});
+        let FromHost::Need { .. } = remote.hear() else { panic!("it asks for the body") };
+        remote.say(&ToHost::Blob { hash: blob, size: body.len() as u64 });
+        for piece in body[..body.len() / 2].chunks(wire::CHUNK) {
+            remote.input.as_mut().unwrap().write_all(&wire::encode_raw(piece).unwrap()).unwrap();
+        }
+        drop(remote.input.take());
+        assert!(remote.child.wait().unwrap().success());
+        assert_eq!(fs::read_to_string(remote.path("big")).unwrap(), "old");
+        assert_eq!(names(remote.dir.path()), ["big"], "{size} bytes");
+    }
+}
+
+#[test]
+fn many_files_come_into_their_places_together() {
+    let mut remote = Remote::start();
+    let mut entries = vec![r#"{"path":"","kind":"directory","mode":"0755"}"#.to_owned()];
+    for at in 0..40 {
+        let body = noise(1000, at);
+        entries.push(format!(r#"{{"path":"f{at}","kind":"file","mode":"0600","blob":"{}"}}"#, hash(&body)));
+        remote.bodies.push(body);
+    }
+    let args = format!(r#"{{"_files":[{}],"dest":"DIR/tree","mode":"0640"}}"#, entries.join(","));
+    assert!(changed(&remote.ok("copy", &args)));
+    let dir = remote.dir.path().join("tree");
+    assert_eq!(names(&dir).len(), 40);
+    for at in 0..40 {
+        let path = dir.join(format!("f{at}"));
+        assert!(fs::read(&path).unwrap() == noise(1000, at));
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o640);
+    }
+    assert!(!changed(&remote.ok("copy", &args)));
+}
+
+/// Only whoever may mount a file system of a few megabytes can fill one.
+fn may_mount() -> bool {
+    rustix::process::geteuid().is_root()
+        && Command::new("unshare").args(["-m", "true"]).status().is_ok_and(|status| status.success())
+}
+
+#[test]
+fn a_full_disk_leaves_the_old_files_and_the_connection() {
+    if !may_mount() {
+        return;
+    }
+    let place = tempfile::tempdir().unwrap();
+    let small = place.path().to_str().unwrap();
+    let script = format!("mount -t tmpfs -o size=4m tmpfs {small} && exec {}", env!("CARGO_BIN_EXE_roll-remote"));
+    let mut remote = Remote::start_as(Command::new("unshare").args(["-m", "sh", "-c", &script]), &[]);
+    let inside = std::path::PathBuf::from(format!("/proc/{}/root{small}", remote.child.id()));
+    fs::write(inside.join("big"), "old").unwrap();
+    // One that goes straight to its place, and one that is held in memory first.
+    for size in [6 << 20, 4_194_000] {
+        let body = noise(size, 2);
+        let args = format!(r#"{{"_blob":"{}","dest":"{small}/big"}}"#, hash(&body));
+        remote.bodies.push(body);
+        let msg = text(&remote.failed("copy", &args), "msg").to_owned();
+        assert!(msg.contains("No space left on device"), "{msg}");
+        assert_eq!(fs::read_to_string(inside.join("big")).unwrap(), "old");
+        assert_eq!(names(&inside), ["big"]);
+    }
+    let mut entries = Vec::new();
+    for at in 0..10 {
+        let body = noise(500_000, at);
+        entries.push(format!(r#"{{"path":"f{at}","kind":"file","mode":"0600","blob":"{}"}}"#, hash(&body)));
+        remote.bodies.push(body);
+    }
+    let msg =
+        text(&remote.failed("copy", &format!(r#"{{"_files":[{}],"dest":"{small}"}}"#, entries.join(","))), "msg").to_owned();
+    assert!(msg.contains("No space left on device"), "{msg}");
+    assert_eq!(names(&inside), ["big"], "nothing of what did not come about as a whole");
+    remote.ok("ping", "{}");
 }
 
 #[test]
@@ -372,12 +468,12 @@ fn a_file_is_fetched_only_where_its_contents_are_not_known() {
         let Some(Frame::Raw(piece)) = wire::read(&mut remote.output).unwrap() else { panic!("bytes") };
         body.extend(piece);
     }
-    assert!(body == wanted && sent == hash(&wanted));
     let (_, Reply::Ok { values }) = remote.reply() else { panic!("an answer") };
+    assert!(body == wanted && sent == text(&values, "checksum"));
     assert!(!changed(&values));
     remote.ok("_fetch", &format!(r#"{{"src":"DIR/log","_have":"{sent}"}}"#));
-    let values = remote.ok("_fetch", r#"{"src":"DIR/none","fail_on_missing":false}"#);
-    assert_eq!(values["found"], Value::Bool(false));
+    let values = remote.ok("_fetch", r#"{"src":"DIR/none"}"#);
+    assert_eq!(text(&values, "missing"), "the remote file does not exist");
 }
 
 /// Answers each connection with one of these texts and gives back what was asked.

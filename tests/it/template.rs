@@ -50,6 +50,21 @@ fn load(path: &std::path::Path) -> Value {
     reading.document().unwrap().to_value()
 }
 
+/// What `!vault` stands for needs a secret of the run; the filter brings its own.
+#[test]
+fn a_vault_that_a_filter_opens_needs_no_secret_of_the_run() {
+    let vault = evaluate(&plain_template("{{ 'hidden' | vault('pw') }}"), &Vars(Value::Null), &Here).unwrap();
+    let vault = Value::Template(Arc::new(plain_template(vault.as_str().unwrap())));
+    let scope = Vars([("v", vault)].into_iter().collect());
+    assert_eq!(evaluate(&plain_template("{{ v | unvault('pw') }}"), &scope, &Here).unwrap().as_str(), Some("hidden"));
+    let error = evaluate(&plain_template("{{ v | upper | default('x') }}"), &scope, &Here).unwrap_err().to_string();
+    assert!(error.contains("undecryptable"), "{error}");
+}
+
+fn plain_template(text: &str) -> Template {
+    Template { text: text.to_owned(), span: Span::NOWHERE }
+}
+
 /// Strings with Jinja in them as a playbook's reader would give them.
 fn trusted(value: &Value) -> Value {
     match value {

@@ -329,7 +329,11 @@ impl Steps {
                 self.say(ask.host, format!("no answer, asked again: {why}"));
                 return Ok(Answer::Lost);
             }
-            Denied::Dead { .. } => Answer::Lost,
+            Denied::Dead { hosts } => {
+                let why = hosts.first().map(|(_, problem)| hold::why(problem)).unwrap_or_default();
+                locked(&self.said).insert(ask.host, why);
+                Answer::Lost
+            }
             Denied::Failed { .. } => Answer::Failed,
         };
         locked(&self.denied).push(denied);

@@ -149,7 +149,7 @@ pub(super) fn committed(app: &str) -> String {
 }
 
 pub(super) fn held(live: usize, floor: usize) -> String {
-    format!("stays in the balancer: {live} targets are healthy, and {floor} must be while it is out")
+    format!("stays in the balancer: {live} targets are healthy with it, and {floor} must be without it")
 }
 
 pub(super) fn not_drained(host: &str, sessions: u64, waited: Duration) -> String {

@@ -118,6 +118,9 @@ impl Fleet {
     /// The hosts in a target group, each in its zone.
     pub(super) fn in_a_target_group(&self, zones: &[&str], group: Value) -> Double {
         let id = |host: usize| instance(host + 1);
+        let text = fs::read_to_string(self.path("hosts")).unwrap();
+        let lines: Vec<String> = text.lines().zip(zones).map(|(line, zone)| format!("{line} zone={zone}\n")).collect();
+        fs::write(self.path("hosts"), lines.concat()).unwrap();
         let mut whole = json!({
             "name": "shop", "port": self.port, "interval": 0.2, "timeout": 0.2, "rise": 2, "fall": 2,
             "attributes": { "deregistration_delay.timeout_seconds": "40" }, "registered": (0..self.hosts.len()).map(id).collect::<Vec<_>>(),
