@@ -11,7 +11,9 @@ pub(super) fn set_fact(args: &Args, hands: &impl Hands) -> Result<Answer, Proble
         return Err(Problem::new("No key/value pairs provided, at least one is required for this action to succeed"));
     }
     if let Some(name) = facts.keys().find(|name| !is_name(name)) {
-        return Err(Problem::new(format!("The variable name '{name}' is not valid: a letter or underscore, then letters, numbers and underscores.")));
+        return Err(Problem::new(format!(
+            "The variable name '{name}' is not valid: a letter or underscore, then letters, numbers and underscores."
+        )));
     }
     if let Some(name) = facts.keys().find(|name| name.as_str().is_some_and(|name| name.starts_with("_ansible_"))) {
         return Err(Problem::new(format!(

@@ -32,8 +32,8 @@ pub use cache::FactCache;
 pub use calls::Calling;
 pub use magic::LANGUAGE;
 pub(crate) use rollout::RECORD_HELP;
-pub use rollout::{HostSurvey, Survey, Surveyor, TargetSurvey, Unanswered, WishFor};
 pub use rollout::{Examined, examine};
+pub use rollout::{HostSurvey, Survey, Surveyor, TargetSurvey, Unanswered, WishFor};
 pub use tags::Selection;
 
 use crate::connection::{Connections, HostKeys, Settings};

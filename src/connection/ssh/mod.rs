@@ -224,11 +224,8 @@ const CIPHERS: &[russh::cipher::Name] = &[
 
 fn client_config(route: &Route, known: &KnownHosts) -> russh::client::Config {
     let name = name_of(route);
-    let mut preferred = russh::Preferred {
-        key: Cow::Owned(known.preferred(&name)),
-        cipher: Cow::Borrowed(CIPHERS),
-        ..russh::Preferred::DEFAULT
-    };
+    let mut preferred =
+        russh::Preferred { key: Cow::Owned(known.preferred(&name)), cipher: Cow::Borrowed(CIPHERS), ..russh::Preferred::DEFAULT };
     if known.has_authority(&name) {
         preferred.host_key_certificates = preferred.key.clone();
     }
