@@ -43,7 +43,7 @@ pub(super) async fn synchronize(args: &Args, hands: &impl Hands) -> Result<Answe
         Place::Here(_) => hands.shell_here(&line).await?,
         Place::Host | Place::Elsewhere(_) => hands.shell(&line, None).await?,
     };
-    answer(&line, shell)
+    answer(&line, &shell)
 }
 
 /// Files and settings of the control side are not there.
@@ -155,12 +155,12 @@ impl Reach {
     }
 }
 
-fn answer(line: &str, shell: Shell) -> Result<Answer, Problem> {
+fn answer(line: &str, shell: &Shell) -> Result<Answer, Problem> {
     let mut values = Map::new();
     values.insert("cmd".into(), line.into());
     values.insert("rc".into(), shell.code.into());
     if shell.code != 0 {
-        let msg = format!("{}{}", shell.stderr.trim(), hint(&shell));
+        let msg = format!("{}{}", shell.stderr.trim(), hint(shell));
         return Err(Failure { msg, values }.into());
     }
     let is_changed = shell.stdout.contains(MARK);
@@ -220,10 +220,10 @@ mod tests {
     #[test]
     fn what_rsync_marks_is_what_changed() {
         let shell = Shell { code: 0, stdout: format!("{MARK}>f+++++++++ a\n"), stderr: String::new() };
-        let values = answer("rsync", shell).unwrap().values;
+        let values = answer("rsync", &shell).unwrap().values;
         assert_eq!(values.get("changed"), Some(&Value::Bool(true)));
         assert_eq!(values.get("msg").unwrap().to_text().as_str(), ">f+++++++++ a\n");
-        let problem = answer("rsync", Shell { code: 127, ..Shell::default() }).unwrap_err();
+        let problem = answer("rsync", &Shell { code: 127, ..Shell::default() }).unwrap_err();
         assert!(problem.failure.msg.contains("not installed"), "{}", problem.failure.msg);
     }
 }

@@ -162,8 +162,8 @@ async fn change(session: &Session, arn: &str, wish: &Wish) -> Result<bool, AwsEr
     let state = health.first().map_or("unused", targets::state);
     let is_registered = !matches!(state, "unused" | "draining");
     // What no listener sends to is `unused` as well.
-    let reason =
-        health.first().and_then(|one| one.target_health.as_ref()).and_then(|one| one.reason.as_ref()).map(|one| one.as_str());
+    let reason = health.first().and_then(|one| one.target_health.as_ref()).and_then(|one| one.reason.as_ref());
+    let reason = reason.map(aws_sdk_elasticloadbalancingv2::types::TargetHealthReasonEnum::as_str);
     let is_known = is_registered || (state == "unused" && reason != Some("Target.NotRegistered"));
     let has_to_go = is_registered || (wish.also_unused && is_known);
     let changes = if wish.is_in { !is_known } else { has_to_go };

@@ -83,7 +83,7 @@ impl Found {
                 self.by_hand(task, balancer);
             }
             "elb_target" => {
-                self.by_hand(task, Balancer::Alb { group: text("target_group_arn").or_else(|| text("target_group_name")) })
+                self.by_hand(task, Balancer::Alb { group: text("target_group_arn").or_else(|| text("target_group_name")) });
             }
             "command" | "shell" | "raw" => {
                 let words: Vec<String> = task.args.values().map(plain).collect();
