@@ -331,12 +331,9 @@ impl Going {
     }
 
     pub(super) async fn end(mut self, limit: Duration) -> Result<Ended, LabError> {
-        let status = match timeout(limit, self.child.wait()).await {
-            Ok(status) => status,
-            Err(_) => {
-                let tail = tail(&self.said.lines());
-                return Err(LabError::Late { on: "a run".into(), seconds: limit.as_secs(), tail });
-            }
+        let Ok(status) = timeout(limit, self.child.wait()).await else {
+            let tail = tail(&self.said.lines());
+            return Err(LabError::Late { on: "a run".into(), seconds: limit.as_secs(), tail });
         };
         let took = self.began.elapsed();
         // Nobody else has its pipes; still, nothing is waited for without an end.

@@ -38,7 +38,7 @@ pub(super) fn found(name: &str, look: &dyn Look) -> Result<Plan, Failure> {
     };
     let aside = parked(&engine, name)?;
     let halves = halves(&engine, name, &aside, current.as_ref())?;
-    let parked = aside.iter().map(|(generation, container)| entry(*generation, describe(container)));
+    let parked = aside.iter().map(|(generation, container)| entry(*generation, &describe(container)));
     plan.set("docker", true);
     plan.set("parked", halves.into_iter().chain(parked).collect::<Value>());
     plan.set("current", current.as_ref().map(describe));
@@ -46,7 +46,7 @@ pub(super) fn found(name: &str, look: &dyn Look) -> Result<Plan, Failure> {
     Ok(plan)
 }
 
-fn entry(generation: i64, described: Value) -> Value {
+fn entry(generation: i64, described: &Value) -> Value {
     let mut entry = described.as_map().cloned().unwrap_or_default();
     entry.insert("generation".into(), generation.into());
     entry.into()
@@ -61,7 +61,7 @@ fn halves(engine: &Engine<'_>, name: &str, aside: &[(i64, Value)], current: Opti
     let half = |generation: i64| {
         let (_, image) = holdings.of(generation)?;
         let own = current.filter(|container| text_at(container, &["Image"]) == image);
-        Some(entry(generation, own.map_or(Value::Null, describe)))
+        Some(entry(generation, &own.map_or(Value::Null, describe)))
     };
     Ok(generations.into_iter().filter_map(half).collect())
 }
