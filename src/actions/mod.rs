@@ -85,6 +85,8 @@ pub trait Hands: Sync {
     /// A line that the operator is to see in any case.
     fn tell(&self, line: &str);
     fn host(&self) -> &str;
+    /// From now on the secrets in this are masked wherever they turn up.
+    fn hide(&self, value: &Value);
     /// The task's `environment`.
     fn environment(&self) -> &[(String, String)];
     /// Whether the host is the control side itself.

@@ -362,6 +362,10 @@ impl World for Frame<'_> {
         self.run.sources.open_value(vault)
     }
 
+    fn keep_secret(&self, secret: &str) {
+        self.run.sources.keep_secret(secret.into());
+    }
+
     fn was_vaulted(&self, text: &str) -> bool {
         self.run.sources.has_opened(text)
     }

@@ -343,6 +343,10 @@ impl Hands for TaskHands<'_> {
         &self.work.host
     }
 
+    fn hide(&self, value: &Value) {
+        self.work.run.emitter.hide(value);
+    }
+
     fn environment(&self) -> &[(String, String)] {
         &self.environment
     }

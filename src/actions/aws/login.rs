@@ -15,7 +15,9 @@ pub(in crate::actions) async fn login(args: &Args, hands: &impl Hands) -> Result
         let access = Access { region: Some(region.to_owned()), ..access(args, hands)? };
         let login = Session::ask(access, |session| async move { get_login(&session).await }).await?;
         host.insert("username".into(), login.user.into());
-        host.insert("password".into(), Value::secret(login.password));
+        let password = Value::secret(login.password);
+        hands.hide(&password);
+        host.insert("password".into(), password);
     }
     hands.module("docker_login", host, Bodies::default()).await.map(Answer::of)
 }

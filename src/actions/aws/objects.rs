@@ -181,7 +181,9 @@ impl<H: Hands> Task<'_, H> {
             Ok((objects::link(&session, &place, Duration::from_secs(seconds)).await?, tags))
         });
         let (url, tags) = found.await?;
-        let mut made = answer(changed, [("msg", msg.into()), ("tags", dict(&tags)), ("url", Value::secret(url))]);
+        let url = Value::secret(url);
+        self.hands.hide(&url);
+        let mut made = answer(changed, [("msg", msg.into()), ("tags", dict(&tags)), ("url", url)]);
         if with_expiry {
             made.values.insert("expiry".into(), self.args.int("expiry").unwrap_or(600).into());
         }

@@ -82,7 +82,13 @@ pub(crate) fn names() -> impl Iterator<Item = &'static str> {
 pub(crate) fn ask(eval: &mut Eval<'_>, name: &str, terms: Vec<Val>, options: Vec<(Name, Val)>) -> Res<Vec<Val>> {
     let Some(lookup) = find(name) else { return Err(unknown(Plugin::Lookup, name, names())) };
     let mut asked = Asked { eval, terms, options };
-    (lookup.run)(&mut asked).map_err(|mut error| {
+    let answers = (lookup.run)(&mut asked);
+    for answer in answers.iter().flatten().filter(|answer| !matches!(answer, Val::Str(_)) || answer.is_secret()) {
+        if let Ok(value) = answer.to_value() {
+            value.each_secret(&mut |secret| asked.eval.world.keep_secret(secret));
+        }
+    }
+    answers.map_err(|mut error| {
         if let Problem::Operation { reason } = &error.problem {
             error.problem = Problem::PluginFailed {
                 plugin: Plugin::Lookup,
