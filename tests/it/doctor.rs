@@ -11,7 +11,7 @@ fn here(path: &str) -> PathBuf {
 }
 
 /// As `terraform/balancer.tf` makes it, for the hosts of `terraform/outputs.example.json`.
-fn double(attributes: Value) -> Double {
+fn double(attributes: &Value) -> Double {
     let mut all = json!({ "deregistration_delay.timeout_seconds": "35" });
     all.as_object_mut().unwrap().extend(attributes.as_object().unwrap().clone());
     let hosts = [("i-0123456789abcdef0", "app1", "eu-central-1a"), ("i-0fedcba9876543210", "app2", "eu-central-1b")];
@@ -39,7 +39,7 @@ fn palindrome(double: &Double, words: &[&str]) -> Ran {
 
 #[test]
 fn the_target_group_of_our_terraform_costs_no_request() {
-    let ran = palindrome(&double(json!({})), &[]);
+    let ran = palindrome(&double(&json!({})), &[]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     let wanted = "Palindrome, one host at a time: palindrome on 2 hosts, behind alb\n  target group palindrome: 2 targets, \
                   checks /healthz every 5 s, deregistration delay 35 s, idle timeout 60 s\n  the app: 40 s to stop, ";
@@ -63,7 +63,7 @@ fn each_setting_that_costs_requests_is_named() {
             "only 1 are left",
         ),
     ] {
-        let double = double(attributes);
+        let double = double(&attributes);
         let ran = palindrome(&double, &[]);
         assert_eq!(ran.code, Some(2), "{ran:?}");
         assert!(ran.stdout.contains(&format!("[{code}]")) && ran.stdout.contains(words), "{code}: {}", ran.stdout);
@@ -76,7 +76,7 @@ fn each_setting_that_costs_requests_is_named() {
 
 #[test]
 fn what_costs_only_seconds_is_no_failure() {
-    let ran = palindrome(&double(json!({ "slow_start.duration_seconds": "60" })), &[]);
+    let ran = palindrome(&double(&json!({ "slow_start.duration_seconds": "60" })), &[]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert!(ran.stdout.contains("costs seconds:\n  - target group palindrome: slow start 60 s [slow-start]"), "{}", ran.stdout);
 }
@@ -86,7 +86,7 @@ fn an_api_that_says_no_is_told_and_no_key_is_shown() {
     let ran = Roll::new()
         .env("AWS_ACCESS_KEY_ID", "AKIDOUBLE")
         .env("AWS_SECRET_ACCESS_KEY", "not-a-secret")
-        .env("AWS_ENDPOINT_URL", &double(json!({})).url)
+        .env("AWS_ENDPOINT_URL", &double(&json!({})).url)
         .args(["doctor", "--no-app", "-e", "release=1", "-e", "balancer_target_group=shop", "-i"])
         .args([here("terraform/outputs.example.json"), here("playbooks/palindrome.yaml")])
         .env("AWS_REGION", "eu-central-1")

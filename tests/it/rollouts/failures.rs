@@ -161,7 +161,7 @@ const ZONES: [&str; 4] = ["eu-central-1a", "eu-central-1a", "eu-central-1b", "eu
 #[test]
 fn a_target_group_that_nobody_uses_is_left_alone() {
     let fleet = Fleet::new(2);
-    let _double = fleet.in_a_target_group(&ZONES, json!({ "is_used": false }));
+    let _double = fleet.in_a_target_group(&ZONES, &json!({ "is_used": false }));
     let ran = fleet.run(&[], &TO_TWO);
     assert!(fleet.hosts.iter().all(|host| host.books.lock().unwrap().acts.is_empty()), "{}", ran.said);
     golden("balancer-unfit", &ran);
@@ -171,14 +171,14 @@ fn a_target_group_that_nobody_uses_is_left_alone() {
 fn a_zone_without_the_others_keeps_its_floor() {
     let off = || json!({ "attributes": { "load_balancing.cross_zone.enabled": "false", "stickiness.enabled": "true" } });
     let fleet = Fleet::new(3);
-    let double = fleet.in_a_target_group(&ZONES, off());
+    let double = fleet.in_a_target_group(&ZONES, &off());
     let ran = fleet.run(&[], &TO_TWO);
     assert!(fleet.hosts.iter().all(|host| host.books.lock().unwrap().acts.is_empty()), "{}", ran.said);
     golden("zone-alone", &ran);
     drop(double);
 
     let fleet = Fleet::new(4);
-    let _double = fleet.in_a_target_group(&ZONES, off());
+    let _double = fleet.in_a_target_group(&ZONES, &off());
     let ran = fleet.run(&[], &TO_TWO);
     assert_eq!((ran.code, fleet.containers()), (Some(0), vec!["shop=two".to_owned(); 4]), "{}", ran.said);
     // What costs requests is said, and done all the same.

@@ -116,7 +116,7 @@ impl Fleet {
     }
 
     /// The hosts in a target group, each in its zone.
-    pub(super) fn in_a_target_group(&self, zones: &[&str], group: Value) -> Double {
+    pub(super) fn in_a_target_group(&self, zones: &[&str], group: &Value) -> Double {
         let id = |host: usize| instance(host + 1);
         let text = fs::read_to_string(self.path("hosts")).unwrap();
         let lines: Vec<String> = text.lines().zip(zones).map(|(line, zone)| format!("{line} zone={zone}\n")).collect();
@@ -188,7 +188,7 @@ impl Fleet {
     }
 
     pub(super) fn run(&self, words: &[&str], more: &[&str]) -> Ran {
-        Ran::of(self.command(words, more).output().unwrap(), self)
+        Ran::of(&self.command(words, more).output().unwrap(), self)
     }
 
     pub(super) fn begin(&self, words: &[&str], more: &[&str]) -> Child {
@@ -196,7 +196,7 @@ impl Fleet {
     }
 
     pub(super) fn end(&self, child: Child) -> Ran {
-        Ran::of(child.wait_with_output().unwrap(), self)
+        Ran::of(&child.wait_with_output().unwrap(), self)
     }
 
     /// What every host's engine has, in order.
@@ -235,7 +235,7 @@ pub(super) struct Ran {
 }
 
 impl Ran {
-    fn of(output: Output, fleet: &Fleet) -> Ran {
+    fn of(output: &Output, fleet: &Fleet) -> Ran {
         let plain = |bytes: &[u8]| String::from_utf8_lossy(bytes).replace(&*fleet.dir.path().to_string_lossy(), "[DIR]");
         let out = plain(&output.stdout);
         Ran { code: output.status.code(), errors_from: out.len(), said: out + &plain(&output.stderr) }
