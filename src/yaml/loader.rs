@@ -2,7 +2,7 @@
 
 use super::problem::Problem;
 use super::{Content, Node, Trust, scalar, syntax};
-use crate::value::{Key, Span, Template, VAULT_HEADER, Value};
+use crate::value::{Key, Span, Template, VAULT_HEADER, Value, text_of};
 use base64ct::{Base64, Encoding};
 use granit_parser::{Event, Parser, ScalarStyle, ScanError, StructureStyle, Tag};
 use indexmap::IndexMap;
@@ -485,5 +485,5 @@ fn mergeable(node: Node, key: Span) -> Result<Vec<(Node, Node)>, Problem> {
 
 fn binary(text: &str) -> Option<String> {
     let compact: String = text.split_whitespace().collect();
-    String::from_utf8(Base64::decode_vec(&compact).ok()?).ok()
+    Base64::decode_vec(&compact).ok().map(|bytes| text_of(&bytes))
 }

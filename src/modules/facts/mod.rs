@@ -64,6 +64,7 @@ pub(super) static FACTS: &[Source] = &[
     source("lsb", &[], Group::Min, distribution::lsb),
     source("pkg_mgr", &[], Group::Min, distribution::pkg_mgr),
     source("service_mgr", &[], Group::Min, platform::service_mgr),
+    source("systemd", &[], Group::Min, platform::systemd),
     source("date_time", &[], Group::Min, platform::date_time),
     source("env", &[], Group::Min, platform::env),
     source("user", &["user_id", "user_dir", "user_uid", "user_gid", "user_gecos", "user_shell"], Group::Min, platform::user),

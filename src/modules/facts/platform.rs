@@ -65,6 +65,22 @@ pub(super) fn service_mgr(look: &dyn Look, _: &str, facts: &mut Map) {
     set(facts, "service_mgr", found);
 }
 
+/// Where systemd runs: its version, and what it was built with.
+pub(super) fn systemd(look: &dyn Look, _: &str, facts: &mut Map) {
+    if !look.exists("/run/systemd/system") {
+        return;
+    }
+    let cmd = Cmd::new(["systemctl", "--version"]).timeout(Duration::from_secs(2));
+    let Some(output) = look.run(&cmd).ok().filter(crate::modules::Output::is_success) else { return };
+    let text = output.stdout_text();
+    let mut lines = text.lines();
+    let version = lines.next().and_then(|line| line.split(' ').nth(1)?.parse::<i64>().ok());
+    let mut systemd = Map::new();
+    systemd.insert("features".into(), lines.next().unwrap_or_default().into());
+    systemd.insert("version".into(), version.map_or(Value::Null, Value::from));
+    set(facts, "systemd", Value::map(systemd));
+}
+
 pub(super) fn date_time(look: &dyn Look, _: &str, facts: &mut Map) {
     let clock = Clock::of(look);
     let time = look.now();
