@@ -126,6 +126,9 @@ impl Task<'_> {
             self.walk(src, &top, &mut Vec::new(), &mut items)?;
             return self.tree(dest, items);
         }
+        if found.kind != "file" {
+            return Err(Failure::new(format!("Cannot copy invalid source '{src}': not a file")));
+        }
         let item = Item { path: String::new(), kind: self.host_file(src)?, mode: Some(found.mode.into()) };
         if let Some(wanted) = self.args.str("checksum") {
             self.verify(wanted, &self.digest(src, "sha1")?)?;

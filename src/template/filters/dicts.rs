@@ -68,7 +68,7 @@ fn combine(call: &mut Call<'_, '_>) -> Res<Val> {
     let mut dicts = Vec::new();
     let inputs: Vec<Val> = std::iter::once(call.input.clone()).chain(std::mem::take(&mut call.rest)).collect();
     for value in inputs {
-        flatten(call, &value, &mut dicts)?;
+        gather(call, &value, true, &mut dicts)?;
     }
     let mut result = indexmap::IndexMap::new();
     for dict in dicts {
@@ -78,14 +78,14 @@ fn combine(call: &mut Call<'_, '_>) -> Res<Val> {
     Ok(Val::Dict(Dict::own(result)))
 }
 
-/// Lists of maps count as their maps.
-fn flatten(call: &mut Call<'_, '_>, value: &Val, dicts: &mut Vec<Dict>) -> Res<()> {
+/// A list of maps counts as its maps; a list within one does not.
+fn gather(call: &mut Call<'_, '_>, value: &Val, is_outer: bool, dicts: &mut Vec<Dict>) -> Res<()> {
     match value {
         Val::Dict(dict) => dicts.push(dict.clone()),
         Val::None => {}
-        Val::List(_) | Val::Tuple(_) => {
+        Val::List(_) | Val::Tuple(_) if is_outer => {
             for item in call.eval.elements(value)? {
-                flatten(call, &item, dicts)?;
+                gather(call, &item, false, dicts)?;
             }
         }
         other => {
