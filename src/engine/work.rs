@@ -434,15 +434,23 @@ impl Work {
         Ok((module, args))
     }
 
-    /// `module_defaults`, the inner ones over the outer ones.
+    /// `module_defaults`, the inner ones over the outer ones; what is said of the module itself goes before what is said of its group.
     fn defaults(&self, frame: &Frame<'_>, module: &Module) -> Result<Map, Problem> {
+        let mut args = self.defaults_of(frame, |name| module.is_in_group(name))?;
+        args.extend(self.defaults_of(frame, |name| module.is_called(name))?);
+        Ok(args)
+    }
+
+    fn defaults_of(&self, frame: &Frame<'_>, is_meant: impl Fn(&str) -> bool) -> Result<Map, Problem> {
         let mut args = Map::new();
         for written in self.task.context.gathered("module_defaults") {
             let maps: Vec<Value> = written.value.as_list().map_or_else(|| vec![written.value.clone()], <[Value]>::to_vec);
             for map in maps {
                 for (name, defaults) in map.as_map().into_iter().flatten() {
-                    let is_meant = name.as_str().and_then(modules::find).is_some_and(|found| found.name == module.name);
-                    if let Some(defaults) = frame.render(defaults)?.as_map().filter(|_| is_meant) {
+                    if !name.as_str().is_some_and(&is_meant) {
+                        continue;
+                    }
+                    if let Some(defaults) = frame.render(defaults)?.as_map() {
                         args.extend(defaults.iter().map(|(key, value)| (key.clone(), value.clone())));
                     }
                 }

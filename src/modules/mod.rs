@@ -286,6 +286,26 @@ pub fn find_in(table: &'static [&'static Module], name: &str) -> Option<&'static
     table.iter().copied().find(|module| is_named(module))
 }
 
+/// Groups of modules that `module_defaults` may name (`group/docker`, `group/community.docker.docker`), and whose modules are in them.
+#[cfg(feature = "control")]
+static GROUPS: &[(&str, &[&str])] = &[("aws", &["amazon.aws", "community.aws"]), ("docker", &["community.docker"])];
+
+#[cfg(feature = "control")]
+impl Module {
+    /// Whether a playbook that writes `name` means this module.
+    pub fn is_called(&self, name: &str) -> bool {
+        find(name).is_some_and(|found| found.name == self.name)
+    }
+
+    /// Whether it is in the group that a playbook writes as `name`.
+    pub fn is_in_group(&self, name: &str) -> bool {
+        let Some(name) = name.strip_prefix("group/") else { return false };
+        let (collection, short) = name.rsplit_once('.').map_or((None, name), |(collection, short)| (Some(collection), short));
+        let members = GROUPS.iter().find(|(group, _)| *group == short).map_or(&[][..], |(_, collections)| collections);
+        members.contains(&self.collection) && collection.is_none_or(|collection| members.contains(&collection))
+    }
+}
+
 /// Every row that a playbook may name, and the internal ones.
 #[cfg(feature = "control")]
 pub fn rows() -> impl Iterator<Item = &'static Module> {

@@ -396,7 +396,7 @@ pub(crate) const WHOLE: &str = "_whole";
 fn has_defaults(context: &Context, module: &Module) -> bool {
     let is_for_it = |value: &Value| {
         value.as_map().is_some_and(|map| {
-            map.keys().any(|key| key.as_str().and_then(modules::find).is_some_and(|found| found.name == module.name))
+            map.keys().filter_map(|key| key.as_str()).any(|name| module.is_called(name) || module.is_in_group(name))
         })
     };
     context.gathered("module_defaults").iter().any(|written| match &written.value {
