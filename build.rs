@@ -7,7 +7,7 @@ use std::error::Error;
 use std::fs;
 use std::path::PathBuf;
 
-/// What the host programs are made of. Nothing else makes it be built again.
+/// What the host programs are made of. Nothing else makes them be built again.
 const SOURCES: &[&str] = &[
     "build.rs",
     "Cargo.toml",

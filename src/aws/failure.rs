@@ -196,7 +196,7 @@ impl Explain for AwsError {
 }
 
 /// An error with all its causes, each once.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut words = vec![error.to_string()];
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -23,4 +23,5 @@ pub(crate) mod targets;
 pub use access::Access;
 pub(crate) use access::option_names;
 pub use failure::AwsError;
+pub(crate) use failure::chain;
 pub(crate) use session::Session;

@@ -7,7 +7,7 @@ use crate::aws::instances::{self, Filter, Instance};
 use crate::aws::{Access, AwsError, Session};
 use crate::diag::{Explain, closest};
 use crate::value::{Map, Value};
-use crate::yaml::{self, Node, Trust};
+use crate::yaml::Node;
 
 const PLUGINS: [&str; 2] = ["amazon.aws.aws_ec2", "aws_ec2"];
 const NAME: &str = "aws_ec2";
@@ -63,18 +63,12 @@ struct Name {
     separator: String,
 }
 
-/// A line of its own names the plugin.
 pub(super) fn is_for(given: &Given) -> bool {
-    let plugin = given.text().lines().find_map(|line| line.strip_prefix("plugin:"));
-    plugin.is_some_and(|name| PLUGINS.contains(&name.split('#').next().unwrap_or(name).trim().trim_matches(['"', '\''])))
+    given.plugin().is_some_and(|name| PLUGINS.contains(&name))
 }
 
 pub(super) fn read(loading: &mut Loading<'_>, given: &Given) {
-    let reading = yaml::read(loading.sources, &given.name, given.text(), Trust::User);
-    let has_errors = reading.has_errors();
-    let document = reading.document().cloned();
-    loading.diagnostics.extend(reading.diagnostics);
-    let Some(document) = document.filter(|_| !has_errors) else { return };
+    let Some(document) = loading.document(given) else { return };
     if !knows_all(loading, &document) {
         return;
     }

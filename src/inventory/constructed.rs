@@ -4,7 +4,7 @@ use super::problem::Problem;
 use super::{Given, Inventory, Loading};
 use crate::template::{self, Scope, World};
 use crate::value::{Map, Value};
-use crate::yaml::{self, Node, Trust};
+use crate::yaml::Node;
 use std::path::PathBuf;
 
 const PLUGINS: [&str; 2] = ["constructed", "ansible.builtin.constructed"];
@@ -35,18 +35,12 @@ struct Made {
     parent: Option<String>,
 }
 
-/// A line of its own names the plugin.
 pub(super) fn is_for(given: &Given) -> bool {
-    let plugin = given.text().lines().find_map(|line| line.strip_prefix("plugin:"));
-    plugin.is_some_and(|name| PLUGINS.contains(&name.split('#').next().unwrap_or(name).trim().trim_matches(['"', '\''])))
+    given.plugin().is_some_and(|name| PLUGINS.contains(&name))
 }
 
 pub(super) fn read(loading: &mut Loading<'_>, given: &Given) {
-    let reading = yaml::read(loading.sources, &given.name, given.text(), Trust::User);
-    let has_errors = reading.has_errors();
-    let document = reading.document().cloned();
-    loading.diagnostics.extend(reading.diagnostics);
-    let Some(document) = document.filter(|_| !has_errors) else { return };
+    let Some(document) = loading.document(given) else { return };
     construct_all(loading, given, &document);
 }
 

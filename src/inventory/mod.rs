@@ -115,6 +115,15 @@ pub fn load_with(sources: &Sources, specs: &[String], around: &Around) -> Result
 }
 
 impl Loading<'_> {
+    /// The one YAML document of a source; none, and told, where it cannot be read.
+    fn document(&mut self, given: &Given) -> Option<crate::yaml::Node> {
+        let reading = crate::yaml::read(self.sources, &given.name, given.text(), crate::yaml::Trust::User);
+        let has_errors = reading.has_errors();
+        let document = reading.document().cloned();
+        self.diagnostics.extend(reading.diagnostics);
+        document.filter(|_| !has_errors)
+    }
+
     /// Reads one source with the first kind that is for it.
     fn read(&mut self, spec: &str) {
         let mut given = match Given::open(spec) {
@@ -189,6 +198,12 @@ impl Given {
 
     fn is_file(&self) -> bool {
         self.text.is_some()
+    }
+
+    /// The plugin that a line of its own names.
+    fn plugin(&self) -> Option<&str> {
+        let name = self.text().lines().find_map(|line| line.strip_prefix("plugin:"))?;
+        Some(name.split('#').next().unwrap_or(name).trim().trim_matches(['"', '\'']))
     }
 
     fn text(&self) -> &str {

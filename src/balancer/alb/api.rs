@@ -2,7 +2,7 @@
 
 use super::pace::{Pace, jitter};
 use super::places::Place;
-use crate::aws::Access;
+use crate::aws::{Access, chain};
 use crate::balancer::{BalancerError, Trouble};
 use aws_sdk_elasticloadbalancingv2::Client;
 use aws_sdk_elasticloadbalancingv2::config::retry::RetryConfig;
@@ -289,20 +289,6 @@ fn meaning(call: &'static str, status: u16, code: &str, said: &str, id: &str) ->
             BalancerError::Refused { command: call.to_owned(), answer: format!("{code}: {said}{request}") }
         }
     }
-}
-
-/// An error with all its causes, each once.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut words = vec![error.to_string()];
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let word = error.to_string();
-        if !words.iter().any(|known| known.contains(&word)) {
-            words.push(word);
-        }
-        cause = error.source();
-    }
-    words.join(": ").chars().take(300).collect()
 }
 
 #[cfg(test)]
