@@ -310,7 +310,7 @@ pub(super) struct RehearseArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=2000))]
     pub(super) rate: Option<u32>,
     /// On a lab that is up already, and stays
-    #[arg(long, value_name = "ID", conflicts_with_all = ["hosts", "kind", "lag", "keep"])]
+    #[arg(long, value_name = "ID", conflicts_with_all = ["hosts", "kind", "lag", "second_port", "keep"])]
     pub(super) lab: Option<String>,
     /// Instead: kill the controller before, during and after each of its calls, go on and back from elsewhere; all points, or so many of them
     #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true)]
@@ -318,6 +318,9 @@ pub(super) struct RehearseArgs {
     /// Instead: make trouble in the middle of rollouts, and see what holds; all there is, or those that are named, with commas
     #[arg(long, value_name = "LIST", num_args = 0..=1, require_equals = true, conflicts_with = "crashes")]
     pub(super) faults: Option<Option<String>>,
+    /// Instead: so many good releases, one after the other
+    #[arg(long, value_name = "N", conflicts_with_all = ["crashes", "faults"], value_parser = clap::value_parser!(u16).range(1..))]
+    pub(super) rollouts: Option<u16>,
     /// Variables that make a release broken: k=v; may be repeated [default: palindrome_break=health]
     #[arg(long = "break", value_name = "VARIABLES")]
     pub(super) breaks: Vec<String>,
@@ -344,9 +347,16 @@ pub(super) struct BalancerArgs {
     /// alb: seconds until its nodes follow its API
     #[arg(long = "lag", value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u8).range(..=70))]
     lag: u8,
+    /// Give every host a second port behind the balancer, for `start: first` (variables balancer_second_port and balancer_second_server)
+    #[arg(long)]
+    second_port: bool,
 }
 
 impl BalancerArgs {
+    pub(super) fn has_second_port(&self) -> bool {
+        self.second_port
+    }
+
     pub(super) fn balancer(&self) -> Balancer {
         if self.kind == "alb" { Balancer::Alb { lag_seconds: self.lag.into() } } else { Balancer::HaProxy }
     }

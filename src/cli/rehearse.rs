@@ -4,7 +4,9 @@ use super::args::RehearseArgs;
 use super::exit::Exit;
 use super::{lab, terminal};
 use crate::engine::Ending;
-use crate::lab::{FAULTS, Fault, Lab, LabError, LabId, Plan, Points, Report, Rollout, Spec, Voice, crashes, faults, rehearse};
+use crate::lab::{
+    FAULTS, Fault, Lab, LabError, LabId, Plan, Points, Report, Rollout, Spec, Voice, crashes, faults, rehearse, repeat,
+};
 use std::fmt::Write as _;
 
 pub(super) fn run(args: &RehearseArgs) -> Exit {
@@ -22,7 +24,8 @@ pub(super) fn run(args: &RehearseArgs) -> Exit {
 
 async fn rehearsal(args: &RehearseArgs) -> Result<Exit, LabError> {
     let voice = lab::voice();
-    let spec = Spec { hosts: usize::from(args.hosts), balancer: args.balancer.balancer(), ..Spec::new(LabId::fresh()?) };
+    let (hosts, balancer) = (usize::from(args.hosts), args.balancer.balancer());
+    let spec = Spec { hosts, balancer, has_second_port: args.balancer.has_second_port(), ..Spec::new(LabId::fresh()?) };
     let mut plan = Plan::new(args.playbook.clone(), spec.request_seconds_max)?;
     plan.arguments.clone_from(&args.arguments);
     plan.variables.extend(args.extra_vars.iter().cloned());
@@ -63,6 +66,10 @@ async fn show(args: &RehearseArgs, lab: &Lab, plan: &Plan, voice: &Voice) -> Res
     if args.faults.is_some() {
         let found = faults(lab, plan, &wanted(args).unwrap_or_default(), voice).await?;
         return Ok((if is_json { json(&found) } else { found.to_string() }, found.is_passed()));
+    }
+    if let Some(count) = args.rollouts {
+        let repeated = repeat(lab, plan, usize::from(count), voice).await?;
+        return Ok((if is_json { json(&repeated) } else { repeated.to_string() }, repeated.is_passed()));
     }
     let report = rehearse(lab, plan, voice).await?;
     Ok((if is_json { json(&report) } else { words(&report) }, report.is_passed()))

@@ -18,23 +18,23 @@ use super::failure::LabError;
 use super::http;
 use super::load::{Load, LoadPlan, Tally};
 use super::machines::Lab;
-use super::outputs::{APP_PORT, BACKEND};
+use super::outputs::BACKEND;
 use super::voice::Voice;
 use super::watch::{Outage, Watch, wait_for_live};
 
 /// The exit code with which `roll` says that a rollout was taken back.
 const REVERTED: i32 = 13;
 
-const FIRST: &str = "rehearsal-1";
+pub(super) const FIRST: &str = "rehearsal-1";
 const SECOND: &str = "rehearsal-2";
 const BROKEN: &str = "broken-3";
 
 /// How long the load runs before and after a rollout.
-const MARGIN: Duration = Duration::from_secs(2);
+pub(super) const MARGIN: Duration = Duration::from_secs(2);
 /// How often a slow request is sent.
 const SLOW_EVERY: Duration = Duration::from_secs(6);
 /// How long every target may take to serve after the first deployment.
-const JOIN_MAX: Duration = Duration::from_secs(15);
+pub(super) const JOIN_MAX: Duration = Duration::from_secs(15);
 
 /// What to rehearse.
 #[derive(Debug, Clone)]
@@ -146,6 +146,8 @@ impl fmt::Display for Complaint {
 pub(crate) struct Report {
     pub(crate) lab: String,
     pub(crate) hosts: usize,
+    /// Nobody has to leave for a new release.
+    pub(crate) is_start_first: bool,
     pub(crate) requests: Tally,
     /// The fewest live healthy targets at any reading of the balancer's counters.
     pub(crate) fewest_live: Option<usize>,
@@ -193,7 +195,7 @@ pub(crate) async fn rehearse(lab: &Lab, plan: &Plan, voice: &Voice) -> Result<Re
     let (Some(front), Some(stats)) = (lab.front_address(), lab.stats_address()) else {
         return Err(LabError::NoLab { id: lab.id.clone() });
     };
-    let stage = Stage { lab, plan, voice, hosts: lab.hosts().map(|host| host.name.clone()).collect() };
+    let stage = Stage::new(lab, plan, voice);
 
     voice.step(format!("deploying the first release, `{FIRST}`"));
     let first = stage.run(FIRST, &[]).await?;
@@ -219,6 +221,7 @@ pub(crate) async fn rehearse(lab: &Lab, plan: &Plan, voice: &Voice) -> Result<Re
     let mut report = Report {
         lab: lab.id.to_string(),
         hosts: stage.hosts.len(),
+        is_start_first: lab.ports().len() > 1,
         requests,
         fewest_live: watch.fewest_live(),
         balancer_reads: watch.reads(),
@@ -231,16 +234,20 @@ pub(crate) async fn rehearse(lab: &Lab, plan: &Plan, voice: &Voice) -> Result<Re
     Ok(report)
 }
 
-struct Stage<'a> {
+pub(super) struct Stage<'a> {
     lab: &'a Lab,
     plan: &'a Plan,
     voice: &'a Voice,
-    hosts: Vec<String>,
+    pub(super) hosts: Vec<String>,
 }
 
-impl Stage<'_> {
+impl<'a> Stage<'a> {
+    pub(super) fn new(lab: &'a Lab, plan: &'a Plan, voice: &'a Voice) -> Self {
+        Self { lab, plan, voice, hosts: lab.hosts().map(|host| host.name.clone()).collect() }
+    }
+
     /// Runs `roll` as anyone would.
-    async fn run(&self, release: &str, variables: &[String]) -> Result<Rollout, LabError> {
+    pub(super) async fn run(&self, release: &str, variables: &[String]) -> Result<Rollout, LabError> {
         let began = Instant::now();
         let program = &self.plan.program;
         let start = |source| LabError::Start { program: program.display().to_string(), source };
@@ -277,7 +284,7 @@ impl Stage<'_> {
     }
 
     /// The load, with slow requests where the application has any.
-    async fn load(&self, front: String) -> Result<LoadPlan, LabError> {
+    pub(super) async fn load(&self, front: String) -> Result<LoadPlan, LabError> {
         let url = |path: &str| format!("http://{front}{path}");
         for path in &self.plan.paths {
             let because = match http::get(&front, path).await {
@@ -303,8 +310,9 @@ impl Stage<'_> {
     /// The hosts that say of themselves that they serve anything but the second release; an application that does not say is believed.
     async fn wrong_releases(&self) -> Vec<Complaint> {
         let mut wrong = Vec::new();
-        for host in self.lab.hosts() {
-            let Ok(answer) = http::get(&format!("{}:{APP_PORT}", host.address), "/version").await else { continue };
+        let ports = self.lab.ports();
+        for (host, port) in self.lab.hosts().flat_map(|host| ports.iter().map(move |port| (host, port))) {
+            let Ok(answer) = http::get(&format!("{}:{port}", host.address), "/version").await else { continue };
             let said: Option<serde_json::Value> = serde_json::from_str(&answer.body).ok();
             if let Some(serves) = said.as_ref().and_then(|said| said["release"].as_str()).filter(|release| *release != SECOND) {
                 wrong.push(Complaint::WrongRelease { node: host.name.clone(), serves: serves.to_owned() });
@@ -330,13 +338,14 @@ fn complaints(report: &Report, hosts: &[String]) -> Vec<Complaint> {
         found.push(Complaint::RolloutFailed { release: second.release.clone(), exit: second.exit });
     }
     let untouched: Vec<String> = hosts.iter().filter(|host| !names(second).contains(host)).cloned().collect();
-    if !untouched.is_empty() {
+    if !untouched.is_empty() && !report.is_start_first {
         found.push(Complaint::NodesUntouched { nodes: untouched });
     }
     if broken.exit != Some(REVERTED) {
         found.push(Complaint::NotReverted { exit: broken.exit });
     }
-    if names(broken).len() != 1 {
+    // What starts beside the old one is not seen by the balancer before it works.
+    if names(broken).len() != usize::from(!report.is_start_first) {
         found.push(Complaint::BrokenReleaseOn { nodes: names(broken) });
     }
     let out: Vec<String> = broken.nodes.iter().filter(|outage| !outage.is_back).map(|outage| outage.name.clone()).collect();
@@ -354,7 +363,7 @@ fn names(rollout: &Rollout) -> Vec<String> {
     names
 }
 
-fn seconds_since(began: Instant) -> f64 {
+pub(super) fn seconds_since(began: Instant) -> f64 {
     (began.elapsed().as_secs_f64() * 10.0).round() / 10.0
 }
 
@@ -375,6 +384,7 @@ mod tests {
         Report {
             lab: "k3f9".into(),
             hosts: 2,
+            is_start_first: false,
             requests: Tally { sent: 100, ok: 100, ..Tally::default() },
             fewest_live: Some(1),
             balancer_reads: 50,

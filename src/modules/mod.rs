@@ -320,6 +320,7 @@ pub fn host_side() -> impl Iterator<Item = &'static Module> {
 /// The modules that most playbooks use, by name; the host program `roll-remote`. A name that begins with `_` is for `roll` itself and cannot
 /// be called from a playbook.
 pub static COMMON: &[&Module] = &[
+    &app::aside::MODULE,
     &app::beat::MODULE,
     &app::inspect::MODULE,
     &app::lock::MODULE,
@@ -334,6 +335,7 @@ pub static COMMON: &[&Module] = &[
     &app::probe::MODULE,
     &app::quiet::MODULE,
     &app::retire::MODULE,
+    &app::revive::MODULE,
     &script::MODULE,
     &app::unpark::MODULE,
     &apt::MODULE,
