@@ -320,13 +320,13 @@ pub fn host_side() -> impl Iterator<Item = &'static Module> {
 /// The modules that most playbooks use, by name; the host program `roll-remote`. A name that begins with `_` is for `roll` itself and cannot
 /// be called from a playbook.
 pub static COMMON: &[&Module] = &[
-    &app::aside::MODULE,
     &app::beat::MODULE,
     &app::inspect::MODULE,
     &app::lock::MODULE,
     &app::record::MODULE,
     &app::state::MODULE,
     &app::wish::MODULE,
+    &app::aside::MODULE,
     &fetch::MODULE,
     &app::haproxy::MODULE,
     &app::logs::MODULE,

@@ -223,6 +223,7 @@ fn what_cannot_work_is_refused_while_everything_serves() {
     // And back to one port only from that port.
     ended(&fleet.run(&[], &TO_TWO), 0);
     fleet.rewrite("start: first", "start: last");
+    fleet.rewrite("{{ rollout_port }}", "{{ app_port }}");
     let ran = fleet.run(&[], &TO_THREE);
     ended(&ran, 10);
     ran.says("where `start: first` put it, and not on");
