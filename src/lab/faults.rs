@@ -142,7 +142,8 @@ pub(crate) async fn faults(lab: &Lab, plan: &Plan, wanted: &[Fault], voice: &Voi
             }
         };
         let one = voice.during(fault.name(), work).await?;
-        let verdict = if one.complaints.is_empty() { "held".to_owned() } else { format!("NOT HELD: {}", one.complaints.join("; ")) };
+        let verdict =
+            if one.complaints.is_empty() { "held".to_owned() } else { format!("NOT HELD: {}", one.complaints.join("; ")) };
         voice.step(format!("{}: {verdict}", fault.name()));
         let is_lost = !one.complaints.is_empty();
         struck.push(one);
