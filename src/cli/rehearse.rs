@@ -1,11 +1,11 @@
 //! `roll rehearse`: a playbook on disposable machines, under load.
 
-use super::args::RehearseArgs;
+use super::args::{CrashPoints, RehearseArgs};
 use super::exit::Exit;
 use super::{lab, terminal};
 use crate::engine::Ending;
 use crate::lab::{
-    FAULTS, Fault, Lab, LabError, LabId, Plan, Points, Report, Rollout, Spec, Voice, crashes, faults, rehearse, repeat,
+    FAULTS, Fault, Lab, LabError, LabId, Plan, Points, Report, Rollout, Spec, Voice, crashes, faults, rehearse, soak,
 };
 use std::fmt::Write as _;
 
@@ -58,8 +58,12 @@ async fn rehearsal(args: &RehearseArgs) -> Result<Exit, LabError> {
 /// What is to be said of it in the end, and whether it was passed.
 async fn show(args: &RehearseArgs, lab: &Lab, plan: &Plan, voice: &Voice) -> Result<(String, bool), LabError> {
     let is_json = args.output.as_deref() == Some("json");
-    if let Some(count) = args.crashes {
-        let points = count.map_or(Points::All, |count| Points::Sample { count, seed: args.seed.unwrap_or_else(any_seed) });
+    if let Some(points) = args.crashes {
+        let points = match points {
+            None => Points::All,
+            Some(CrashPoints::Count(count)) => Points::Sample { count, seed: args.seed.unwrap_or_else(any_seed) },
+            Some(CrashPoints::Part { part, of }) => Points::Part { part, of },
+        };
         let matrix = crashes(lab, plan, points, voice).await?;
         return Ok((if is_json { json(&matrix) } else { matrix.to_string() }, matrix.is_passed()));
     }
@@ -67,9 +71,9 @@ async fn show(args: &RehearseArgs, lab: &Lab, plan: &Plan, voice: &Voice) -> Res
         let found = faults(lab, plan, &wanted(args).unwrap_or_default(), voice).await?;
         return Ok((if is_json { json(&found) } else { found.to_string() }, found.is_passed()));
     }
-    if let Some(count) = args.rollouts {
-        let repeated = repeat(lab, plan, usize::from(count), voice).await?;
-        return Ok((if is_json { json(&repeated) } else { repeated.to_string() }, repeated.is_passed()));
+    if let Some(times) = args.soak {
+        let soaked = soak(lab, plan, usize::from(times), voice).await?;
+        return Ok((if is_json { json(&soaked) } else { soaked.to_string() }, soaked.is_passed()));
     }
     let report = rehearse(lab, plan, voice).await?;
     Ok((if is_json { json(&report) } else { words(&report) }, report.is_passed()))

@@ -25,16 +25,16 @@ use super::watch::{Outage, Watch, wait_for_live};
 /// The exit code with which `roll` says that a rollout was taken back.
 const REVERTED: i32 = 13;
 
-pub(super) const FIRST: &str = "rehearsal-1";
+const FIRST: &str = "rehearsal-1";
 const SECOND: &str = "rehearsal-2";
 const BROKEN: &str = "broken-3";
 
 /// How long the load runs before and after a rollout.
-pub(super) const MARGIN: Duration = Duration::from_secs(2);
+const MARGIN: Duration = Duration::from_secs(2);
 /// How often a slow request is sent.
 const SLOW_EVERY: Duration = Duration::from_secs(6);
 /// How long every target may take to serve after the first deployment.
-pub(super) const JOIN_MAX: Duration = Duration::from_secs(15);
+const JOIN_MAX: Duration = Duration::from_secs(15);
 
 /// What to rehearse.
 #[derive(Debug, Clone)]
@@ -234,20 +234,20 @@ pub(crate) async fn rehearse(lab: &Lab, plan: &Plan, voice: &Voice) -> Result<Re
     Ok(report)
 }
 
-pub(super) struct Stage<'a> {
+struct Stage<'a> {
     lab: &'a Lab,
     plan: &'a Plan,
     voice: &'a Voice,
-    pub(super) hosts: Vec<String>,
+    hosts: Vec<String>,
 }
 
 impl<'a> Stage<'a> {
-    pub(super) fn new(lab: &'a Lab, plan: &'a Plan, voice: &'a Voice) -> Self {
+    fn new(lab: &'a Lab, plan: &'a Plan, voice: &'a Voice) -> Self {
         Self { lab, plan, voice, hosts: lab.hosts().map(|host| host.name.clone()).collect() }
     }
 
     /// Runs `roll` as anyone would.
-    pub(super) async fn run(&self, release: &str, variables: &[String]) -> Result<Rollout, LabError> {
+    async fn run(&self, release: &str, variables: &[String]) -> Result<Rollout, LabError> {
         let began = Instant::now();
         let program = &self.plan.program;
         let start = |source| LabError::Start { program: program.display().to_string(), source };
@@ -284,7 +284,7 @@ impl<'a> Stage<'a> {
     }
 
     /// The load, with slow requests where the application has any.
-    pub(super) async fn load(&self, front: String) -> Result<LoadPlan, LabError> {
+    async fn load(&self, front: String) -> Result<LoadPlan, LabError> {
         let url = |path: &str| format!("http://{front}{path}");
         for path in &self.plan.paths {
             let because = match http::get(&front, path).await {
@@ -363,7 +363,7 @@ fn names(rollout: &Rollout) -> Vec<String> {
     names
 }
 
-pub(super) fn seconds_since(began: Instant) -> f64 {
+fn seconds_since(began: Instant) -> f64 {
     (began.elapsed().as_secs_f64() * 10.0).round() / 10.0
 }
 

@@ -412,49 +412,52 @@ fn tiny(release: &str) -> (PathBuf, [String; 2]) {
     (repository().join("tests/bench/rollout/tiny.yaml"), ["-e".to_owned(), format!("release={release}")])
 }
 
-/// The application's containers, and where each is published.
+/// The application's containers, and where each is published: `tiny tiny:one 5001`.
 fn published(bed: &Bed) -> String {
     bed.on("web1", "docker ps -a --format '{{.Names}} {{.Image}} {{.Ports}}' | sed 's/0.0.0.0:\\([0-9]*\\)->.*/\\1/' | sort")
 }
 
+/// What it is once a release has been put in place beside it.
+fn after(published: &str, release: &str) -> String {
+    format!("tiny tiny:{release} {}", if published.ends_with("5000") { 5001 } else { 5000 })
+}
+
 fn releases_start_first(bed: &Bed) {
     let (playbook, _) = tiny("");
-    let outcome = bed.rollouts(&playbook, 2, 500);
-    outcome.ended(0).says("2 of 2 rollouts on 1 host").says(", 0 failed; never fewer than 1 live");
-    assert_eq!(published(bed), "tiny tiny:repeat-2 5000", "to and fro");
+    let outcome = bed.soak(&playbook, 2, 500);
+    outcome.ended(0).says("2 of 2 rollouts; ").says(", 0 failed; ").says("never fewer than 1 of 1 live");
+    assert_eq!(published(bed).lines().count(), 1, "{}", published(bed));
 }
 
 fn a_broken_one_beside(bed: &Bed) {
     let clients = bed.clients();
-    let before = bed.on("web1", "docker inspect --format '{{.Id}} {{.State.StartedAt}}' tiny");
+    let look = || bed.on("web1", "docker inspect --format '{{.Id}} {{.State.StartedAt}}' tiny") + &published(bed);
+    let before = look();
     let (playbook, words) = tiny("broken");
     let words = [&strs(&words)[..], &["-e", "palindrome_break=health", "-e", "healthy_deadline=5s"]].concat();
     bed.run(&playbook, &words, 120).ended(13).says("the old container still serves on `web1`").says("ending: reverted");
     clients.lost_nothing();
-    assert_eq!(bed.on("web1", "docker inspect --format '{{.Id}} {{.State.StartedAt}}' tiny"), before, "never stopped");
-    assert_eq!(published(bed), "tiny tiny:repeat-2 5000");
+    assert_eq!(look(), before, "it was never stopped");
 }
 
 fn killed_with_two(bed: &Bed) {
     let clients = bed.clients();
-    let mut port = [5001, 5000].into_iter();
-    for (release, at) in [("four", "[web1] Verifying"), ("five", "[web1] Enabling")] {
+    let kill = |release: &str, at: &str, verb: &str| {
         let (playbook, words) = tiny(release);
         let mut run = bed.start(&playbook, &strs(&words));
         run.await_words(at, 120);
         run.signal(Signal::KILL);
         run.end(Duration::from_secs(5));
-        bed.elsewhere("resume", &playbook, &strs(&words), 120).ended(0).says("ending: done");
-        assert_eq!(published(bed), format!("tiny tiny:{release} {}", port.next().unwrap()));
+        bed.elsewhere(verb, &playbook, &strs(&words), 120).ended(0).says("ending: done");
+    };
+    for (release, at) in [("four", "[web1] Verifying"), ("five", "[web1] Quiet")] {
+        let before = published(bed);
+        kill(release, at, "resume");
+        assert_eq!(published(bed), after(&before, release));
     }
-    let (playbook, words) = tiny("six");
-    let before = bed.on("web1", "docker inspect --format '{{.Id}}' tiny");
-    let mut run = bed.start(&playbook, &strs(&words));
-    run.await_words("[web1] Quiet", 120);
-    run.signal(Signal::KILL);
-    run.end(Duration::from_secs(5));
-    bed.elsewhere("rollback", &playbook, &strs(&words), 120).ended(0).says("ending: done");
-    assert_eq!(bed.on("web1", "docker inspect --format '{{.Id}}' tiny"), before, "the very container of before");
-    assert_eq!(published(bed), "tiny tiny:five 5000");
+    let look = || bed.on("web1", "docker inspect --format '{{.Id}}' tiny") + &published(bed);
+    let before = look();
+    kill("six", "[web1] Quiet", "rollback");
+    assert_eq!(look(), before, "the very container of before");
     clients.lost_nothing();
 }

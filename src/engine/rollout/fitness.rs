@@ -57,6 +57,7 @@ pub(super) fn deployment(run: &Run, play: &PlayRun, spec: &RolloutSpec) -> Deplo
         batch: plays::batches(play, run).iter().map(Vec::len).max().unwrap_or_default(),
         grace_seconds: spec.stop_grace.as_secs_f64(),
         drain_seconds: spec.drain_max.as_secs_f64(),
+        quiet_seconds: Some(spec.quiet.as_secs_f64()),
         bake_seconds: spec.bake.as_secs_f64(),
         is_start_first: spec.ports().is_some(),
         ..Deployment::default()

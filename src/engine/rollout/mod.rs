@@ -38,7 +38,7 @@ use settings::Settings;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-use steps::Steps;
+use steps::{Runs, Steps};
 use tokio::sync::mpsc;
 
 /// Between two tries of something that was not possible yet.
@@ -391,16 +391,14 @@ impl Driver {
         });
     }
 
-    /// What is true of each host now, for everybody who comes after.
-    /// Answers with the hosts on which nothing runs.
-    async fn write_end(&self, outcome: Outcome) -> Vec<usize> {
+    /// What is true of each host now, for everybody who comes after; answers with what each one says of the app.
+    async fn write_end(&self, outcome: Outcome) -> Vec<Runs> {
         let touched = self.core.touched();
-        let mut idle = Vec::new();
+        let mut all = Vec::new();
         for host in 0..self.play.hosts.len() {
-            let runs = self.steps.write_end(host, words::ending(outcome), touched.contains(&host)).await;
-            idle.extend((runs == Some(false)).then_some(host));
+            all.push(self.steps.write_end(host, words::ending(outcome), touched.contains(&host)).await);
         }
-        idle
+        all
     }
 
     /// Why nothing was begun though nothing failed.
@@ -437,14 +435,17 @@ impl Driver {
         if let Some(end) = self.early_end(outcome) {
             return end;
         }
-        let idle = self.write_end(outcome).await;
+        let runs = self.write_end(outcome).await;
         let healthy = self.steps.count_healthy(self.core.floor()).await;
         let names = |hosts: Vec<usize>| hosts.into_iter().map(|host| self.play.hosts[host].clone()).collect::<Vec<_>>();
-        let idle = names(idle);
+        let where_it =
+            |what: Runs| runs.iter().zip(&self.play.hosts).filter(move |(runs, _)| **runs == what).map(|(_, host)| host.clone());
+        let (idle, silent): (Vec<String>, Vec<String>) = (where_it(Runs::Nothing).collect(), where_it(Runs::Unknown).collect());
+        let is_known = |host: &String| !idle.contains(host) && !silent.contains(host);
         let mut new = names(self.core.updated());
-        new.retain(|host| !idle.contains(host));
+        new.retain(is_known);
         let out = names(self.core.out());
-        let is_old = |host: &&String| !new.contains(host) && !idle.contains(host);
+        let is_old = |host: &&String| !new.contains(host) && is_known(host);
         let old: Vec<String> = self.play.hosts.iter().filter(is_old).cloned().collect();
         let end = End {
             outcome,
@@ -455,6 +456,7 @@ impl Driver {
             new: &new,
             out: &out,
             idle: &idle,
+            silent: &silent,
             healthy: healthy.as_ref().ok().copied(),
             unread: healthy.err(),
             arguments: &self.run.options.rolling.arguments,

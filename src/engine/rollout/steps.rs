@@ -225,11 +225,17 @@ impl Steps {
 
     /// How it ended, as far as this host is concerned. One that is gone keeps what was written down before.
     /// Answers whether the app runs there, as far as Docker says it.
-    pub(super) async fn write_end(&self, host: usize, ending: &str, is_touched: bool) -> Option<bool> {
-        let written = self.written(host)?;
+    pub(super) async fn write_end(&self, host: usize, ending: &str, is_touched: bool) -> Runs {
+        let Some(written) = self.written(host) else { return Runs::Unasked };
         let inspected = self.module(host, "_app_inspect", &[("container", self.spec.app.as_str().into())]).await;
-        let inspected = inspected.ok().filter(|values| values.get("docker").and_then(Value::as_bool) == Some(true));
-        let runs = inspected.as_ref().map(is_running);
+        let has_docker = |values: &Map| values.get("docker").and_then(Value::as_bool) == Some(true);
+        let runs = match &inspected {
+            Err(_) if is_touched => Runs::Unknown,
+            Err(_) => Runs::Unasked,
+            Ok(values) if has_docker(values) && !is_running(values) => Runs::Nothing,
+            Ok(_) => Runs::Something,
+        };
+        let inspected = inspected.ok().filter(has_docker);
         let current = inspected.and_then(|values| values.get("current").cloned()).unwrap_or_default();
         let mut rollout = written.value().as_map().cloned().unwrap_or_default();
         rollout.insert("ending".into(), ending.into());
@@ -815,6 +821,17 @@ impl Steps {
         let Ok(values) = self.module(host, "_logs", &args).await else { return Vec::new() };
         values.get("lines").and_then(Value::as_list).unwrap_or_default().iter().map(|line| line.to_text().to_string()).collect()
     }
+}
+
+/// What a host says of the app when a rollout ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Runs {
+    /// Nothing was done there.
+    Unasked,
+    Something,
+    Nothing,
+    /// Something was, and it gives no answer.
+    Unknown,
 }
 
 pub(super) fn is_running(values: &Map) -> bool {

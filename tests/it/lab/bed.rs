@@ -157,11 +157,11 @@ impl Bed {
         start(command.args(words).arg(playbook), &self.path("crashes")).end(Duration::from_secs(limit))
     }
 
-    /// Good releases, one after the other under load, on this very lab.
-    pub(super) fn rollouts(&self, playbook: &Path, count: usize, limit: u64) -> Outcome {
+    /// Two releases in turn under load, on this very lab.
+    pub(super) fn soak(&self, playbook: &Path, count: usize, limit: u64) -> Outcome {
         let mut command = Command::new(ROLL);
-        let words = ["rehearse", "--lab", &self.id, "--rollouts", &count.to_string()];
-        start(command.args(words).arg(playbook), &self.path("rollouts")).end(Duration::from_secs(limit))
+        let words = ["rehearse", "--lab", &self.id, &format!("--soak={count}")];
+        start(command.args(words).arg(playbook), &self.path("soak")).end(Duration::from_secs(limit))
     }
 
     /// Clients from now on: forty requests a second through the balancer, each on a connection of its own.

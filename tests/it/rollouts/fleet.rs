@@ -294,6 +294,11 @@ impl Ran {
         redacted(&format!("{text}{recap}\n"))
     }
 
+    /// All of it, without what differs from run to run.
+    pub(super) fn shown(&self) -> String {
+        redacted(&format!("exit {}\n{}", self.code.unwrap_or(-1), self.said))
+    }
+
     pub(super) fn says(&self, part: &str) {
         assert!(self.said.contains(part), "does not say `{part}`:\n{}", self.said);
     }
@@ -304,6 +309,7 @@ fn redacted(text: &str) -> String {
     let here = String::from_utf8_lossy(&Command::new("uname").arg("-n").output().unwrap().stdout).trim().to_owned();
     let rules = [
         (r"\b\d+(\.\d+)? s\b", "N s"),
+        (r"\b\d+ days\b", "N days"),
         (r"\btry \d+", "try N"),
         (r"(127\.0\.0\.\d+):\d+", "$1:PORT"),
         (r"\b[0-9a-f]{64}\b", "ID"),
