@@ -24,9 +24,10 @@ pub(super) static DRIVER: Driver = Driver {
 };
 
 fn open(options: &Map, tools: Tools) -> Result<Box<dyn Balancer>, BalancerError> {
+    let seconds = seconds(&tools);
     match tools.socket {
-        Some(ref socket) => {
-            let haproxy = HaProxy::new(word(options, "backend"), socket.clone()).with_seconds(seconds(&tools));
+        Some(socket) => {
+            let haproxy = HaProxy::new(word(options, "backend"), socket).with_seconds(seconds);
             Ok(Box::new(HaProxy { config: word(options, "config"), ..haproxy }))
         }
         None => Err(BalancerError::Unreachable { why: "nobody has connected to its socket".to_owned() }),

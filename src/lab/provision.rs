@@ -82,8 +82,9 @@ fn balancer(site: &Site) -> String {
     let server = |name: &str, machine: &Machine, port: u16| format!("    server {name} {}:{port}{words}\n", machine.address);
     // The double of the API makes its own as they are registered.
     let has_second = site.has_second_port && !is_driven;
-    let second = |machine: &Machine| {
-        has_second.then(|| server(&format!("{}{SECOND_SERVER}", machine.name), machine, SECOND_PORT)).unwrap_or_default()
+    let second = |machine: &Machine| match has_second {
+        true => server(&format!("{}{SECOND_SERVER}", machine.name), machine, SECOND_PORT),
+        false => String::new(),
     };
     let servers: String = site
         .machines
