@@ -88,7 +88,10 @@ impl Rollout {
             (Step::Lock, Answer::Held) => self.finish(Outcome::Locked, effects),
             (Step::Lock, Answer::Ok) => host.is_locked = true,
             (Step::Inspect, Answer::Found(found)) if resumes => host.found(found),
-            (Step::Inspect, Answer::Found(found)) => host.has_old = found.has_old,
+            (Step::Inspect, Answer::Found(found)) => {
+                host.has_old = found.has_old;
+                host.is_accompanied = found.has_old;
+            }
             (Step::Number | Step::Prepare, Answer::Ok) => {}
             (_, _) if is_dead => host.at = At::Skipped,
             // The others are heard, too, so that everything that is wrong is said at once.
