@@ -220,6 +220,7 @@ fn the_first_lock_is_asked_for_alone() {
     assert_eq!(first.iter().map(|ask| (ask.step, ask.host)).collect::<Vec<_>>(), [(Step::Lock, 0)]);
     let others = asked(core.on(Input::Answered(first[0], Answer::Ok)));
     assert_eq!(others.iter().map(|ask| (ask.step, ask.host)).collect::<Vec<_>>(), [(Step::Lock, 1), (Step::Lock, 2)]);
+}
 
 #[test]
 fn the_old_one_leaves_once_the_new_one_serves() {
