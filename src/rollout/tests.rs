@@ -209,6 +209,19 @@ fn a_host_that_is_asked_again_and_again_is_one_phase() {
     assert_eq!(core.held(), Some(0));
 }
 
+/// Two that start at once would else each have one host, and neither could go on.
+#[test]
+fn the_first_lock_is_asked_for_alone() {
+    let mut core = Rollout::new(3, rules(&[1, 1, 1]));
+    let asked = |effects: Vec<Effect>| -> Vec<Ask> {
+        effects.into_iter().filter_map(|effect| if let Effect::Do(ask) = effect { Some(ask) } else { None }).collect()
+    };
+    let first = asked(core.on(Input::Start));
+    assert_eq!(first.iter().map(|ask| (ask.step, ask.host)).collect::<Vec<_>>(), [(Step::Lock, 0)]);
+    let others = asked(core.on(Input::Answered(first[0], Answer::Ok)));
+    assert_eq!(others.iter().map(|ask| (ask.step, ask.host)).collect::<Vec<_>>(), [(Step::Lock, 1), (Step::Lock, 2)]);
+}
+
 #[test]
 fn the_old_one_leaves_once_the_new_one_serves() {
     let mut story = Story::new(1, Rules { start_first: true, ..rules(&[1]) });
