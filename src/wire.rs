@@ -171,7 +171,7 @@ pub fn read(stream: &mut impl Read) -> io::Result<Option<Frame>> {
         other => other?,
     }
     let (size, kind) = header(head)?;
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(size.min(CHUNK));
     stream.take(size as u64).read_to_end(&mut bytes)?;
     if bytes.len() < size {
         return Err(io::ErrorKind::UnexpectedEof.into());

@@ -20,6 +20,9 @@ pub struct Deployment {
     /// How long nothing may be connected to a host before its container is stopped; none where nobody said.
     pub quiet_seconds: Option<f64>,
     pub bake_seconds: f64,
+    /// A new container serves before the old one leaves.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub is_start_first: bool,
     /// After how long the app closes a connection that is idle.
     pub idle: Idle,
 }
@@ -209,8 +212,8 @@ fn answer_too_short(setup: &Setup, deployment: &Deployment) -> Option<Finding> {
     )
 }
 
-fn zone_alone(setup: &Setup, _: &Deployment) -> Option<Finding> {
-    (setup.is_cross_zone == Some(false) && setup.zones > 0).then_some(())?;
+fn zone_alone(setup: &Setup, deployment: &Deployment) -> Option<Finding> {
+    (setup.is_cross_zone == Some(false) && setup.zones > 0 && !deployment.is_start_first).then_some(())?;
     let zones = setup.zones;
     if setup.targets >= 2 * zones {
         return seconds(
@@ -237,12 +240,13 @@ fn zone_unknown(setup: &Setup, _: &Deployment) -> Option<Finding> {
 
 fn fail_open(setup: &Setup, deployment: &Deployment) -> Option<Finding> {
     let below = usize::try_from(setup.fail_open_below?).ok()?;
-    let left = setup.targets.max(deployment.hosts).saturating_sub(deployment.batch);
+    let out = if deployment.is_start_first { 0 } else { deployment.batch };
+    let left = setup.targets.max(deployment.hosts).saturating_sub(out);
     if left == 0 {
         return requests(
             "all targets leave at once",
             "with no healthy target left, requests go to every registered one, healthy or not, and to none with 503",
-            "add a host, make `serial` smaller, or roll out with `start: first`",
+            "add a host, make `serial` smaller, or set `start: first` and `balancer.second_port`",
         );
     }
     (left < below).then_some(())?;
@@ -338,6 +342,7 @@ mod tests {
             quiet_seconds: Some(10.0),
             bake_seconds: 30.0,
             idle: Idle::Seconds(75.0),
+            is_start_first: false,
         };
         (setup, deployment)
     }

@@ -333,7 +333,7 @@ pub(super) struct RehearseArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=2000))]
     pub(super) rate: Option<u32>,
     /// On a lab that is up already, and stays
-    #[arg(long, value_name = "ID", conflicts_with_all = ["hosts", "kind", "lag", "keep"])]
+    #[arg(long, value_name = "ID", conflicts_with_all = ["hosts", "kind", "lag", "second_port", "keep"])]
     pub(super) lab: Option<String>,
     /// Instead: kill the controller before, during and after each of its calls, go on and back from elsewhere; all points, so many of them, or
     /// every fourth from the second (`2/4`), where several labs share them
@@ -371,9 +371,16 @@ pub(super) struct BalancerArgs {
     /// alb: seconds until its nodes follow its API
     #[arg(long = "lag", value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u8).range(..=70))]
     lag: u8,
+    /// Give every host a second port behind the balancer, for `start: first` (variables balancer_second_port and balancer_second_server)
+    #[arg(long)]
+    second_port: bool,
 }
 
 impl BalancerArgs {
+    pub(super) fn has_second_port(&self) -> bool {
+        self.second_port
+    }
+
     pub(super) fn balancer(&self) -> Balancer {
         if self.kind == "alb" { Balancer::Alb { lag_seconds: self.lag.into() } } else { Balancer::HaProxy }
     }

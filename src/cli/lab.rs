@@ -1,12 +1,12 @@
 //! `roll lab`: disposable machines, kept for trying things by hand.
 
-use super::args::{LabArgs, LabCommand};
+use super::args::{BalancerArgs, LabArgs, LabCommand};
 use super::config::Config;
 use super::exit::Exit;
 use super::{signals, terminal};
 use crate::diag::{Explain as _, Sources};
 use crate::engine::Ending;
-use crate::lab::{Balancer, Double, Engine, Lab, LabError, LabId, Machine, Plan, Progress, Spec, Voice, ask};
+use crate::lab::{Double, Engine, Lab, LabError, LabId, Machine, Plan, Progress, Spec, Voice, ask};
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::future::Future;
@@ -16,7 +16,7 @@ use std::time::Duration;
 pub(super) fn run(args: &LabArgs) -> Exit {
     attempt(async {
         match &args.command {
-            LabCommand::Up { hosts, balancer } => up(usize::from(*hosts), balancer.balancer()).await,
+            LabCommand::Up { hosts, balancer } => up(usize::from(*hosts), balancer).await,
             LabCommand::Double { config } => double(config).await,
             LabCommand::Status => status().await,
             LabCommand::Load { id, rate, seconds, output } => {
@@ -95,9 +95,10 @@ pub(super) async fn named(id: &str) -> Result<Lab, LabError> {
     all.into_iter().find(|lab| lab.id == id).ok_or(LabError::NoLab { id })
 }
 
-async fn up(hosts: usize, balancer: Balancer) -> Result<Exit, LabError> {
+async fn up(hosts: usize, balancer: &BalancerArgs) -> Result<Exit, LabError> {
     let voice = voice();
-    let spec = Spec { hosts, balancer, ..Spec::new(LabId::fresh()?) };
+    let (has_second_port, balancer) = (balancer.has_second_port(), balancer.balancer());
+    let spec = Spec { hosts, balancer, has_second_port, ..Spec::new(LabId::fresh()?) };
     let mut signals = signals::receive();
     let engine = Engine::find_or_install(&voice).await?;
     let made = tokio::select! {

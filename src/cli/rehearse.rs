@@ -24,7 +24,8 @@ pub(super) fn run(args: &RehearseArgs) -> Exit {
 
 async fn rehearsal(args: &RehearseArgs) -> Result<Exit, LabError> {
     let voice = lab::voice();
-    let spec = Spec { hosts: usize::from(args.hosts), balancer: args.balancer.balancer(), ..Spec::new(LabId::fresh()?) };
+    let (hosts, balancer) = (usize::from(args.hosts), args.balancer.balancer());
+    let spec = Spec { hosts, balancer, has_second_port: args.balancer.has_second_port(), ..Spec::new(LabId::fresh()?) };
     let mut plan = Plan::new(args.playbook.clone(), spec.request_seconds_max)?;
     plan.arguments.clone_from(&args.arguments);
     plan.variables.extend(args.extra_vars.iter().cloned());

@@ -26,6 +26,8 @@ pub(crate) struct Frame<'a> {
     places: Vec<PathBuf>,
     /// For the templates of a task: whom it goes to. They see an address even where no variable gives one.
     target: Option<String>,
+    /// For these, too: what keywords and options say about the connection, by the names of the variables that would say it.
+    reached: Map,
 }
 
 /// Names that no playbook has, for the call that stands for `with_KIND`.
@@ -46,7 +48,15 @@ fn view_in(run: &Run, play: &PlayRun, host: &str, context: &Context, task: Optio
 
 impl<'a> Frame<'a> {
     pub(crate) fn new(run: &'a Run, play: &'a PlayRun, host: &str, view: View) -> Frame<'a> {
-        Frame { run, play: Some(play), host: Some(host.to_owned()), view, places: vec![play.play.dir.clone()], target: None }
+        Frame {
+            run,
+            play: Some(play),
+            host: Some(host.to_owned()),
+            view,
+            places: vec![play.play.dir.clone()],
+            target: None,
+            reached: Map::new(),
+        }
     }
 
     /// For what a play says about itself, before it has hosts.
@@ -59,7 +69,7 @@ impl<'a> Frame<'a> {
         let magic = Map::from_iter([("groups".into(), magic::groups(run))]);
         let everywhere = run.inventory_layers("");
         let view = View::new(ground, context, &HostStore::default(), Arc::new(magic), &everywhere);
-        Frame { run, play: None, host: None, view, places: Vec::new(), target: None }
+        Frame { run, play: None, host: None, view, places: Vec::new(), target: None, reached: Map::new() }
     }
 
     /// The same with stronger variables on top.
@@ -71,6 +81,7 @@ impl<'a> Frame<'a> {
             view: self.view.over(top),
             places: self.places.clone(),
             target: self.target.clone(),
+            reached: self.reached.clone(),
         }
     }
 
@@ -83,6 +94,7 @@ impl<'a> Frame<'a> {
             view: view(self.run, play, host, task),
             places: self.places.clone(),
             target: None,
+            reached: Map::new(),
         }
     }
 
@@ -247,22 +259,50 @@ impl<'a> Frame<'a> {
         places.extend(task.file.parent().map(Path::to_owned));
         places.push(play.play.dir.clone());
         self.places = places;
+        self.reached = self.reached_by(task);
         let delegate = task.keyword("delegate_to").and_then(|written| written.value.as_str().map(str::to_owned));
         self.target = delegate.or_else(|| self.host.clone());
         self
     }
 
-    /// What no variable says about the connection, but the run knows.
+    fn reached_by(&self, task: &Task) -> Map {
+        let options = &self.run.options;
+        let keyword = |name: &str| self.keyword(task, name).ok().flatten();
+        let connection = keyword("connection").or(options.connection.clone().map(Value::from));
+        let connection = connection.filter(|name| !matches!(name.as_str(), Some("smart" | "paramiko" | "paramiko_ssh")));
+        let key = options.key_file.as_ref().map(|path| Value::from(path.to_string_lossy().into_owned()));
+        let rows = [
+            ("ansible_connection", connection),
+            ("ansible_user", keyword("remote_user").or(options.remote_user.clone().map(Value::from))),
+            ("ansible_port", keyword("port")),
+            ("ansible_private_key_file", key),
+        ];
+        rows.into_iter().filter_map(|(name, value)| Some((name.into(), value?))).collect()
+    }
+
+    /// What no variable says about the connection, but the run knows, or a variable of the older name.
     fn of_connection(&self, name: &str) -> Option<Value> {
         let target = self.target.as_deref()?;
-        match name {
-            "ansible_host" => {
-                let is_here = target == "localhost" && self.is_implicit(target);
-                Some(if is_here { "127.0.0.1".into() } else { target.into() })
+        let is_here = || super::target::is_here(target) && self.is_implicit(target);
+        let (first, other) = match name {
+            "ansible_connection" => {
+                let usual = || if is_here() { "local".into() } else { "ssh".into() };
+                return Some(self.reached.get(name).cloned().unwrap_or_else(usual));
             }
-            "ansible_ssh_host" => Scope::get(self, "ansible_host"),
-            _ => None,
-        }
+            "ansible_host" | "ansible_ssh_host" => ("ansible_host", "ansible_ssh_host"),
+            "ansible_user" | "ansible_ssh_user" => ("ansible_user", "ansible_ssh_user"),
+            "ansible_port" | "ansible_ssh_port" => ("ansible_port", "ansible_ssh_port"),
+            "ansible_private_key_file" | "ansible_ssh_private_key_file" => {
+                ("ansible_private_key_file", "ansible_ssh_private_key_file")
+            }
+            _ => return None,
+        };
+        let partner = if name == first { other } else { first };
+        self.view.get(partner).or_else(|| match first {
+            "ansible_host" if is_here() => Some("127.0.0.1".into()),
+            "ansible_host" => Some(target.into()),
+            _ => self.reached.get(first).cloned(),
+        })
     }
 }
 

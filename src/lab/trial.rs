@@ -15,7 +15,7 @@ use super::clients::Clients;
 use super::failure::LabError;
 use super::http;
 use super::machines::{Lab, Machine};
-use super::outputs::{APP_PORT, BACKEND};
+use super::outputs::BACKEND;
 use super::rehearsal::Plan;
 use super::state;
 use super::voice::Voice;
@@ -156,7 +156,8 @@ impl<'a> Ground<'a> {
         let mut looks = JoinSet::new();
         for machine in self.hosts() {
             let (engine, machine) = (self.lab.engine().clone(), machine.clone());
-            looks.spawn(async move { (machine.name.clone(), look(&engine, &machine).await) });
+            let ports = self.lab.ports();
+            looks.spawn(async move { (machine.name.clone(), look(&engine, &machine, &ports).await) });
         }
         let mut truth = Truth { hosts: looks.join_all().await.into_iter().collect(), out: None };
         truth.out = self.all_serve().await.err().map(|error| error.to_string());
@@ -169,16 +170,19 @@ const SCRIPT: &str = "docker ps -a --format '{{.Names}} {{.State}}'\n\
      docker ps -q | xargs -r docker inspect --format 'image {{.Id}} {{.Image}}'\n\
      docker images --format '{{.Repository}}' | grep ^roll-parked || true\n";
 
-async fn look(engine: &super::engine::Engine, machine: &Machine) -> Host {
+async fn look(engine: &super::engine::Engine, machine: &Machine, ports: &[u16]) -> Host {
     let lines: Vec<String> = match engine.script(&machine.container, SCRIPT).await {
         Ok(answer) => answer.lines().map(str::to_owned).collect(),
         Err(error) => vec![error.to_string()],
     };
     let (running, containers) = lines.into_iter().partition(|line| line.starts_with(IMAGE));
-    let answer = http::get(&format!("{}:{APP_PORT}", machine.address), "/version").await;
-    let said: Option<serde_json::Value> = answer.ok().and_then(|answer| serde_json::from_str(&answer.body).ok());
-    let release = said.and_then(|said| said["release"].as_str().map(str::to_owned));
-    Host { release, containers, running }
+    let mut releases = Vec::new();
+    for port in ports {
+        let answer = http::get(&format!("{}:{port}", machine.address), "/version").await;
+        let said: Option<serde_json::Value> = answer.ok().and_then(|answer| serde_json::from_str(&answer.body).ok());
+        releases.extend(said.and_then(|said| said["release"].as_str().map(str::to_owned)));
+    }
+    Host { release: releases.pop(), containers, running }
 }
 
 /// What is so on the hosts and in the balancer.

@@ -3,10 +3,12 @@
 //! A big one comes to lie in the directory that it is for, where it only has to be renamed; without such a directory in a private
 //! one. A body that cannot be kept (a full disk) spoils the task that wants it, not the connection.
 
+use rustix::fs::Advice;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{self, Cursor, Read, Write};
+use std::num::NonZeroU64;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,6 +16,8 @@ use std::sync::Arc;
 /// Bodies above this go to disk, and so does every body once so many bytes are held.
 const MEMORY_MAX: u64 = 4 << 20;
 const HELD_MAX: u64 = 16 << 20;
+/// So much of a big body is left to the page cache before the disk is to begin.
+const WRITE_BEHIND: u64 = 8 << 20;
 
 #[derive(Default)]
 pub(super) struct Blobs {
@@ -45,6 +49,8 @@ impl Drop for Stored {
 struct Coming {
     hash: String,
     left: u64,
+    /// What the disk has not been told of yet: where it begins, and how much it is.
+    unwritten: (u64, u64),
     digest: Sha256,
     into: Into,
 }
@@ -59,6 +65,10 @@ impl Blobs {
     /// Complete, or arriving right now.
     pub(super) fn has(&self, hash: &str) -> bool {
         self.here.contains_key(hash) || self.coming.as_ref().is_some_and(|coming| coming.hash == hash)
+    }
+
+    pub(super) fn is_coming(&self) -> bool {
+        self.coming.is_some()
     }
 
     pub(super) fn open(&self, hash: &str) -> io::Result<Option<Box<dyn Read>>> {
@@ -107,7 +117,7 @@ impl Blobs {
         } else {
             self.on_disk(hash).unwrap_or_else(Into::Nowhere)
         };
-        self.coming = Some(Coming { hash: hash.to_owned(), left: size, digest: Sha256::new(), into });
+        self.coming = Some(Coming { hash: hash.to_owned(), left: size, unwritten: (0, 0), digest: Sha256::new(), into });
         self.complete()
     }
 
@@ -122,11 +132,10 @@ impl Blobs {
         coming.digest.update(bytes);
         match &mut coming.into {
             Into::Memory(body) => body.extend(bytes),
-            Into::Disk(_, file) => {
-                if let Err(error) = file.write_all(bytes) {
-                    coming.into = Into::Nowhere(error);
-                }
-            }
+            Into::Disk(_, file) => match file.write_all(bytes) {
+                Ok(()) => write_behind(file, &mut coming.unwritten, bytes.len() as u64),
+                Err(error) => coming.into = Into::Nowhere(error),
+            },
             Into::Nowhere(_) => {}
         }
         self.complete()
@@ -185,6 +194,17 @@ impl Drop for Blobs {
             // What is left over is private and in a temporary directory.
             let _ = fs::remove_dir_all(dir);
         }
+    }
+}
+
+/// Has the disk work while the rest arrives, so that the end needs not wait for all of it: pages that are not needed any more are
+/// written, and stay while they are.
+fn write_behind(file: &File, unwritten: &mut (u64, u64), more: u64) {
+    unwritten.1 += more;
+    if unwritten.1 >= WRITE_BEHIND {
+        // Only a hint.
+        let _ = rustix::fs::fadvise(file, unwritten.0, NonZeroU64::new(unwritten.1), Advice::DontNeed);
+        *unwritten = (unwritten.0 + unwritten.1, 0);
     }
 }
 

@@ -121,7 +121,10 @@ impl Line {
         if state.heard.is_some() {
             state.heard = Some(Instant::now());
         }
-        self.news.notify_all();
+        // Nobody waits for a part of a body.
+        if !state.blobs.is_coming() {
+            self.news.notify_all();
+        }
         Ok(is_heartbeat)
     }
 

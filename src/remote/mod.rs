@@ -28,7 +28,13 @@ mod write;
 pub use serve::serve;
 
 use crate::modules::Module;
+use std::fs::File;
+use std::io::{self, BufReader, BufWriter};
+use std::os::fd::AsFd;
 use std::process::ExitCode;
+
+/// Several frames of a file at once.
+const STREAM: usize = 128 << 10;
 
 /// What a program can do.
 type Modules = &'static [&'static Module];
@@ -36,9 +42,16 @@ type Modules = &'static [&'static Module];
 /// A host program with these modules, whole.
 pub fn main(modules: Modules) -> ExitCode {
     let is_job = std::env::args().nth(1).is_some_and(|word| word == job::WORD);
-    let ended = if is_job { job::work(modules) } else { serve(modules, std::io::stdin(), std::io::stdout()) };
+    let ended = if is_job { job::work(modules) } else { serve_here(modules) };
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::FAILURE,
     }
+}
+
+/// Over standard input and output, past the standard library's buffers: those are small, and look for the ends of lines.
+fn serve_here(modules: Modules) -> io::Result<()> {
+    let input = File::from(io::stdin().as_fd().try_clone_to_owned()?);
+    let output = File::from(io::stdout().as_fd().try_clone_to_owned()?);
+    serve(modules, BufReader::with_capacity(STREAM, input), BufWriter::with_capacity(STREAM, output))
 }

@@ -128,7 +128,7 @@ impl Rollout {
     }
 
     /// Those that could serve.
-    fn all_targets(&self) -> usize {
+    pub(super) fn all_targets(&self) -> usize {
         self.living().len() + self.others
     }
 

@@ -5,6 +5,7 @@ mod engine;
 mod failures;
 mod fleet;
 mod front;
+mod starts_first;
 mod stories;
 
 use roll::value::Value;

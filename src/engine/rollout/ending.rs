@@ -80,6 +80,10 @@ impl End<'_> {
     }
 
     fn releases(&self) -> String {
+        if self.outcome == Outcome::Refused {
+            // Some may run this very release already.
+            return "this run changed no host".to_owned();
+        }
         let (done, all) = (self.new.len(), self.hosts.len());
         let which = if done == 0 || done == all { String::new() } else { format!(": {}", self.new.join(", ")) };
         format!("{done} of {all} hosts {} release {}{which}", if done == 1 { "runs" } else { "run" }, self.release)

@@ -10,6 +10,7 @@ mod fitness;
 mod front;
 mod hold;
 mod members;
+mod seen;
 mod settings;
 mod steps;
 mod survey;
@@ -63,6 +64,7 @@ pub(super) async fn play(run: &Arc<Run>, play: &Arc<PlayRun>, signals: &mut mpsc
             let end = driver.drive(signals).await;
             listening.abort();
             hold.give_back().await;
+            locked(&run.ports).clear();
             end
         }
         Err(diagnostic) => {
@@ -156,9 +158,9 @@ impl Driver {
             lock_order: by_name(&play.hosts),
             skip_dead: run.options.skip_dead,
             accept_downtime: run.options.rolling.accept_downtime || spec.balancer.kind == "none",
-            start_first: false,
+            start_first: spec.ports().is_some(),
         };
-        if largest >= play.hosts.len() && run.options.rolling.accept_downtime {
+        if largest >= play.hosts.len() && run.options.rolling.accept_downtime && !rules.start_first {
             let title = words::no_floor(&spec.app, play.hosts.len());
             run.warn(
                 Diagnostic::warning("no-floor", title).at(span, "in this rollout").note("accepted with `--accept-downtime`"),
@@ -169,7 +171,9 @@ impl Driver {
             release: spec.release.clone(),
             hosts: play.hosts.clone(),
             batches,
-            floor: u32::try_from(spec.floor.count(play.hosts.len(), largest)).unwrap_or(u32::MAX),
+            // Where the new one starts first, nobody is out.
+            floor: u32::try_from(spec.floor.count(play.hosts.len(), if rules.start_first { 0 } else { largest }))
+                .unwrap_or(u32::MAX),
             balancer: spec.balancer.kind.clone(),
         };
         run.emitter.emit(&Event::Rollout(started));
@@ -218,7 +222,10 @@ impl Driver {
     /// A reading came, and nobody may leave by it.
     fn say_held(&mut self, live: Option<usize>) {
         if let (Some(host), Some(live)) = (self.core.held(), live) {
-            let why = words::held(live, self.core.floor());
+            let why = match self.core.starts_first(host) {
+                true => words::held_beside(),
+                false => words::held(live, self.core.floor()),
+            };
             self.held = Some((host, why.clone()));
             self.steps.say(host, why);
         }
@@ -254,7 +261,7 @@ impl Driver {
     }
 
     fn start(&mut self, ask: Ask) {
-        if ask.step == Step::Drain {
+        if matches!(ask.step, Step::Drain | Step::Aside) {
             self.out_since.entry(ask.host).or_insert_with(Instant::now);
         }
         let (steps, inputs) = (self.steps.clone(), self.inputs.clone());
@@ -345,7 +352,8 @@ impl Driver {
             let is_back_in = matches!(phase, "Baking" | "Done" | "Reverted");
             if let Some(since) = self.out_since.get(&host).filter(|_| is_back_in).copied() {
                 self.out_since.remove(&host);
-                let seconds = since.elapsed().as_secs_f64();
+                let is_never_out = self.core.starts_first(host);
+                let seconds = if is_never_out { 0.0 } else { since.elapsed().as_secs_f64() };
                 self.run.emitter.emit(&Event::Rollout(RolloutEvent::HostDone { host: name, seconds }));
             }
         }

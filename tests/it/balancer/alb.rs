@@ -147,7 +147,7 @@ impl Bed {
         all
     }
 
-    async fn until_answering(&self, wanted: &[&str]) {
+    pub(super) async fn until_answering(&self, wanted: &[&str]) {
         let start = Instant::now();
         while self.answering() != wanted {
             assert!(start.elapsed() < PATIENCE, "{:?} answer instead of {wanted:?}", self.answering());

@@ -152,6 +152,8 @@ fn the_controller_dies() {
     fleet.rewrite("  tasks:\n", "  tasks:\n    - name: The old one is gone\n      command: sleep 3\n");
     let mut child = fleet.begin(&[], &TO_TWO);
     fleet.await_that("the first host serves nothing", |fleet| fleet.releases()[0] == "-");
+    // Until the play's own task is under way.
+    sleep(Duration::from_secs(1));
     child.kill().unwrap();
     child.wait().unwrap();
     fleet.await_that("the lock is free", |fleet| !fleet.run(&["status"], &TO_TWO).said.contains("being rolled out by"));
