@@ -5,11 +5,13 @@ use super::config::Config;
 use super::exit::Exit;
 use super::{extra, job, secrets, terminal};
 use crate::diag::{Diagnostic, Sources, Span};
-use crate::inventory::{Inventory, Level};
+use crate::inventory::{Group, Inventory, Level};
 use crate::value::{Key, Map, Value};
+use indexmap::IndexSet;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write as _;
+use std::sync::LazyLock;
 
 const MASK: &str = "********";
 
@@ -37,6 +39,8 @@ pub(super) fn run(args: &InventoryArgs) -> Exit {
         return Exit::Refuted;
     }
     terminal::warn(&found, &sources, paint);
+    // The process ends: nobody needs it taken apart.
+    std::mem::forget(inventory);
     match &args.output {
         Some(path) => written(path, &answer),
         None => {
@@ -102,17 +106,18 @@ fn tree(inventory: &Inventory, args: &InventoryArgs, hosts: &[String]) -> Value 
 fn subtree(inventory: &Inventory, name: &str, args: &InventoryArgs, hosts: &HashSet<&str>, seen: &mut HashSet<String>) -> Value {
     let Some(group) = inventory.groups.get(name) else { return Value::Null };
     let mut entry = Map::new();
-    let mut children: Vec<&String> = group.children.iter().collect();
-    children.sort();
-    let children: Map = children
-        .into_iter()
+    // Variables stand where a host is named first in the file; what is printed is in the order of the names.
+    let mut children: Map = group
+        .children
+        .iter()
         .map(|child| (child.as_str().into(), subtree(inventory, child, args, hosts, seen)))
         .filter(|(_, tree): &(_, Value)| tree.as_map().is_some_and(|map| !map.is_empty()))
         .collect();
+    children.sort_by(|one, _, other, _| one.as_str().cmp(&other.as_str()));
     if !children.is_empty() {
         entry.insert("children".into(), Value::map(children));
     }
-    let mut own: Vec<&String> = group.hosts.iter().filter(|host| hosts.contains(host.as_str())).collect();
+    let mut own: Vec<&String> = own_hosts(group).iter().filter(|host| hosts.contains(host.as_str())).collect();
     own.sort();
     let mut listed = Map::new();
     for host in own {
@@ -140,7 +145,7 @@ fn list(inventory: &Inventory, args: &InventoryArgs, hosts: &[String]) -> String
     let hostvars: Value = with_vars.into_iter().collect();
     all.insert("_meta".into(), [("hostvars", hostvars)].into_iter().collect());
     for group in inventory.groups.values() {
-        let own: Vec<Value> = group.hosts.iter().map(String::as_str).filter(is_listed).map(Value::from).collect();
+        let own: Vec<Value> = own_hosts(group).iter().map(String::as_str).filter(is_listed).map(Value::from).collect();
         let children: Vec<Value> = group.children.iter().map(Value::from).collect();
         let parts = [("children", children), ("hosts", own)];
         let mut entry: Map = parts
@@ -175,7 +180,7 @@ fn branch(inventory: &Inventory, name: &str, depth: usize, with_vars: bool, out:
     for child in &group.children {
         branch(inventory, child, depth + 1, with_vars, out);
     }
-    for host in &group.hosts {
+    for host in own_hosts(group) {
         let _ = writeln!(out, "{}{host}", indent(depth + 1));
         if with_vars {
             variables(&vars_of(inventory, host), depth + 2, out);
@@ -186,13 +191,25 @@ fn branch(inventory: &Inventory, name: &str, depth: usize, with_vars: bool, out:
     }
 }
 
+/// Hosts that stand in no group but `all` are shown as `ungrouped`.
+fn own_hosts(group: &Group) -> &IndexSet<String> {
+    static NONE: LazyLock<IndexSet<String>> = LazyLock::new(IndexSet::new);
+    if group.name == "all" { &NONE } else { &group.hosts }
+}
+
 fn variables(vars: &Value, depth: usize, out: &mut String) {
     let mut lines: Vec<String> =
-        vars.as_map().into_iter().flatten().map(|(name, value)| format!("{{{name} = {}}}", value.to_text().as_str())).collect();
+        vars.as_map().into_iter().flatten().map(|(name, value)| format!("{{{name} = {}}}", shown(value))).collect();
     lines.sort();
     for line in lines {
         let _ = writeln!(out, "{}{line}", indent(depth));
     }
+}
+
+/// As Python prints it.
+fn shown(value: &Value) -> String {
+    let text = job::filtered("string", value).unwrap_or_else(|| value.clone());
+    text.to_text().to_string()
 }
 
 fn indent(depth: usize) -> String {

@@ -25,6 +25,8 @@ pub(super) fn run(args: &RunArgs) -> Exit {
     terminal::warn(&diagnostics, &sources, error_paint);
     if let Some(listing) = list::listing(args, &job) {
         terminal::print(&listing);
+        // The process ends: nobody needs it taken apart.
+        std::mem::forget(job);
         return Exit::Done;
     }
     carry_out(args, &config, &sources, job)

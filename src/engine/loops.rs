@@ -96,7 +96,7 @@ impl Work {
             let (now, later): (Vec<Effected>, Vec<Effected>) =
                 effects.into_iter().partition(|effected| is_seen_at_once(&effected.effect));
             for effected in &now {
-                self.carry_out(frame, &effected.effect);
+                self.carry_out(&inner, &effected.effect);
             }
             if !now.is_empty() || verdict.values.contains_key("ansible_facts") {
                 renewed = Some(Frame::new(&self.run, &self.play, &self.host, self.view()).for_task(&self.task, &self.play));

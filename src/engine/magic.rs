@@ -27,7 +27,8 @@ pub(crate) fn magic(run: &Run, play: &PlayRun, host: &str, task: Option<&Task>) 
     set("role_names", own.iter().copied().map(Value::from).collect());
     set("ansible_play_role_names", own.iter().copied().map(Value::from).collect());
     let others = dependent.iter().filter(|name| !own.contains(name));
-    set("ansible_role_names", own.iter().chain(others).copied().map(Value::from).collect());
+    let every = own.iter().chain(others).copied().collect::<indexmap::IndexSet<&str>>();
+    set("ansible_role_names", every.into_iter().map(Value::from).collect());
     set("ansible_dependent_role_names", dependent.into_iter().map(Value::from).collect());
     set("ansible_play_name", play.name.as_str().into());
     set("playbook_dir", path(&play.play.dir));
@@ -63,11 +64,11 @@ pub(crate) fn magic(run: &Run, play: &PlayRun, host: &str, task: Option<&Task>) 
     map
 }
 
-/// Roles that the play names itself or imports, and those that its own ask for.
+/// Roles that the play names itself (as often as it does) or imports, and those that its own ask for.
 fn role_names(play: &PlayRun) -> (Vec<&str>, Vec<&str>) {
     let (mut own, mut dependent): (Vec<&str>, Vec<&str>) = (Vec::new(), Vec::new());
     for used in play.play.roles.iter().filter(|used| !used.is_dependency) {
-        keep(&mut own, &used.role.name);
+        own.push(&used.role.name);
         used.role.all_dependencies().into_iter().for_each(|needed| keep(&mut dependent, &needed.name));
     }
     play.play.imported.iter().for_each(|role| keep(&mut own, &role.name));

@@ -11,6 +11,7 @@ use crate::diag::Diagnostic;
 use crate::event::{Event, Outcome};
 use crate::playbook::{Program, StepKind, Task};
 use crate::strategy::{Effect, Ended, Host, Input, StepId, Strategy};
+use crate::value::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -312,6 +313,9 @@ impl Stage {
         open.metas.sort_by_key(|(host, _)| *host);
         for (host, meta) in std::mem::take(&mut open.metas) {
             let (id, name) = (self.run.next_task_id(), self.hosts[host].clone());
+            if meta.word == Some(Meta::EndHost) {
+                self.play.bury(&name);
+            }
             let is_told = matches!(meta.outcome, Outcome::Skipped | Outcome::Failed | Outcome::Ignored);
             // Where hosts go their own ways, only what has something to tell gets a heading.
             if is_told || self.is_linear {
@@ -388,7 +392,7 @@ impl Stage {
     /// Every handler of that name, the last one defined, and every handler that listens to it.
     fn notify(&mut self, host: Host, name: &str, finished: &Finished) -> Vec<Effect> {
         let handlers = self.play.handlers.read().map(|handlers| handlers.clone()).unwrap_or_default();
-        let named = last_called(&handlers, name);
+        let named = last_called(&handlers, |handler| self.is_called(host, handler, name));
         let listening = handlers.iter().enumerate().filter(|(_, handler)| listens(handler, name)).map(|(id, _)| id);
         let found: BTreeSet<usize> = named.into_iter().chain(listening).collect();
         if found.is_empty() {
@@ -407,6 +411,19 @@ impl Stage {
 }
 
 impl Stage {
+    /// Whether this is the handler's name, with the role in front of it or without.
+    fn is_called(&self, host: Host, handler: &Task, name: &str) -> bool {
+        let Some(written) = handler.name() else { return false };
+        let own = if written.has_template() { self.rendered_name(host, handler, written) } else { Some(written.clone()) };
+        own.is_some_and(|own| own.to_text().as_str() == name || handler.titled(&own.to_text()) == name)
+    }
+
+    fn rendered_name(&self, host: Host, handler: &Task, written: &Value) -> Option<Value> {
+        let host = self.hosts.get(host)?;
+        let view = super::frame::view(&self.run, &self.play, host, handler);
+        Frame::new(&self.run, &self.play, host, view).render(written).ok()
+    }
+
     /// A handler that nobody has defined ends the run, as in Ansible, unless the configuration forgives it.
     fn miss_handler(&mut self, name: &str, handlers: &[Arc<Task>], finished: &Finished) {
         let title = format!(
@@ -471,21 +488,16 @@ fn is_gathering(task: &Task) -> bool {
 }
 
 /// Of several handlers with one name the one counts that was read last; within one role, or within the play, the first.
-fn last_called(handlers: &[Arc<Task>], name: &str) -> Option<usize> {
+fn last_called(handlers: &[Arc<Task>], is_called: impl Fn(&Task) -> bool) -> Option<usize> {
     let role = |task: &Task| task.context.role().map(Arc::as_ptr);
     let mut end = handlers.len();
     for group in handlers.chunk_by(|one, other| role(one) == role(other)).rev() {
         end -= group.len();
-        if let Some(at) = group.iter().position(|handler| is_called(handler, name)) {
+        if let Some(at) = group.iter().position(|handler| is_called(handler)) {
             return Some(end + at);
         }
     }
     None
-}
-
-fn is_called(handler: &Task, name: &str) -> bool {
-    let own = handler.name().map(|name| name.to_text().to_string());
-    own.as_deref() == Some(name) || (own.is_some() && handler.title() == name)
 }
 
 fn listens(handler: &Task, topic: &str) -> bool {

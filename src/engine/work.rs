@@ -215,6 +215,8 @@ impl Work {
             Ok(Some(skipped)) => return Tried { verdict: skipped, ..Tried::default() },
             Err(problem) => return self.failed(problem),
         }
+        let delegated = self.delegated_vars(frame).map(|vars| frame.over(vars));
+        let frame = delegated.as_ref().unwrap_or(frame);
         let until = self.task.own("until");
         let retries = match (self.number(frame, "retries"), until) {
             (Some(retries), _) => retries as i64,
@@ -253,6 +255,15 @@ impl Work {
             tokio::time::sleep(Duration::from_secs_f64(delay)).await;
             attempt += 1;
         }
+    }
+
+    /// `ansible_delegated_vars`: what the host that it is delegated to knows about itself.
+    fn delegated_vars(&self, frame: &Frame<'_>) -> Option<Map> {
+        let name = super::hands::delegate(self, frame).ok().flatten()?;
+        let there =
+            crate::playbook::scalar(&format!("{{{{ hostvars[{}] }}}}", Value::from(name.as_str()).to_json()), Span::NOWHERE);
+        let vars = Value::map(Map::from_iter([(name.into(), there)]));
+        Some(Map::from_iter([("ansible_delegated_vars".into(), vars)]))
     }
 
     fn number(&self, frame: &Frame<'_>, name: &str) -> Option<f64> {
@@ -437,8 +448,23 @@ impl Work {
     /// `module_defaults`, the inner ones over the outer ones; what is said of the module itself goes before what is said of its group.
     fn defaults(&self, frame: &Frame<'_>, module: &Module) -> Result<Map, Problem> {
         let mut args = self.defaults_of(frame, |name| module.is_in_group(name))?;
+        if let Some(behind) = self.handed_to(frame, module)? {
+            args.extend(self.defaults_of(frame, |name| behind.is_called(name))?);
+        }
         args.extend(self.defaults_of(frame, |name| module.is_called(name))?);
         Ok(args)
+    }
+
+    /// The module that does the work of `service` or `package` on this host, as far as its facts or the task tell.
+    fn handed_to(&self, frame: &Frame<'_>, module: &Module) -> Result<Option<&'static Module>, Problem> {
+        let Some(dispatch) = module.dispatches() else { return Ok(None) };
+        let asked = self.task.args.get("use").map(|value| frame.argument(value)).transpose()?.flatten();
+        let asked = asked.map(|value| value.to_text().to_string()).filter(|name| name != "auto");
+        let name = match asked {
+            Some(name) => Some(name),
+            None => frame.text(dispatch.fact)?.map(|name| name.to_string()),
+        };
+        Ok(name.and_then(|name| modules::find(&name)).filter(|found| dispatch.to.contains(&found.name)))
     }
 
     fn defaults_of(&self, frame: &Frame<'_>, is_meant: impl Fn(&str) -> bool) -> Result<Map, Problem> {
@@ -542,7 +568,7 @@ impl Work {
                     delegate.and_then(|written| frame.render(&written.value).ok()).map(|value| value.to_text().to_string());
                 let mut store = self.run.store.write().unwrap_or_else(PoisonError::into_inner);
                 for host in self.everybody(delegate.as_deref()) {
-                    facts.iter().for_each(|(name, value)| store.set(host, &name.to_string(), value.clone()));
+                    facts.iter().for_each(|(name, value)| store.set(host, &name.to_string(), self.kept_fact(name, value)));
                     if *cacheable {
                         store.add_facts(host, facts);
                     }
@@ -567,6 +593,12 @@ impl Work {
             Effect::AddHost { .. } | Effect::GroupBy { .. } | Effect::IncludeTasks { .. } | Effect::IncludeRole { .. } => {}
         }
         None
+    }
+
+    /// What a template gave nothing for stays a template that gives nothing: conditions take that for empty text, too.
+    fn kept_fact(&self, name: &Key, value: &Value) -> Value {
+        let is_template = || matches!(name.as_str().and_then(|name| self.task.args.get(name)), Some(Value::Template(_)));
+        if value.is_null() && is_template() { crate::playbook::scalar("{{ none }}", Span::NOWHERE) } else { value.clone() }
     }
 
     fn meta(&self, meta: Meta) -> Option<Ended> {

@@ -144,7 +144,10 @@ impl Reader<'_> {
             let Some(file) = path.file_name().and_then(|name| name.to_str()) else { continue };
             let stem = EXTENSIONS.iter().find_map(|extension| file.strip_suffix(&format!(".{extension}"))).unwrap_or(file);
             let is_known = names.contains(&stem) || names.contains(&file) || file.starts_with('.');
-            if let Some(near) = closest(stem, names.iter().copied()).filter(|_| !is_known) {
+            if is_known {
+                continue;
+            }
+            if let Some(near) = closest(stem, names.iter().copied()) {
                 let problem = Problem::NoSuchGroup { path: path.clone(), group: stem.to_owned(), near: near.to_owned() };
                 self.diagnostics.push(problem.explain());
             }

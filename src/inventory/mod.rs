@@ -119,9 +119,8 @@ impl Loading<'_> {
     fn document(&mut self, given: &Given) -> Option<crate::yaml::Node> {
         let reading = crate::yaml::read(self.sources, &given.name, given.text(), crate::yaml::Trust::User);
         let has_errors = reading.has_errors();
-        let document = reading.document().cloned();
         self.diagnostics.extend(reading.diagnostics);
-        document.filter(|_| !has_errors)
+        reading.documents.into_iter().next().filter(|_| !has_errors)
     }
 
     /// Reads one source with the first kind that is for it.

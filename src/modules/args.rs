@@ -180,8 +180,12 @@ impl Args {
             match module.args().find(|arg| arg.is_called(&name)) {
                 None if module.arg(Arg::ANY).is_some() => drop(map.insert(key.clone(), value.clone())),
                 None => problems.push(Problem::Unknown { name }),
-                // Ansible reads a null as "not given".
-                Some(_) if value.is_null() => {}
+                // Ansible reads a null as "not given", but prints it.
+                Some(arg) if value.is_null() => {
+                    if arg.kind == Kind::Raw && module.name == "debug" && arg.name == "msg" {
+                        map.insert(arg.name.into(), Value::Null);
+                    }
+                }
                 Some(_) if value.has_template() => {
                     map.insert(canonical(module, &name).into(), value.clone());
                 }

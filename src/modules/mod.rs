@@ -286,6 +286,20 @@ pub fn find_in(table: &'static [&'static Module], name: &str) -> Option<&'static
     table.iter().copied().find(|module| is_named(module))
 }
 
+/// A module that stands for several, one for each kind of host.
+#[derive(Debug)]
+pub struct Dispatch {
+    from: &'static str,
+    /// The fact that names the one for a host.
+    pub fact: &'static str,
+    pub to: &'static [&'static str],
+}
+
+const DISPATCHES: [Dispatch; 2] = [
+    Dispatch { from: "service", fact: "ansible_service_mgr", to: &["systemd", "sysvinit", "openrc"] },
+    Dispatch { from: "package", fact: "ansible_pkg_mgr", to: &["apt", "dnf", "yum"] },
+];
+
 /// Groups of modules that `module_defaults` may name (`group/docker`, `group/community.docker.docker`), and whose modules are in them.
 #[cfg(feature = "control")]
 static GROUPS: &[(&str, &[&str])] = &[("aws", &["amazon.aws", "community.aws"]), ("docker", &["community.docker"])];
@@ -295,6 +309,11 @@ impl Module {
     /// Whether a playbook that writes `name` means this module.
     pub fn is_called(&self, name: &str) -> bool {
         find(name).is_some_and(|found| found.name == self.name)
+    }
+
+    /// Modules that this one hands its work to, with the fact that says which.
+    pub fn dispatches(&self) -> Option<&'static Dispatch> {
+        DISPATCHES.iter().find(|dispatch| dispatch.from == self.name)
     }
 
     /// Whether it is in the group that a playbook writes as `name`.

@@ -1,7 +1,7 @@
 //! From YAML nodes to plays.
 
 use super::keyword::{self, Keywords, PLAY, Written};
-use super::task::{Context, Item, Play, Role, RoleUse, Task, Used};
+use super::task::{Context, Item, Play, Role, RoleUse, Task, Used, texts};
 use crate::diag::{Diagnostic, Severity, Sources, Span, closest};
 use crate::value::{Map, Template, Value};
 use crate::yaml::{self, Node, Trust};
@@ -227,7 +227,7 @@ impl Reader {
     fn play(&mut self, node: &Node, path: &Path, outer: &Keywords) -> Option<Play> {
         let own = self.keywords(node, PLAY, |_| false);
         let mut keywords = merged(outer, own);
-        if !keywords.contains_key("hosts") {
+        if keywords.get("hosts").is_none_or(|hosts| texts(&hosts.value).iter().all(String::is_empty)) {
             self.diagnostics.push(
                 Diagnostic::error("missing-keyword", "the play has no `hosts`")
                     .at(head_of(node), "this play")
@@ -242,8 +242,7 @@ impl Reader {
             keywords.shift_remove(section);
         }
         let context = self.settled(Context { keywords, ..Context::default() });
-        self.collections =
-            context.keywords.get("collections").map(|written| super::task::texts(&written.value)).unwrap_or_default();
+        self.collections = context.keywords.get("collections").map(|written| texts(&written.value)).unwrap_or_default();
         self.used.clear();
         self.handlers.clear();
         self.imported.clear();
@@ -386,10 +385,10 @@ impl Reader {
         };
         let rendered = items.iter().flat_map(|item| match item {
             Value::Template(template) => match (self.render)(template, &context) {
-                Some(value) => super::task::texts(&value),
+                Some(value) => texts(&value),
                 None => vec![template.text.clone()],
             },
-            other => super::task::texts(other),
+            other => texts(other),
         });
         let rendered: Value = rendered.map(Value::from).collect();
         if let Some(written) = context.keywords.get_mut("tags") {
@@ -465,6 +464,6 @@ fn joined(outer: &Value, inner: &Value) -> Value {
             map.extend(inner.iter().map(|(key, value)| (key.clone(), value.clone())));
             map.into()
         }
-        _ => super::task::texts(outer).into_iter().chain(super::task::texts(inner)).map(Value::from).collect(),
+        _ => texts(outer).into_iter().chain(super::task::texts(inner)).map(Value::from).collect(),
     }
 }

@@ -159,10 +159,9 @@ impl Reader {
 
     /// `action: copy src=a dest=b`, or a mapping with `module`.
     fn old_style(&mut self, key: &Node, value: &Node) -> Option<Found> {
-        let name = match value.as_str() {
-            Some(text) => kv::first_word(text).0.to_owned(),
-            None => value.get("module").and_then(Node::as_str).unwrap_or_default().to_owned(),
-        };
+        let written = value.as_str().or_else(|| value.get("module").and_then(Node::as_str)).unwrap_or_default();
+        let (name, rest) = kv::first_word(written);
+        let name = name.to_owned();
         let module = callable(&name);
         if module.is_none() && !name.contains("{{") {
             let named = Node { span: value.span, content: crate::yaml::Content::Scalar(Value::from(name.as_str())) };
@@ -172,10 +171,16 @@ impl Reader {
             }
         }
         let mut found = Found::new(key, value, &name, module);
-        if let Some(text) = value.as_str() {
-            found.args = kv::scalar(kv::first_word(text).1, value.span);
-        } else if let Value::Map(map) = &mut found.args {
-            Arc::make_mut(map).shift_remove("module");
+        if let Value::Map(map) = &mut found.args {
+            let map = Arc::make_mut(map);
+            map.shift_remove("module");
+            if let Some(free) = module.and_then(|module| module.free_form).filter(|_| !rest.is_empty()) {
+                map.insert(free.into(), kv::scalar(rest, value.span));
+            } else if map.is_empty() {
+                found.args = kv::scalar(rest, value.span);
+            }
+        } else {
+            found.args = kv::scalar(rest, value.span);
         }
         Some(found)
     }
@@ -396,13 +401,20 @@ pub(crate) const WHOLE: &str = "_whole";
 fn has_defaults(context: &Context, module: &Module) -> bool {
     let is_for_it = |value: &Value| {
         value.as_map().is_some_and(|map| {
-            map.keys().filter_map(|key| key.as_str()).any(|name| module.is_called(name) || module.is_in_group(name))
+            map.keys()
+                .filter_map(|key| key.as_str())
+                .any(|name| module.is_called(name) || module.is_in_group(name) || is_handed_on(module, name))
         })
     };
     context.gathered("module_defaults").iter().any(|written| match &written.value {
         Value::List(items) => items.iter().any(is_for_it),
         value => is_for_it(value),
     })
+}
+
+/// Whether this is a module that does its work on some hosts.
+fn is_handed_on(module: &Module, name: &str) -> bool {
+    module.dispatches().is_some_and(|dispatch| dispatch.to.iter().filter_map(|to| modules::find(to)).any(|to| to.is_called(name)))
 }
 
 fn is_one_expression(text: &str) -> bool {

@@ -219,7 +219,7 @@ impl Task {
 
     /// Its name as written, if it has one; it may hold a template.
     pub fn name(&self) -> Option<&Value> {
-        self.own("name").map(|written| &written.value)
+        self.own("name").map(|written| &written.value).filter(|name| !name.is_null())
     }
 
     /// Its name, or its module's where it has none, with its role.

@@ -226,7 +226,7 @@ impl<'e> Eval<'e> {
             let locals = Locals::root();
             if let Some(StmtKind::Output(expr)) = single(&tree) {
                 let value = eval.eval(expr, &locals)?;
-                let value = if value.is_undefined() { value } else { eval.settle(&value)? };
+                let value = if value.is_undefined() || is_of_hosts(&value) { value } else { eval.settle(&value)? };
                 // A lookup that was let fail leaves empty text.
                 let value = if matches!(value, Val::None) && is_lookup(expr) { Val::from("") } else { value };
                 return Ok(with_trailing_newlines(value, &template.text));
@@ -416,6 +416,11 @@ impl<'e> Eval<'e> {
         }
         settled.to_value().map_err(|kind| fault(Problem::Unstorable { kind: kind.to_owned() }))
     }
+}
+
+/// Variables of hosts are rendered one by one, when they are used.
+fn is_of_hosts(val: &Val) -> bool {
+    matches!(val, Val::Object(object) if matches!(&**object, Object::HostVars | Object::HostScope(_)))
 }
 
 /// The reader of templates drops the last newline; Ansible puts back as many as the text had.

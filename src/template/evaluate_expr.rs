@@ -100,12 +100,24 @@ impl Eval<'_> {
         for (comparison, operand) in rest {
             let right = self.eval(operand, locals)?;
             let right = self.defined(right)?;
+            if let (None, [_]) = (left.as_str(), rest)
+                && self.is_empty_result(first, &left)
+            {
+                left = if right.as_str() == Some("") { Val::from("") } else { left };
+            }
             if !self.holds(*comparison, &left, &right)? {
                 return Ok(Val::Bool(false));
             }
             left = right;
         }
         Ok(Val::Bool(true))
+    }
+
+    /// Whether this is a variable whose template gives nothing. Ansible took that for empty text up to 2.18 and for none since: compared
+    /// with empty text it is equal, and `is none` holds as well.
+    fn is_empty_result(&self, expr: &Expr, val: &Val) -> bool {
+        let ExprKind::Name(name) = &expr.kind else { return false };
+        matches!(val, Val::None) && matches!(self.scope.get(name), Some(crate::value::Value::Template(_)))
     }
 
     pub(crate) fn holds(&mut self, comparison: Comparison, left: &Val, right: &Val) -> Res<bool> {

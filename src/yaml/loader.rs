@@ -14,6 +14,9 @@ const DEPTH_MAX: usize = 100;
 /// How many nodes aliases and merges may add to those that are written.
 const ADDED_MAX: usize = 1_000_000;
 
+/// So many keys are compared one by one faster than by their hashes.
+const FEW: usize = 16;
+
 /// Where a text came from and how to read its scalars.
 #[derive(Clone, Copy)]
 pub(super) struct Manner<'a> {
@@ -145,6 +148,11 @@ impl Manner<'_> {
         let start = original(start);
         Span { source: self.source, start, end: original(end).max(start) }
     }
+}
+
+fn has_twins(entries: &[(Node, Node)]) -> bool {
+    let keys: Vec<Key> = entries.iter().map(|(key, _)| key.to_key()).collect();
+    keys.iter().enumerate().any(|(index, key)| keys.iter().take(index).any(|other| other == key))
 }
 
 impl<'a> Loader<'a> {
@@ -348,6 +356,9 @@ impl<'a> Loader<'a> {
 
     /// Merged entries first, then the written ones over them; of equal keys the last one stays.
     fn join(&mut self, written: Vec<(Node, Node)>, merged: Vec<(Node, Node)>) -> Vec<(Node, Node)> {
+        if merged.is_empty() && written.len() <= FEW && !has_twins(&written) {
+            return written;
+        }
         let mut entries: IndexMap<Key, (Node, Node)> =
             merged.into_iter().map(|(key, value)| (key.to_key(), (key, value))).collect();
         let mut seen: HashMap<Key, Span> = HashMap::new();

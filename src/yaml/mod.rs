@@ -25,6 +25,8 @@ use crate::value::{Key, Map, Span, Value};
 pub const BYTES_MAX: usize = 64 * 1024 * 1024;
 /// The code of the warning about a key that is written twice.
 const DUPLICATE_KEY: &str = "duplicate-key";
+/// The code of a second document where one is wanted.
+pub(crate) const SEVERAL_DOCUMENTS: &str = "yaml-several-documents";
 
 /// Whether strings with Jinja in them are templates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! Everything that can be wrong with a YAML text.
 
-use super::BYTES_MAX;
+use super::{BYTES_MAX, SEVERAL_DOCUMENTS};
 use crate::diag::{Diagnostic, Explain, closest};
 use crate::value::Span;
 
@@ -120,11 +120,9 @@ impl Explain for Problem {
             Problem::UnfitForTag { span, tag, text } => {
                 Diagnostic::error("yaml-unfit-for-tag", format!("`{text}` cannot be read as `{tag}`")).at(*span, "written here")
             }
-            Problem::SeveralDocuments { again } => {
-                Diagnostic::error("yaml-several-documents", "the file holds more than one document")
-                    .at(*again, "a second one starts here")
-                    .help("remove the `---` between them, or make two files")
-            }
+            Problem::SeveralDocuments { again } => Diagnostic::error(SEVERAL_DOCUMENTS, "the file holds more than one document")
+                .at(*again, "a second one starts here")
+                .help("remove the `---` between them, or make two files"),
             Problem::Slip(slip) => slip.explain(),
         }
     }

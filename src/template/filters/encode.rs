@@ -8,6 +8,7 @@ use crate::template::failure::Res;
 use crate::template::methods::resolved;
 use crate::template::runtime::{Val, from_value};
 use crate::value::{Value, bytes_of, text_of};
+use crate::yaml::SEVERAL_DOCUMENTS;
 use crate::yaml::{Trust, read};
 use base64ct::{Base64, Encoding};
 use sha1::Sha1;
@@ -208,7 +209,7 @@ fn to_yaml(call: &mut Call<'_, '_>, mut layout: Layout) -> Res<Val> {
 fn documents(call: &mut Call<'_, '_>) -> Res<Option<Vec<Value>>> {
     let Val::Str(text) = &call.input else { return Ok(None) };
     let reading = read(&Sources::default(), "<text>", text, Trust::Data);
-    if let Some(problem) = reading.diagnostics.iter().find(|diagnostic| diagnostic.is_error()) {
+    if let Some(problem) = reading.diagnostics.iter().find(|found| found.is_error() && found.code != SEVERAL_DOCUMENTS) {
         let label = problem.labels.first().map_or(String::new(), |label| format!(": {}", label.text));
         return Err(format!("this is no YAML: {}{label}", problem.title).into());
     }

@@ -100,10 +100,15 @@ pub(crate) fn hashed(password: &str, hashing: &Hashing<'_>) -> Result<String, St
             Ok(md5_crypt(password, salt))
         }
         "bcrypt" | "blowfish" => bcrypt(password, hashing),
-        other => Err(format!("{other} is not in the list of supported passlib algorithms: md5, blowfish, sha256, sha512")),
+        other if NEED_USER.contains(&other) => {
+            Err(format!("{other} is not in the list of supported passlib algorithms: md5, blowfish, sha256, sha512"))
+        }
+        other => Err(format!("passlib does not support '{other}' algorithm")),
     }
 }
 
+/// Hashes that exist and need a user's name: Ansible has other words for them than for what is no hash at all.
+const NEED_USER: [&str; 4] = ["msdcc", "msdcc2", "oracle10", "postgres_md5"];
 const BCRYPT_ALPHABET: &[u8; 64] = b"./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 const BCRYPT_COST: u64 = 12;
 /// More takes minutes.
