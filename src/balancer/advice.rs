@@ -17,7 +17,12 @@ pub struct Deployment {
     pub grace_seconds: f64,
     /// How long a rollout waits for a host to become quiet.
     pub drain_seconds: f64,
+    /// How long nothing may be connected to a host before its container is stopped; none where nobody said.
+    pub quiet_seconds: Option<f64>,
     pub bake_seconds: f64,
+    /// A new container serves before the old one leaves.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub is_start_first: bool,
     /// After how long the app closes a connection that is idle.
     pub idle: Idle,
 }
@@ -96,6 +101,7 @@ const RULES: &[(&str, Rule)] = &[
     ("checks-off", checks_off),
     ("delay-too-short", delay_too_short),
     ("delay-too-long", delay_too_long),
+    ("quiet-too-short", quiet_too_short),
     ("keep-alive-too-short", keep_alive_too_short),
     ("answer-too-short", answer_too_short),
     ("zone-alone", zone_alone),
@@ -165,6 +171,19 @@ fn delay_too_long(setup: &Setup, deployment: &Deployment) -> Option<Finding> {
     )
 }
 
+/// From what people have measured; nothing that AWS promises.
+const LAG_SECONDS: f64 = 10.0;
+
+fn quiet_too_short(setup: &Setup, deployment: &Deployment) -> Option<Finding> {
+    let quiet = deployment.quiet_seconds.filter(|quiet| setup.drain_seconds.is_some() && *quiet < LAG_SECONDS)?;
+    requests(
+        format!("`drain.quiet` of {quiet} s"),
+        "the balancer's nodes hear of a deregistration seconds later and send requests until then; a pause between two of them passes \
+         for the end, and the next one meets a stopped container: 502",
+        format!("leave it at {LAG_SECONDS} s"),
+    )
+}
+
 fn keep_alive_too_short(setup: &Setup, deployment: &Deployment) -> Option<Finding> {
     let balancer = setup.idle_seconds?;
     let app = match deployment.idle {
@@ -193,8 +212,8 @@ fn answer_too_short(setup: &Setup, deployment: &Deployment) -> Option<Finding> {
     )
 }
 
-fn zone_alone(setup: &Setup, _: &Deployment) -> Option<Finding> {
-    (setup.is_cross_zone == Some(false) && setup.zones > 0).then_some(())?;
+fn zone_alone(setup: &Setup, deployment: &Deployment) -> Option<Finding> {
+    (setup.is_cross_zone == Some(false) && setup.zones > 0 && !deployment.is_start_first).then_some(())?;
     let zones = setup.zones;
     if setup.targets >= 2 * zones {
         return seconds(
@@ -221,12 +240,13 @@ fn zone_unknown(setup: &Setup, _: &Deployment) -> Option<Finding> {
 
 fn fail_open(setup: &Setup, deployment: &Deployment) -> Option<Finding> {
     let below = usize::try_from(setup.fail_open_below?).ok()?;
-    let left = setup.targets.max(deployment.hosts).saturating_sub(deployment.batch);
+    let out = if deployment.is_start_first { 0 } else { deployment.batch };
+    let left = setup.targets.max(deployment.hosts).saturating_sub(out);
     if left == 0 {
         return requests(
             "all targets leave at once",
             "with no healthy target left, requests go to every registered one, healthy or not, and to none with 503",
-            "add a host, make `serial` smaller, or roll out with `start: first`",
+            "add a host, make `serial` smaller, or set `start: first` and `balancer.second_port`",
         );
     }
     (left < below).then_some(())?;
@@ -319,8 +339,10 @@ mod tests {
             batch: 1,
             grace_seconds: 40.0,
             drain_seconds: 300.0,
+            quiet_seconds: Some(10.0),
             bake_seconds: 30.0,
             idle: Idle::Seconds(75.0),
+            is_start_first: false,
         };
         (setup, deployment)
     }
@@ -346,6 +368,10 @@ mod tests {
         assert_eq!(found(|setup, _| check(setup, |check| check.is_on = false)), [("checks-off", Requests)]);
         assert_eq!(found(|setup, _| setup.drain_seconds = Some(5.0)), [("delay-too-short", Requests)]);
         assert_eq!(found(|setup, _| setup.drain_seconds = Some(900.0)), [("delay-too-long", Seconds)]);
+        assert_eq!(found(|_, deployment| deployment.quiet_seconds = Some(0.5)), [("quiet-too-short", Requests)]);
+        let haproxy =
+            |setup: &mut Setup, deployment: &mut Deployment| (setup.drain_seconds, deployment.quiet_seconds) = (None, Some(0.5));
+        assert_eq!(found(haproxy), []);
         let ip = |setup: &mut Setup| (setup.target_type, setup.drain_seconds) = (Some("ip".to_owned()), Some(120.0));
         assert_eq!(found(|setup, _| ip(setup)), [("delay-too-long", Seconds)]);
         assert_eq!(found(|_, deployment| deployment.idle = Idle::Seconds(5.0)), [("keep-alive-too-short", Requests)]);

@@ -1,11 +1,12 @@
 //! `haproxy`: HAProxy's runtime API, over its admin socket on the host that runs it.
 //!
 //! `drain` takes a server out of balancing; it is still checked, and persistent sessions may still come. `maint` stops both.
-//! A host of the inventory is the server of the same name. What is changed so lasts until HAProxy is reloaded, unless it loads the state of its servers from a file.
+//! A host of the inventory is the server of the same name, and `host:port` the server that is named for its second port. What is changed
+//! so lasts until HAProxy is reloaded, unless it loads the state of its servers from a file.
 
 mod config;
 
-use super::{Answer, Balancer, BalancerError, Driver, Setting, Setup, Socket, State, Target, Tools, word};
+use super::{Answer, Balancer, BalancerError, Driver, Member, Setting, Setup, Socket, State, Target, Tools, word};
 use crate::value::Map;
 use std::sync::Arc;
 
@@ -16,6 +17,7 @@ pub(super) static DRIVER: Driver = Driver {
         Setting::new("backend", "name of the backend").required(),
         Setting::new("host", "the inventory host that runs HAProxy"),
         Setting::new("socket", "its admin socket").default("/run/haproxy/admin.sock"),
+        Setting::new("second_server", "its server for a host's second port, rendered for each"),
         Setting::new("config", "its configuration there, which `roll doctor` reads").default("/etc/haproxy/haproxy.cfg"),
     ],
     open,
@@ -23,16 +25,25 @@ pub(super) static DRIVER: Driver = Driver {
 
 fn open(options: &Map, tools: Tools) -> Result<Box<dyn Balancer>, BalancerError> {
     match tools.socket {
-        Some(socket) => {
-            Ok(Box::new(HaProxy { config: word(options, "config"), ..HaProxy::new(word(options, "backend"), socket) }))
+        Some(ref socket) => {
+            let haproxy = HaProxy::new(word(options, "backend"), socket.clone()).with_seconds(seconds(&tools));
+            Ok(Box::new(HaProxy { config: word(options, "config"), ..haproxy }))
         }
         None => Err(BalancerError::Unreachable { why: "nobody has connected to its socket".to_owned() }),
     }
 }
 
+/// Target and server for the second port of every host that has one.
+fn seconds(tools: &Tools) -> Vec<(String, String)> {
+    let second = |member: &Member| Some((format!("{}:{}", member.host, tools.second_port?), member.second.clone()?));
+    tools.members.iter().filter_map(second).collect()
+}
+
 /// One backend of an HAProxy.
 pub struct HaProxy {
     backend: String,
+    /// Targets that are not called as their server is.
+    seconds: Vec<(String, String)>,
     /// Path of its configuration file.
     config: String,
     socket: Arc<dyn Socket>,
@@ -46,7 +57,17 @@ impl std::fmt::Debug for HaProxy {
 
 impl HaProxy {
     pub fn new(backend: String, socket: Arc<dyn Socket>) -> HaProxy {
-        HaProxy { backend, config: "/etc/haproxy/haproxy.cfg".to_owned(), socket }
+        HaProxy { backend, seconds: Vec::new(), config: "/etc/haproxy/haproxy.cfg".to_owned(), socket }
+    }
+
+    /// With targets that have a server of another name: `web1:5001`, `web1-second`.
+    #[must_use]
+    pub fn with_seconds(self, seconds: Vec<(String, String)>) -> HaProxy {
+        HaProxy { seconds, ..self }
+    }
+
+    fn server_of<'n>(&'n self, target: &'n str) -> &'n str {
+        self.seconds.iter().find(|(name, _)| name == target).map_or(target, |(_, server)| server)
     }
 
     /// Success is silence. A name that is not known is told apart, since a typo is the usual cause.
@@ -54,7 +75,7 @@ impl HaProxy {
         if target.is_empty() || target.contains(|c: char| c.is_whitespace() || c == ';' || c == '/') {
             return Err(BalancerError::UnknownTarget { name: target.to_owned(), known: Vec::new() });
         }
-        let command = format!("set server {}/{target} state {state}", self.backend);
+        let command = format!("set server {}/{} state {state}", self.backend, self.server_of(target));
         let answer = self.socket.ask(&command).await?;
         let answer = answer.trim();
         if answer.is_empty() {
@@ -72,7 +93,13 @@ impl Balancer for HaProxy {
     fn read(&self) -> Answer<'_, Vec<Target>> {
         Box::pin(async move {
             let answer = self.socket.ask("show stat").await?;
-            targets(&self.backend, &answer)
+            let mut all = targets(&self.backend, &answer)?;
+            for target in &mut all {
+                if let Some((name, _)) = self.seconds.iter().find(|(_, server)| *server == target.name) {
+                    target.name.clone_from(name);
+                }
+            }
+            Ok(all)
         })
     }
 

@@ -144,6 +144,8 @@ pub struct Member {
     pub addresses: Vec<String>,
     /// Its availability zone.
     pub zone: Option<String>,
+    /// What `rollout.balancer.second_server` says: HAProxy's server for its second port.
+    pub second: Option<String>,
 }
 
 impl Member {
@@ -159,6 +161,8 @@ pub struct Tools {
     pub socket: Option<Arc<dyn Socket>>,
     /// The play's hosts.
     pub members: Vec<Member>,
+    /// The port that every host has beside its usual one, where a new container starts beside the old one.
+    pub second_port: Option<u16>,
 }
 
 impl Tools {
@@ -247,7 +251,7 @@ mod tests {
     use crate::value::Value;
 
     fn tools() -> Tools {
-        Tools { socket: None, members: vec![Member::named("web1")] }
+        Tools { members: vec![Member::named("web1")], ..Tools::default() }
     }
 
     fn options(pairs: &[(&str, &str)]) -> Map {

@@ -19,8 +19,11 @@ pub struct NoBalancer {
 }
 
 impl NoBalancer {
+    /// Which of two ports an app is on is not known here: both count, until one is asked to leave.
     pub fn new(tools: &Tools) -> NoBalancer {
-        NoBalancer { targets: tools.names(), out: Mutex::default() }
+        let names = tools.names();
+        let seconds = tools.second_port.into_iter().flat_map(|port| names.iter().map(move |name| format!("{name}:{port}")));
+        NoBalancer { targets: seconds.chain(names.iter().cloned()).collect(), out: Mutex::default() }
     }
 
     fn set(&self, target: &str, is_out: bool) -> Result<(), BalancerError> {

@@ -8,6 +8,7 @@ use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{ArgAction, Args, Parser, Subcommand};
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 /// Runs Ansible playbooks over SSH with nothing installed on the hosts, and rolls out releases one node at a time.
 #[derive(Debug, Parser)]
@@ -293,6 +294,28 @@ fn outputs() -> PossibleValuesParser {
     report::OUTPUTS.iter().map(|output| PossibleValue::new(output.name).help(output.help)).into()
 }
 
+/// Which points of the crash matrix are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum CrashPoints {
+    Count(usize),
+    Part { part: usize, of: usize },
+}
+
+impl FromStr for CrashPoints {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let number = |text: &str| text.parse::<usize>().ok().filter(|number| *number > 0);
+        let points = match text.split_once('/') {
+            Some((part, of)) => {
+                number(part).zip(number(of)).filter(|(part, of)| part <= of).map(|(part, of)| CrashPoints::Part { part, of })
+            }
+            None => number(text).map(CrashPoints::Count),
+        };
+        points.ok_or_else(|| "a number of points, such as 20, or a part of them, such as 2/4".to_owned())
+    }
+}
+
 #[derive(Debug, Args)]
 pub(super) struct RehearseArgs {
     /// The playbook to rehearse
@@ -310,14 +333,18 @@ pub(super) struct RehearseArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=2000))]
     pub(super) rate: Option<u32>,
     /// On a lab that is up already, and stays
-    #[arg(long, value_name = "ID", conflicts_with_all = ["hosts", "kind", "lag", "keep"])]
+    #[arg(long, value_name = "ID", conflicts_with_all = ["hosts", "kind", "lag", "second_port", "keep"])]
     pub(super) lab: Option<String>,
-    /// Instead: kill the controller before, during and after each of its calls, go on and back from elsewhere; all points, or so many of them
-    #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true)]
-    pub(super) crashes: Option<Option<usize>>,
+    /// Instead: kill the controller before, during and after each of its calls, go on and back from elsewhere; all points, so many of them, or
+    /// every fourth from the second (`2/4`), where several labs share them
+    #[arg(long, value_name = "N|K/N", num_args = 0..=1, require_equals = true)]
+    pub(super) crashes: Option<Option<CrashPoints>>,
     /// Instead: make trouble in the middle of rollouts, and see what holds; all there is, or those that are named, with commas
     #[arg(long, value_name = "LIST", num_args = 0..=1, require_equals = true, conflicts_with = "crashes")]
     pub(super) faults: Option<Option<String>>,
+    /// Instead: roll two releases out in turn, so many times
+    #[arg(long, value_name = "N", conflicts_with_all = ["crashes", "faults"], value_parser = clap::value_parser!(u16).range(1..))]
+    pub(super) soak: Option<u16>,
     /// Variables that make a release broken: k=v; may be repeated [default: palindrome_break=health]
     #[arg(long = "break", value_name = "VARIABLES")]
     pub(super) breaks: Vec<String>,
@@ -344,9 +371,16 @@ pub(super) struct BalancerArgs {
     /// alb: seconds until its nodes follow its API
     #[arg(long = "lag", value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u8).range(..=70))]
     lag: u8,
+    /// Give every host a second port behind the balancer, for `start: first` (variables balancer_second_port and balancer_second_server)
+    #[arg(long)]
+    second_port: bool,
 }
 
 impl BalancerArgs {
+    pub(super) fn has_second_port(&self) -> bool {
+        self.second_port
+    }
+
     pub(super) fn balancer(&self) -> Balancer {
         if self.kind == "alb" { Balancer::Alb { lag_seconds: self.lag.into() } } else { Balancer::HaProxy }
     }
@@ -376,6 +410,19 @@ pub(super) enum LabCommand {
     },
     /// List the labs that are there
     Status,
+    /// Ask a lab's balancer for pages, until Ctrl-C or for so long, and say what was lost
+    Load {
+        /// Which one; not needed where there is only one
+        id: Option<String>,
+        /// Requests a second
+        #[arg(long, value_name = "N", default_value_t = 40, value_parser = clap::value_parser!(u32).range(1..=2000))]
+        rate: u32,
+        /// How long at most
+        #[arg(long, value_name = "N", default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..=7200))]
+        seconds: u64,
+        #[arg(long, value_name = "FORM", value_parser = ["plain", "json"])]
+        output: Option<String>,
+    },
     /// Take a lab away with everything it made
     Down {
         /// Which one; not needed where there is only one

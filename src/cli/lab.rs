@@ -1,22 +1,28 @@
 //! `roll lab`: disposable machines, kept for trying things by hand.
 
-use super::args::{LabArgs, LabCommand};
+use super::args::{BalancerArgs, LabArgs, LabCommand};
 use super::config::Config;
 use super::exit::Exit;
 use super::{signals, terminal};
 use crate::diag::{Explain as _, Sources};
-use crate::lab::{Balancer, Double, Engine, Lab, LabError, LabId, Machine, Progress, Spec, Voice};
+use crate::engine::Ending;
+use crate::lab::{Double, Engine, Lab, LabError, LabId, Machine, Plan, Progress, Spec, Voice, ask};
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::future::Future;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 pub(super) fn run(args: &LabArgs) -> Exit {
     attempt(async {
         match &args.command {
-            LabCommand::Up { hosts, balancer } => up(usize::from(*hosts), balancer.balancer()).await,
+            LabCommand::Up { hosts, balancer } => up(usize::from(*hosts), balancer).await,
             LabCommand::Double { config } => double(config).await,
             LabCommand::Status => status().await,
+            LabCommand::Load { id, rate, seconds, output } => {
+                let duration_max = Duration::from_secs(*seconds);
+                load(id.as_deref(), *rate, duration_max, output.as_deref() == Some("json")).await
+            }
             LabCommand::Down { all: true, .. } => down_all().await,
             LabCommand::Down { id, all: false } => down(id.as_deref()).await,
         }
@@ -89,9 +95,10 @@ pub(super) async fn named(id: &str) -> Result<Lab, LabError> {
     all.into_iter().find(|lab| lab.id == id).ok_or(LabError::NoLab { id })
 }
 
-async fn up(hosts: usize, balancer: Balancer) -> Result<Exit, LabError> {
+async fn up(hosts: usize, balancer: &BalancerArgs) -> Result<Exit, LabError> {
     let voice = voice();
-    let spec = Spec { hosts, balancer, ..Spec::new(LabId::fresh()?) };
+    let (has_second_port, balancer) = (balancer.has_second_port(), balancer.balancer());
+    let spec = Spec { hosts, balancer, has_second_port, ..Spec::new(LabId::fresh()?) };
     let mut signals = signals::receive();
     let engine = Engine::find_or_install(&voice).await?;
     let made = tokio::select! {
@@ -106,7 +113,7 @@ async fn up(hosts: usize, balancer: Balancer) -> Result<Exit, LabError> {
         Ok(None) => {
             voice.step(format!("taking lab `{}` down", spec.id));
             Lab::down(&engine, &spec.id).await?;
-            Ok(Exit::Ended(crate::engine::Ending::Stopped))
+            Ok(Exit::Ended(Ending::Stopped))
         }
         Err(error) => {
             if let Err(left) = Lab::down(&engine, &spec.id).await {
@@ -126,6 +133,29 @@ async fn double(config: &Path) -> Result<Exit, LabError> {
     terminal::print(&format!("{}\n", double.url()));
     double.finish().await;
     Ok(Exit::Done)
+}
+
+/// Passed where nothing was lost.
+async fn load(id: Option<&str>, rate: u32, duration_max: Duration, is_json: bool) -> Result<Exit, LabError> {
+    let lab = match id {
+        Some(id) => named(id).await?,
+        None => match Lab::only(&Engine::find().await?).await? {
+            Some(lab) => lab,
+            None => {
+                terminal::complain("no lab is up; `roll lab up` makes one\n");
+                return Ok(Exit::Refuted);
+            }
+        },
+    };
+    let mut plan = Plan::new(PathBuf::new(), 0)?;
+    plan.requests_per_second = rate;
+    let mut signals = signals::receive();
+    let seen = ask(&lab, &plan, duration_max, async {
+        let _ = signals.recv().await;
+    })
+    .await?;
+    terminal::print(&if is_json { serde_json::to_string(&seen).unwrap_or_default() + "\n" } else { seen.to_string() });
+    Ok(if seen.complaints().is_empty() { Exit::Done } else { Exit::Ended(Ending::Failed) })
 }
 
 async fn status() -> Result<Exit, LabError> {

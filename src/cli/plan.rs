@@ -146,6 +146,8 @@ fn text(survey: &Survey, rollout: &Rollout) -> String {
         let now = format!("{}{image}", host.release.as_deref().unwrap_or("-"));
         let state = survey.target.as_ref().map_or_else(|| "-".to_owned(), |target| target.state.clone());
         let then = if host.changes { rollout.release.clone() } else { "the same".to_owned() };
+        let port = survey.next_port.filter(|_| host.changes).map(|port| format!(" on {port}")).unwrap_or_default();
+        let then = then + &port;
         rows.push(vec![host.host.clone(), now, up, state, then]);
     }
     out += &surveyor::columns(&rows);
@@ -161,6 +163,9 @@ fn arithmetic(survey: &Survey) -> String {
     let serving = targets.filter(|target| target.is_serving).count();
     let left = serving.saturating_sub(largest);
     let floor = match (survey.balancer.as_str(), left >= survey.floor) {
+        _ if survey.is_start_first => format!(
+            "{serving} serve now, and never fewer: each new container starts beside the old one, which leaves once the new one serves"
+        ),
         ("none", _) => "no balancer, no floor".to_owned(),
         (_, true) => format!(
             "{serving} serve now, at most {largest} out at a time: never fewer than {left}, and {} are needed",

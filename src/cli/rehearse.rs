@@ -1,10 +1,12 @@
 //! `roll rehearse`: a playbook on disposable machines, under load.
 
-use super::args::RehearseArgs;
+use super::args::{CrashPoints, RehearseArgs};
 use super::exit::Exit;
 use super::{lab, terminal};
 use crate::engine::Ending;
-use crate::lab::{FAULTS, Fault, Lab, LabError, LabId, Plan, Points, Report, Rollout, Spec, Voice, crashes, faults, rehearse};
+use crate::lab::{
+    FAULTS, Fault, Lab, LabError, LabId, Plan, Points, Report, Rollout, Spec, Voice, crashes, faults, rehearse, soak,
+};
 use std::fmt::Write as _;
 
 pub(super) fn run(args: &RehearseArgs) -> Exit {
@@ -22,7 +24,8 @@ pub(super) fn run(args: &RehearseArgs) -> Exit {
 
 async fn rehearsal(args: &RehearseArgs) -> Result<Exit, LabError> {
     let voice = lab::voice();
-    let spec = Spec { hosts: usize::from(args.hosts), balancer: args.balancer.balancer(), ..Spec::new(LabId::fresh()?) };
+    let (hosts, balancer) = (usize::from(args.hosts), args.balancer.balancer());
+    let spec = Spec { hosts, balancer, has_second_port: args.balancer.has_second_port(), ..Spec::new(LabId::fresh()?) };
     let mut plan = Plan::new(args.playbook.clone(), spec.request_seconds_max)?;
     plan.arguments.clone_from(&args.arguments);
     plan.variables.extend(args.extra_vars.iter().cloned());
@@ -55,14 +58,22 @@ async fn rehearsal(args: &RehearseArgs) -> Result<Exit, LabError> {
 /// What is to be said of it in the end, and whether it was passed.
 async fn show(args: &RehearseArgs, lab: &Lab, plan: &Plan, voice: &Voice) -> Result<(String, bool), LabError> {
     let is_json = args.output.as_deref() == Some("json");
-    if let Some(count) = args.crashes {
-        let points = count.map_or(Points::All, |count| Points::Sample { count, seed: args.seed.unwrap_or_else(any_seed) });
+    if let Some(points) = args.crashes {
+        let points = match points {
+            None => Points::All,
+            Some(CrashPoints::Count(count)) => Points::Sample { count, seed: args.seed.unwrap_or_else(any_seed) },
+            Some(CrashPoints::Part { part, of }) => Points::Part { part, of },
+        };
         let matrix = crashes(lab, plan, points, voice).await?;
         return Ok((if is_json { json(&matrix) } else { matrix.to_string() }, matrix.is_passed()));
     }
     if args.faults.is_some() {
         let found = faults(lab, plan, &wanted(args).unwrap_or_default(), voice).await?;
         return Ok((if is_json { json(&found) } else { found.to_string() }, found.is_passed()));
+    }
+    if let Some(times) = args.soak {
+        let soaked = soak(lab, plan, usize::from(times), voice).await?;
+        return Ok((if is_json { json(&soaked) } else { soaked.to_string() }, soaked.is_passed()));
     }
     let report = rehearse(lab, plan, voice).await?;
     Ok((if is_json { json(&report) } else { words(&report) }, report.is_passed()))

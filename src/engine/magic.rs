@@ -45,6 +45,9 @@ pub(crate) fn magic(run: &Run, play: &PlayRun, host: &str, task: Option<&Task>) 
     if let Some(limit) = &run.options.limit {
         set("ansible_limit", limit.into());
     }
+    if let Some(port) = super::locked(&run.ports).get(host) {
+        set("rollout_port", i64::from(*port).into());
+    }
     if let Some(role) = task.and_then(|task| task.context.role()) {
         set("role_name", role.name.rsplit('.').next().unwrap_or_default().into());
         set("ansible_role_name", role.name.as_str().into());

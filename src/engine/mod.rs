@@ -213,6 +213,8 @@ pub(crate) struct Run {
     pub(crate) groups: Mutex<Option<Value>>,
     /// What a rollout may change, by host; goes with every request to that host.
     pub(crate) leases: Mutex<HashMap<String, Lease>>,
+    /// Where a rollout starts a new container beside the old one: the port that it is to publish, by host (`rollout_port`).
+    pub(crate) ports: Mutex<HashMap<String, u16>>,
     /// `--start-at-task`, until that task is met.
     pub(crate) start_at: Mutex<Option<String>>,
     /// `--step`, until the operator has enough of it.
@@ -257,6 +259,7 @@ impl Run {
             layers: Mutex::default(),
             groups: Mutex::default(),
             leases: Mutex::default(),
+            ports: Mutex::default(),
             task_ids: AtomicU64::new(1),
         }
     }

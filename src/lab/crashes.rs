@@ -26,6 +26,11 @@ pub(crate) enum Points {
         count: usize,
         seed: u64,
     },
+    /// Every `of`th one, beginning with the `part`th: several labs share the work.
+    Part {
+        part: usize,
+        of: usize,
+    },
 }
 
 /// Where the controller dies, and who comes after it.
@@ -114,6 +119,7 @@ pub(crate) async fn crashes(lab: &Lab, plan: &Plan, points: Points, voice: &Voic
     let chosen = match points {
         Points::All => all.clone(),
         Points::Sample { count, seed } => sample(&all, count, seed),
+        Points::Part { part, of } => all.iter().skip(part.saturating_sub(1)).step_by(of.max(1)).cloned().collect(),
     };
     voice.step(format!("{calls} calls; {} of {} points", chosen.len(), all.len()));
     let mut trials = Vec::new();

@@ -142,7 +142,9 @@ pub(crate) async fn faults(lab: &Lab, plan: &Plan, wanted: &[Fault], voice: &Voi
             }
         };
         let one = voice.during(fault.name(), work).await?;
-        voice.step(format!("{}: {}", fault.name(), if one.complaints.is_empty() { "held" } else { "NOT HELD" }));
+        let verdict =
+            if one.complaints.is_empty() { "held".to_owned() } else { format!("NOT HELD: {}", one.complaints.join("; ")) };
+        voice.step(format!("{}: {verdict}", fault.name()));
         let is_lost = !one.complaints.is_empty();
         struck.push(one);
         if is_lost && !ground.repaired(&RELEASES, &mut serving).await? {
@@ -175,8 +177,8 @@ async fn strike_broken(ground: &Ground<'_>, how: &str, serving: &str) -> Result<
     if ended.exit != Some(13) {
         complaints.push(format!("it ended with {}:\n{}", ended.shown(), ended.tail()));
     }
-    if seen.out.len() > 1 {
-        complaints.push(format!("out of rotation: {:?}", seen.out));
+    if seen.out().len() > 1 {
+        complaints.push(format!("out of rotation: {:?}", seen.out()));
     }
     if before.hosts != truth.hosts {
         complaints.push(format!("not what was before: {:?}", truth.hosts));

@@ -77,6 +77,8 @@ pub(crate) struct Spec {
     /// The longest request; drain and stop grace follow from it, so a short one makes a rehearsal quick.
     pub(crate) request_seconds_max: u32,
     pub(crate) balancer: Balancer,
+    /// Every host has a second port behind the balancer, for new containers that start beside old ones.
+    pub(crate) has_second_port: bool,
 }
 
 /// What the lab's HAProxy stands for.
@@ -91,7 +93,7 @@ pub(crate) enum Balancer {
 
 impl Spec {
     pub(crate) fn new(id: LabId) -> Self {
-        Self { id, hosts: 3, request_seconds_max: 12, balancer: Balancer::default() }
+        Self { id, hosts: 3, request_seconds_max: 12, balancer: Balancer::default(), has_second_port: false }
     }
 }
 
@@ -298,6 +300,11 @@ impl Lab {
         wait_for_greeting(self.engine.clone(), machine.clone()).await
     }
 
+    /// Where the application may be on a host.
+    pub(super) fn ports(&self) -> Vec<u16> {
+        outputs::ports(self)
+    }
+
     pub(super) fn balancer(&self) -> Option<&Machine> {
         self.machines.iter().find(|machine| machine.role == Role::Balancer)
     }
@@ -327,7 +334,14 @@ async fn raise(engine: &Engine, spec: &Spec, voice: &Voice) -> Result<Lab, LabEr
     engine.docker(["network", "create", "--label", &label, &network_of(&spec.id)]).await?;
     let machines = voice.during("the machines to boot", boot_all(engine, spec, &images, &flags)).await?;
     let nameservers = engine.docker(["run", "--rm", "--label", &label, &images.host, "cat", "/etc/resolv.conf"]).await?;
-    let site = Site { public_key, nameservers, secrets, machines: machines.clone(), balancer: spec.balancer };
+    let site = Site {
+        public_key,
+        nameservers,
+        secrets,
+        machines: machines.clone(),
+        balancer: spec.balancer,
+        has_second_port: spec.has_second_port,
+    };
     voice.during("the machines to be set up", provision::all(engine, &site)).await?;
     let lab = Lab { id: spec.id.clone(), machines, engine: engine.clone(), dir };
     voice.during("the services to answer", wait_for_services(&lab)).await?;

@@ -12,10 +12,11 @@
 //! Ctrl-C, and twice. This room prints nothing; it speaks through a [`Voice`], at least every five seconds.
 //!
 //! Start reading at `machines.rs` (what a lab is), then `rehearsal.rs` (the scenario). `engine.rs` finds Docker, `flags.rs` how a
-//! container boots systemd there, `image.rs` and `recipe.rs` what is built. `crashes.rs` and `faults.rs` make trouble instead; what both need
-//! (a run that can be followed and signalled, what clients see, what is true of the hosts) is in `trial.rs`.
+//! container boots systemd there, `image.rs` and `recipe.rs` what is built. `crashes.rs` and `faults.rs` make trouble instead, `soak.rs` does the same
+//! again and again; what they need (a run that can be followed and signalled, what is true of the hosts) is in `trial.rs`, and what clients see in `clients.rs`.
 
 mod authority;
+mod clients;
 mod crashes;
 mod elb;
 mod engine;
@@ -31,12 +32,14 @@ mod process;
 mod provision;
 mod recipe;
 mod rehearsal;
+mod soak;
 mod stand_in;
 mod state;
 mod trial;
 mod voice;
 mod watch;
 
+pub(crate) use clients::ask;
 pub(crate) use crashes::{Points, crashes};
 pub(crate) use elb::Double;
 pub(crate) use engine::Engine;
@@ -45,4 +48,5 @@ pub(crate) use faults::{FAULTS, Fault, faults};
 pub(crate) use machines::Balancer;
 pub(crate) use machines::{Lab, LabId, Machine, Spec};
 pub(crate) use rehearsal::{Plan, Report, Rollout, rehearse};
+pub(crate) use soak::soak;
 pub(crate) use voice::{Progress, Voice};

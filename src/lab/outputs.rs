@@ -14,6 +14,9 @@ pub(super) const INVENTORY: &str = "terraform.json";
 pub(super) const VARIABLES: &str = "lab.json";
 
 pub(super) const APP_PORT: u16 = 5000;
+pub(super) const SECOND_PORT: u16 = 5001;
+/// What follows the name of a host in the name of the server on its second port, here and where the double of the API makes it.
+pub(super) const SECOND_SERVER: &str = "-5001";
 pub(super) const ADMIN_USER: &str = "postgres";
 /// What HAProxy calls the application's servers.
 pub(super) const BACKEND: &str = "app";
@@ -37,7 +40,7 @@ impl Secrets {
 
 /// Writes both files into the lab's directory.
 pub(super) fn write(lab: &Lab, spec: &Spec, secrets: &Secrets) -> Result<(), LabError> {
-    let files = [(INVENTORY, outputs(&lab.machines, spec, secrets)), (VARIABLES, variables(&lab.machines, spec.balancer))];
+    let files = [(INVENTORY, outputs(&lab.machines, spec, secrets)), (VARIABLES, variables(&lab.machines, spec))];
     files.into_iter().try_for_each(|(name, content)| {
         let path = lab.dir().join(name);
         let text = serde_json::to_vec_pretty(&content).map_err(|error| LabError::file(&path)(error.into()))?;
@@ -133,16 +136,29 @@ pub(super) fn instance_id(machine: &Machine) -> String {
 }
 
 /// What is not as in production: the load balancer, and a registry without TLS.
-fn variables(machines: &[Machine], balancer: Balancer) -> Value {
+fn variables(machines: &[Machine], spec: &Spec) -> Value {
     let registry = registry(machines);
-    json!({
-        "balancer_kind": if balancer == Balancer::HaProxy { "haproxy" } else { "alb" },
+    let mut variables = json!({
+        "balancer_kind": if spec.balancer == Balancer::HaProxy { "haproxy" } else { "alb" },
         "balancer_host": "lb",
         "balancer_socket": ADMIN_SOCKET,
         "balancer_backend": BACKEND,
         "docker_registry_mirrors": [format!("http://{registry}")],
         "docker_insecure_registries": insecure_registries(machines),
-    })
+    });
+    if spec.has_second_port {
+        variables["balancer_second_port"] = json!(SECOND_PORT);
+        variables["balancer_second_server"] = json!(format!("{{{{ inventory_hostname }}}}{SECOND_SERVER}"));
+    }
+    variables
+}
+
+/// The ports of an application on a lab's hosts, as its variables have them.
+pub(super) fn ports(lab: &Lab) -> Vec<u16> {
+    let text = std::fs::read(lab.dir().join(VARIABLES)).unwrap_or_default();
+    let variables: Value = serde_json::from_slice(&text).unwrap_or_default();
+    let second = variables["balancer_second_port"].as_u64().and_then(|port| u16::try_from(port).ok());
+    std::iter::once(APP_PORT).chain(second).collect()
 }
 
 /// How Docker is told that the lab's registry has no TLS: as it is usually said, then as BuildKit before Docker 23 reads it; the last wins there.

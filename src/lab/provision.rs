@@ -6,7 +6,9 @@ use tokio::task::JoinSet;
 use super::engine::Engine;
 use super::failure::LabError;
 use super::machines::{Balancer, LOGIN_USER, Machine, Role, STATS_PORT, finished};
-use super::outputs::{ADMIN_SOCKET, ADMIN_USER, APP_PORT, BACKEND, Secrets, insecure_registries, registry};
+use super::outputs::{
+    ADMIN_SOCKET, ADMIN_USER, APP_PORT, BACKEND, SECOND_PORT, SECOND_SERVER, Secrets, insecure_registries, registry,
+};
 
 /// What the machines of a lab need to know of it.
 pub(super) struct Site {
@@ -17,6 +19,7 @@ pub(super) struct Site {
     pub(super) secrets: Secrets,
     pub(super) machines: Vec<Machine>,
     pub(super) balancer: Balancer,
+    pub(super) has_second_port: bool,
 }
 
 /// Where the double of the load balancer's API gives HAProxy its orders: the lab's own network only.
@@ -76,11 +79,17 @@ fn balancer(site: &Site) -> String {
     let (words, checks) =
         if is_driven { (" disabled", "") } else { ("", "check inter 1s fastinter 1s downinter 1s rise 1 fall 2 ") };
     let orders = if is_driven { format!("stats socket ipv4@0.0.0.0:{ORDERS_PORT} level admin") } else { String::new() };
+    let server = |name: &str, machine: &Machine, port: u16| format!("    server {name} {}:{port}{words}\n", machine.address);
+    // The double of the API makes its own as they are registered.
+    let has_second = site.has_second_port && !is_driven;
+    let second = |machine: &Machine| {
+        has_second.then(|| server(&format!("{}{SECOND_SERVER}", machine.name), machine, SECOND_PORT)).unwrap_or_default()
+    };
     let servers: String = site
         .machines
         .iter()
         .filter(|machine| machine.role == Role::Web)
-        .map(|machine| format!("    server {} {}:{APP_PORT}{words}\n", machine.name, machine.address))
+        .map(|machine| server(&machine.name, machine, APP_PORT) + &second(machine))
         .collect();
     let config = include_str!("recipe/haproxy.cfg")
         .replace("{socket}", ADMIN_SOCKET)
@@ -143,6 +152,7 @@ mod tests {
             secrets,
             machines,
             balancer: Balancer::HaProxy,
+            has_second_port: false,
         }
     }
 
@@ -153,6 +163,8 @@ mod tests {
         assert!(config.contains("retries 0") && config.contains("no option redispatch"));
         let driven = balancer(&Site { balancer: Balancer::Alb { lag_seconds: 5.0 }, ..site() });
         assert!(driven.contains("server web1 192.0.2.2:5000 disabled\n") && !driven.contains("server check"), "{driven}");
+        let double = balancer(&Site { has_second_port: true, ..site() });
+        assert!(double.contains("server web2 192.0.2.3:5000\n    server web2-5001 192.0.2.3:5001\n"), "{double}");
         for config in [config, driven] {
             let left = ["{socket}", "{backend}", "{stats_port}", "{servers}", "{orders}", "{checks}"];
             assert_eq!(left.into_iter().find(|placeholder| config.contains(placeholder)), None);

@@ -18,7 +18,7 @@ use super::failure::LabError;
 use super::http;
 use super::load::{Load, LoadPlan, Tally};
 use super::machines::Lab;
-use super::outputs::{APP_PORT, BACKEND};
+use super::outputs::BACKEND;
 use super::voice::Voice;
 use super::watch::{Outage, Watch, wait_for_live};
 
@@ -146,6 +146,8 @@ impl fmt::Display for Complaint {
 pub(crate) struct Report {
     pub(crate) lab: String,
     pub(crate) hosts: usize,
+    /// Nobody has to leave for a new release.
+    pub(crate) is_start_first: bool,
     pub(crate) requests: Tally,
     /// The fewest live healthy targets at any reading of the balancer's counters.
     pub(crate) fewest_live: Option<usize>,
@@ -193,7 +195,7 @@ pub(crate) async fn rehearse(lab: &Lab, plan: &Plan, voice: &Voice) -> Result<Re
     let (Some(front), Some(stats)) = (lab.front_address(), lab.stats_address()) else {
         return Err(LabError::NoLab { id: lab.id.clone() });
     };
-    let stage = Stage { lab, plan, voice, hosts: lab.hosts().map(|host| host.name.clone()).collect() };
+    let stage = Stage::new(lab, plan, voice);
 
     voice.step(format!("deploying the first release, `{FIRST}`"));
     let first = stage.run(FIRST, &[]).await?;
@@ -219,6 +221,7 @@ pub(crate) async fn rehearse(lab: &Lab, plan: &Plan, voice: &Voice) -> Result<Re
     let mut report = Report {
         lab: lab.id.to_string(),
         hosts: stage.hosts.len(),
+        is_start_first: lab.ports().len() > 1,
         requests,
         fewest_live: watch.fewest_live(),
         balancer_reads: watch.reads(),
@@ -238,7 +241,11 @@ struct Stage<'a> {
     hosts: Vec<String>,
 }
 
-impl Stage<'_> {
+impl<'a> Stage<'a> {
+    fn new(lab: &'a Lab, plan: &'a Plan, voice: &'a Voice) -> Self {
+        Self { lab, plan, voice, hosts: lab.hosts().map(|host| host.name.clone()).collect() }
+    }
+
     /// Runs `roll` as anyone would.
     async fn run(&self, release: &str, variables: &[String]) -> Result<Rollout, LabError> {
         let began = Instant::now();
@@ -303,8 +310,9 @@ impl Stage<'_> {
     /// The hosts that say of themselves that they serve anything but the second release; an application that does not say is believed.
     async fn wrong_releases(&self) -> Vec<Complaint> {
         let mut wrong = Vec::new();
-        for host in self.lab.hosts() {
-            let Ok(answer) = http::get(&format!("{}:{APP_PORT}", host.address), "/version").await else { continue };
+        let ports = self.lab.ports();
+        for (host, port) in self.lab.hosts().flat_map(|host| ports.iter().map(move |port| (host, port))) {
+            let Ok(answer) = http::get(&format!("{}:{port}", host.address), "/version").await else { continue };
             let said: Option<serde_json::Value> = serde_json::from_str(&answer.body).ok();
             if let Some(serves) = said.as_ref().and_then(|said| said["release"].as_str()).filter(|release| *release != SECOND) {
                 wrong.push(Complaint::WrongRelease { node: host.name.clone(), serves: serves.to_owned() });
@@ -330,13 +338,14 @@ fn complaints(report: &Report, hosts: &[String]) -> Vec<Complaint> {
         found.push(Complaint::RolloutFailed { release: second.release.clone(), exit: second.exit });
     }
     let untouched: Vec<String> = hosts.iter().filter(|host| !names(second).contains(host)).cloned().collect();
-    if !untouched.is_empty() {
+    if !untouched.is_empty() && !report.is_start_first {
         found.push(Complaint::NodesUntouched { nodes: untouched });
     }
     if broken.exit != Some(REVERTED) {
         found.push(Complaint::NotReverted { exit: broken.exit });
     }
-    if names(broken).len() != 1 {
+    // What starts beside the old one is not seen by the balancer before it works.
+    if names(broken).len() != usize::from(!report.is_start_first) {
         found.push(Complaint::BrokenReleaseOn { nodes: names(broken) });
     }
     let out: Vec<String> = broken.nodes.iter().filter(|outage| !outage.is_back).map(|outage| outage.name.clone()).collect();
@@ -375,6 +384,7 @@ mod tests {
         Report {
             lab: "k3f9".into(),
             hosts: 2,
+            is_start_first: false,
             requests: Tally { sent: 100, ok: 100, ..Tally::default() },
             fewest_live: Some(1),
             balancer_reads: 50,

@@ -11,25 +11,24 @@ use tokio::process::{Child, Command};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::clients::Clients;
 use super::failure::LabError;
 use super::http;
-use super::load::{Load, LoadPlan, Tally};
 use super::machines::{Lab, Machine};
-use super::outputs::{APP_PORT, BACKEND};
+use super::outputs::BACKEND;
 use super::rehearsal::Plan;
 use super::state;
 use super::voice::Voice;
-use super::watch::{Watch, wait_for_live};
+use super::watch::wait_for_live;
 
 /// How long one run may take.
 pub(super) const RUN_MAX: Duration = Duration::from_secs(420);
+/// How long clients ask at most, where nobody says otherwise.
+const TRIAL_MAX: Duration = Duration::from_secs(1800);
 /// How long the balancer may take to see that all is well.
 const JOIN_MAX: Duration = Duration::from_secs(15);
 /// How often a line is looked for.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
-/// How often a slow request is sent, and how long it takes: shorter than in a rehearsal, for there are many trials.
-const SLOW_EVERY: Duration = Duration::from_secs(2);
-const SLOW_SECONDS: f64 = 1.5;
 /// The end of a run's output that is worth showing.
 const TAIL_LINES: usize = 25;
 
@@ -140,18 +139,12 @@ impl<'a> Ground<'a> {
 
     /// Clients, until they are asked what they saw.
     pub(super) async fn clients(&self) -> Clients {
-        let slow_path = |seconds: f64| self.plan.slow_path.replace("{}", &seconds.to_string());
-        let has_slow = http::get(&self.front, &slow_path(0.0)).await.is_ok_and(|answer| answer.status == 200);
-        let load = Load::start(LoadPlan {
-            address: self.front.clone(),
-            requests_per_second: self.plan.requests_per_second,
-            paths: self.plan.paths.clone(),
-            slow: has_slow.then(|| (slow_path(SLOW_SECONDS), SLOW_EVERY)),
-            answer_max: Duration::from_secs(20),
-            requests_max: 1_000_000,
-            duration_max: Duration::from_secs(1800),
-        });
-        Clients { load, watch: Watch::start(self.stats.clone(), BACKEND.to_owned()) }
+        self.clients_for(TRIAL_MAX).await
+    }
+
+    /// Clients that go away by themselves after that time.
+    pub(super) async fn clients_for(&self, duration_max: Duration) -> Clients {
+        Clients::start(&self.front, &self.stats, self.plan, duration_max).await
     }
 
     /// Waits until every host serves.
@@ -163,7 +156,8 @@ impl<'a> Ground<'a> {
         let mut looks = JoinSet::new();
         for machine in self.hosts() {
             let (engine, machine) = (self.lab.engine().clone(), machine.clone());
-            looks.spawn(async move { (machine.name.clone(), look(&engine, &machine).await) });
+            let ports = self.lab.ports();
+            looks.spawn(async move { (machine.name.clone(), look(&engine, &machine, &ports).await) });
         }
         let mut truth = Truth { hosts: looks.join_all().await.into_iter().collect(), out: None };
         truth.out = self.all_serve().await.err().map(|error| error.to_string());
@@ -176,16 +170,19 @@ const SCRIPT: &str = "docker ps -a --format '{{.Names}} {{.State}}'\n\
      docker ps -q | xargs -r docker inspect --format 'image {{.Id}} {{.Image}}'\n\
      docker images --format '{{.Repository}}' | grep ^roll-parked || true\n";
 
-async fn look(engine: &super::engine::Engine, machine: &Machine) -> Host {
+async fn look(engine: &super::engine::Engine, machine: &Machine, ports: &[u16]) -> Host {
     let lines: Vec<String> = match engine.script(&machine.container, SCRIPT).await {
         Ok(answer) => answer.lines().map(str::to_owned).collect(),
         Err(error) => vec![error.to_string()],
     };
     let (running, containers) = lines.into_iter().partition(|line| line.starts_with(IMAGE));
-    let answer = http::get(&format!("{}:{APP_PORT}", machine.address), "/version").await;
-    let said: Option<serde_json::Value> = answer.ok().and_then(|answer| serde_json::from_str(&answer.body).ok());
-    let release = said.and_then(|said| said["release"].as_str().map(str::to_owned));
-    Host { release, containers, running }
+    let mut releases = Vec::new();
+    for port in ports {
+        let answer = http::get(&format!("{}:{port}", machine.address), "/version").await;
+        let said: Option<serde_json::Value> = answer.ok().and_then(|answer| serde_json::from_str(&answer.body).ok());
+        releases.extend(said.and_then(|said| said["release"].as_str().map(str::to_owned)));
+    }
+    Host { release: releases.pop(), containers, running }
 }
 
 /// What is so on the hosts and in the balancer.
@@ -227,48 +224,6 @@ impl Truth {
                 .map(|(name, host)| format!("{name} {}", host.release.as_deref().unwrap_or("serves nothing")))
                 .collect();
             found.push(format!("mixed: {}", releases.join(", ")));
-        }
-        found
-    }
-}
-
-/// What clients see, and the balancer.
-pub(super) struct Clients {
-    load: Load,
-    watch: Watch,
-}
-
-impl Clients {
-    pub(super) async fn end(self) -> Seen {
-        let fewest_live = self.watch.fewest_live();
-        let out = self.watch.take_outages().into_iter().map(|outage| outage.name).collect();
-        Seen { tally: self.load.stop().await, fewest_live, out }
-    }
-}
-
-#[derive(Debug, Clone)]
-pub(super) struct Seen {
-    pub(super) tally: Tally,
-    pub(super) fewest_live: Option<usize>,
-    /// The hosts that were out of rotation at any time.
-    pub(super) out: BTreeSet<String>,
-}
-
-impl Seen {
-    pub(super) fn complaints(&self) -> Vec<String> {
-        let mut found = Vec::new();
-        if self.tally.sent == 0 {
-            found.push("no request was sent, so nothing was shown".to_owned());
-        }
-        if self.tally.failed > 0 {
-            let examples: Vec<String> = self
-                .tally
-                .examples
-                .iter()
-                .take(3)
-                .map(|example| format!("at {:.1} s {} {}", example.at_seconds, example.path, example.detail))
-                .collect();
-            found.push(format!("{} requests failed: {}", self.tally.failed, examples.join("; ")));
         }
         found
     }

@@ -11,6 +11,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
 use super::failure::LabError;
 use super::http;
+use super::outputs::SECOND_SERVER;
 
 /// How often the counters are read.
 const EVERY: Duration = Duration::from_millis(200);
@@ -141,8 +142,15 @@ fn targets(csv: &str, backend: &str) -> Vec<(String, bool)> {
         .filter_map(|cells| Some((*cells.get(server)?, *cells.get(status)?)))
         .filter(|(server, _)| !matches!(*server, "FRONTEND" | "BACKEND"))
         // `UP`, or `UP 1/2` while it begins to fail; drained ones say `DRAIN`.
-        .map(|(server, status)| (server.to_owned(), is_live(status)))
-        .collect()
+        .map(|(server, status)| (server.strip_suffix(SECOND_SERVER).unwrap_or(server), is_live(status)))
+        // A host with two servers serves as long as one of them does.
+        .fold(Vec::new(), |mut hosts: Vec<(String, bool)>, (host, is_live)| {
+            match hosts.iter_mut().find(|(known, _)| known == host) {
+                Some((_, serves)) => *serves |= is_live,
+                None => hosts.push((host.to_owned(), is_live)),
+            }
+            hosts
+        })
 }
 
 /// One without checks serves whenever it is not taken out.
@@ -172,6 +180,12 @@ mod tests {
         assert_eq!([live("web3"), live("web4"), live("web5")], [Some(false); 3]);
         assert_eq!((live("BACKEND"), live("FRONTEND")), (None, None));
         assert!(targets("", "app").is_empty() && targets("no,such,columns\n", "app").is_empty());
+    }
+
+    #[test]
+    fn one_of_two_servers_is_enough() {
+        let csv = "# pxname,svname,status\napp,web1,MAINT\napp,web1-5001,UP\napp,web2,DOWN\napp,web2-5001,DRAIN\n";
+        assert_eq!(targets(csv, "app"), [("web1".to_owned(), true), ("web2".to_owned(), false)]);
     }
 
     #[test]

@@ -21,6 +21,6 @@ pub(crate) use kv::scalar;
 pub use program::{BlockInfo, Part, Program, Step, StepKind};
 pub use reader::{DIAGNOSTICS_MAX, Reader, Render};
 pub use roles::Parts;
-pub use rollout::{BalancerSpec, CompareSpec, Floor, OnFailure, ProbeSpec, RolloutSpec, SETTINGS};
+pub use rollout::{BalancerSpec, CompareSpec, Floor, OnFailure, ProbeSpec, RolloutSpec, SETTINGS, Start};
 pub(crate) use section::WHOLE;
 pub use task::{Action, ActionKind, Block, Context, Item, Play, Prompt, Role, RoleUse, Task, Used};

@@ -28,6 +28,17 @@ pub struct RolloutSpec {
     /// What is asked of new and old hosts meanwhile.
     pub compare: Option<CompareSpec>,
     pub on_failure: OnFailure,
+    pub start: Start,
+}
+
+/// Which of two containers is there first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Start {
+    /// The new one, beside the old one and on another port of the host.
+    First,
+    /// The old one leaves and stops before the new one starts.
+    #[default]
+    Last,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -35,6 +46,8 @@ pub struct BalancerSpec {
     pub kind: String,
     /// The application's port on the hosts.
     pub port: u16,
+    /// The one beside it, for two containers at once.
+    pub second_port: Option<u16>,
     /// Everything that was said about it, for its driver.
     pub options: Map,
 }
@@ -105,6 +118,7 @@ pub static SETTINGS: &[Setting] = &[
         inner: &[
             Setting { required: true, ..setting("kind", "alb, haproxy or none") },
             setting("port", "the application's port on the hosts"),
+            setting("second_port", "`start: first`: the port on which the other of two containers is published"),
             setting("target_group", "alb: ARN of the target group, or a list where the hosts are in several"),
             setting(
                 "target",
@@ -120,6 +134,7 @@ pub static SETTINGS: &[Setting] = &[
             setting("host", "haproxy: the host that runs it, by its name in the inventory"),
             setting("socket", "haproxy: path of its admin socket there"),
             setting("backend", "haproxy: name of the backend"),
+            setting("second_server", "haproxy, `start: first`: the server that leads to a host's second port, rendered for each"),
             setting("config", "haproxy: path of its configuration there, for `roll doctor`"),
         ],
         ..setting("balancer", "what stands in front of the hosts")
@@ -145,6 +160,7 @@ pub static SETTINGS: &[Setting] = &[
         ..setting("compare", "what is asked while a batch is watched, of it and of a host with the old release")
     },
     setting("on_failure", "revert (default) or halt"),
+    setting("start", "first: the new container starts beside the old one, which leaves once it serves; last (default)"),
 ];
 
 /// What is wrong with a `rollout:` as it is written.
@@ -154,7 +170,49 @@ pub(super) fn check(node: &Node) -> Vec<Diagnostic> {
     if let Some(balancer) = node.get("balancer") {
         check_kind(balancer, &mut found);
     }
+    check_start(node, &mut found);
     found
+}
+
+/// What `start: first` cannot do without, as far as it is written down.
+fn check_start(node: &Node, found: &mut Vec<Diagnostic>) {
+    let Some(start) = node.get("start").filter(|start| !matches!(start.to_value(), Value::Null | Value::Template(_))) else {
+        return;
+    };
+    let (text, span) = (start.to_value().to_text().to_string(), start.span);
+    match Start::named(&text) {
+        Some(Start::First) => {}
+        Some(Start::Last) => return,
+        None => {
+            let diagnostic = Diagnostic::error("unknown-start", format!("`start` is first or last, not `{text}`"));
+            found.push(diagnostic.at(span, "neither of them"));
+            return;
+        }
+    }
+    let Some(balancer) = node.get("balancer").filter(|balancer| balancer.as_map().is_some()) else { return };
+    let kind = balancer.get("kind").and_then(|kind| kind.as_str().map(str::to_owned)).unwrap_or_default();
+    let needed = ["port", "second_port"].into_iter().chain((kind == "haproxy").then_some("second_server"));
+    let mut missing: Vec<&str> = needed.filter(|name| balancer.get(name).is_none()).collect();
+    missing.extend((kind == "none" && node.get("healthy").is_none()).then_some("healthy"));
+    for name in missing {
+        let settings = SETTINGS.iter().find(|setting| setting.name == "balancer").map_or(SETTINGS, |balancer| balancer.inner);
+        let help = settings.iter().chain(SETTINGS).find(|setting| setting.name == name).map(|setting| setting.help);
+        let diagnostic = Diagnostic::error("missing-setting", format!("`start: first` needs `{}`", place_of(name)));
+        let diagnostic = diagnostic.at(span, format!("`{name}` is missing"));
+        found.push(diagnostic.help(format!("`{name}`: {}", help.unwrap_or_default())));
+    }
+    let number = |name: &str| balancer.get(name).and_then(|port| port.to_value().to_int());
+    if let (Some(port), Some(second), Some(node)) = (number("port"), number("second_port"), balancer.get("second_port"))
+        && port == second
+    {
+        let diagnostic = Diagnostic::error("same-port", format!("two containers cannot both be published on port {port}"));
+        found.push(diagnostic.at(node.span, "the same as `port`").help("name another port that is free on every host"));
+    }
+}
+
+/// Where a setting stands.
+fn place_of(name: &str) -> String {
+    if SETTINGS.iter().any(|setting| setting.name == name) { name.to_owned() } else { format!("balancer.{name}") }
 }
 
 /// What each kind of balancer cannot do without.
@@ -223,6 +281,10 @@ impl RolloutSpec {
         let healthy = map.get("healthy").map(|probe| ProbeSpec::read("healthy", probe, 3, 60.0)).transpose()?.flatten();
         let balancer = BalancerSpec::read(map.get("balancer"))?;
         let quiet = if balancer.kind == "alb" { QUIET_ALB } else { QUIET };
+        let start = Start::read(map.get("start"))?;
+        if start == Start::First {
+            balancer.check_second()?;
+        }
         let drain = map.get("drain").and_then(Value::as_map).cloned().unwrap_or_default();
         Ok(RolloutSpec {
             app: name(map, "app")?,
@@ -241,7 +303,31 @@ impl RolloutSpec {
                 Some("halt") => OnFailure::Halt,
                 Some(other) => return Err(format!("`on_failure` is revert or halt, not `{other}`")),
             },
+            start,
         })
+    }
+
+    /// With `start: first`: the two ports between which an app goes to and fro.
+    pub fn ports(&self) -> Option<(u16, u16)> {
+        self.balancer.second_port.filter(|_| self.start == Start::First).map(|second| (self.balancer.port, second))
+    }
+}
+
+impl Start {
+    fn named(text: &str) -> Option<Start> {
+        match text.trim() {
+            "first" => Some(Start::First),
+            "last" => Some(Start::Last),
+            _ => None,
+        }
+    }
+
+    pub fn read(value: Option<&Value>) -> Result<Start, String> {
+        let text = value.map(Value::to_text).unwrap_or_default();
+        if text.trim().is_empty() {
+            return Ok(Start::default());
+        }
+        Start::named(&text).ok_or_else(|| format!("`start` is first or last, not `{text}`"))
     }
 }
 
@@ -257,13 +343,30 @@ fn name(map: &Map, key: &str) -> Result<String, String> {
 }
 
 impl BalancerSpec {
-    fn read(value: Option<&Value>) -> Result<BalancerSpec, String> {
+    pub fn read(value: Option<&Value>) -> Result<BalancerSpec, String> {
         let map = value.and_then(Value::as_map).ok_or("`balancer` takes a mapping")?;
         let kind = map.get("kind").map(Value::to_text).unwrap_or_default().to_string();
-        let port = map.get("port").and_then(Value::to_int).unwrap_or(0);
-        let port = u16::try_from(port).map_err(|_| format!("`balancer.port` is a port, not `{port}`"))?;
+        let port = |name: &str| {
+            let port = map.get(name).filter(|port| !port.is_null()).and_then(Value::to_int).unwrap_or(0);
+            u16::try_from(port).map_err(|_| format!("`balancer.{name}` is a port, not `{port}`"))
+        };
+        let (port, second_port) = (port("port")?, Some(port("second_port")?).filter(|second| *second != 0));
         let options = map.iter().filter(|(_, value)| !value.is_null()).map(|(key, value)| (key.clone(), value.clone())).collect();
-        Ok(BalancerSpec { kind, port, options })
+        Ok(BalancerSpec { kind, port, second_port, options })
+    }
+
+    /// What two containers on one host need.
+    fn check_second(&self) -> Result<(), String> {
+        let needs = |name: &str| Err(format!("`start: first` needs `balancer.{name}`"));
+        match self.second_port {
+            _ if self.port == 0 => needs("port"),
+            None => needs("second_port"),
+            Some(second) if second == self.port => {
+                Err(format!("`start: first` needs two ports, and `balancer.port` and `balancer.second_port` are both {second}"))
+            }
+            Some(_) if self.kind == "haproxy" && !self.options.contains_key("second_server") => needs("second_server"),
+            Some(_) => Ok(()),
+        }
     }
 }
 
@@ -400,6 +503,24 @@ mod tests {
         assert_eq!((compare.per_second, compare.tolerance), (10, 0.01));
         let wrong = [r#"{"url":"/"}"#, r#"{"url":"http://x","per_second":0}"#, r#"{"url":"http://x","tolerance":2}"#, "3"];
         assert!(wrong.iter().all(|compare| with(compare).is_err()));
+    }
+
+    #[test]
+    fn two_containers_need_two_ports() {
+        let with = |balancer: &str| {
+            let json = format!(r#"{{"app":"shop","release":"1","start":"first","balancer":{balancer}}}"#);
+            read(&json).map(|spec| spec.ports())
+        };
+        assert_eq!(with(r#"{"kind":"none","port":5000,"second_port":5001}"#), Ok(Some((5000, 5001))));
+        let refused = [
+            (r#"{"kind":"none","port":5000}"#, "second_port"),
+            (r#"{"kind":"none","second_port":5001}"#, "balancer.port"),
+            (r#"{"kind":"none","port":5000,"second_port":5000}"#, "both 5000"),
+            (r#"{"kind":"haproxy","port":5000,"second_port":5001}"#, "second_server"),
+        ];
+        assert!(refused.iter().all(|(balancer, why)| with(balancer).unwrap_err().contains(why)));
+        let last = read(r#"{"app":"shop","release":"1","balancer":{"kind":"none","port":1,"second_port":2}}"#).unwrap();
+        assert_eq!((last.start, last.ports()), (Start::Last, None));
     }
 
     #[test]

@@ -48,7 +48,12 @@ impl Rollout {
     fn lock_next(&mut self, effects: &mut Vec<Effect>) {
         let order: Vec<Host> = self.rules.lock_order.iter().copied().filter(|host| self.is_unlocked(*host)).collect();
         let has_one = self.hosts.iter().any(|host| host.is_locked);
-        let next = if has_one { &order[..] } else { &order[..order.len().min(1)] };
+        let is_asked = self.hosts.iter().any(|host| host.ask.is_some());
+        let next = match (has_one, is_asked) {
+            (true, _) => &order[..],
+            (false, true) => &[],
+            (false, false) => &order[..order.len().min(1)],
+        };
         for host in next {
             self.ask(*host, Step::Lock, effects);
         }
@@ -83,7 +88,10 @@ impl Rollout {
             (Step::Lock, Answer::Held) => self.finish(Outcome::Locked, effects),
             (Step::Lock, Answer::Ok) => host.is_locked = true,
             (Step::Inspect, Answer::Found(found)) if resumes => host.found(found),
-            (Step::Inspect, Answer::Found(found)) => host.has_old = found.has_old,
+            (Step::Inspect, Answer::Found(found)) => {
+                host.has_old = found.has_old;
+                host.is_accompanied = found.has_old;
+            }
             (Step::Number | Step::Prepare, Answer::Ok) => {}
             (_, _) if is_dead => host.at = At::Skipped,
             // The others are heard, too, so that everything that is wrong is said at once.

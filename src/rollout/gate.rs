@@ -128,7 +128,7 @@ impl Rollout {
     }
 
     /// Those that could serve.
-    fn all_targets(&self) -> usize {
+    pub(super) fn all_targets(&self) -> usize {
         self.living().len() + self.others
     }
 
@@ -138,7 +138,7 @@ impl Rollout {
         if let Some(host) = self.gate.host {
             self.hosts[host].round = self.hosts[host].round.wrapping_add(1);
         }
-        if self.gate.held <= self.rules.patience {
+        if self.gate.held <= self.patience() {
             self.gate.reads = self.gate.reads.wrapping_add(1);
             self.gate.waits = Waits::Pause;
             effects.push(Effect::SetTimer(TimerToken(self.gate.reads)));
@@ -151,6 +151,12 @@ impl Rollout {
             Some(host) if self.is_back => self.give_up(host),
             Some(host) => self.failed(host),
         }
+    }
+
+    /// While no host is worse off for it, whoever waits is told sooner.
+    fn patience(&self) -> u16 {
+        let is_at_the_start = self.gate.host.is_none() && !self.hosts.iter().any(|host| host.is_touched);
+        if is_at_the_start { self.rules.patience.div_ceil(6) } else { self.rules.patience }
     }
 
     /// "Busy" and "not readable" share one budget.

@@ -14,6 +14,8 @@ pub(super) struct HostState {
     pub(super) reached: Reached,
     /// The app ran here before, so there is something to go back to.
     pub(super) has_old: bool,
+    /// There was something when it was looked at that the new one can start beside. Decides its way, so it never changes.
+    pub(super) is_accompanied: bool,
     /// It served before anything was done to it. One that did not need not serve when it is brought back.
     pub(super) served_before: bool,
     /// It was asked to leave the balancer at least once: it must be put back.
@@ -58,6 +60,7 @@ impl HostState {
             is_locked: false,
             reached: Reached::Nothing,
             has_old: false,
+            is_accompanied: false,
             served_before: false,
             is_touched: false,
             may_serve: true,
@@ -71,6 +74,7 @@ impl HostState {
     /// What an earlier try may have done is as if this one had.
     pub(super) fn found(&mut self, found: Found) {
         self.has_old = found.has_old;
+        self.is_accompanied = found.has_old;
         self.reached = found.reached;
         self.is_touched = matches!(found.reached, Reached::Left | Reached::Parked | Reached::Switched | Reached::Done);
         self.served_before = self.is_touched && found.served;

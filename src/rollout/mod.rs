@@ -517,7 +517,16 @@ impl Rollout {
 
     /// The fewest targets that may serve while the batch at hand is worked on.
     pub fn floor(&self) -> usize {
-        self.floor_for(self.batch.len())
+        match self.rules.floor {
+            // Nobody leaves before somebody else serves in its place.
+            Floor::AllButBatch if self.rules.start_first => self.all_targets(),
+            Floor::AllButBatch | Floor::Count(_) => self.floor_for(self.batch.len()),
+        }
+    }
+
+    /// The new container starts beside the old one there, which leaves last.
+    pub fn starts_first(&self, host: Host) -> bool {
+        self.hosts.get(host).is_some_and(|state| self.is_start_first(state))
     }
 
     /// Which pool of the first reading the rollout was refused for.

@@ -52,7 +52,7 @@ pub(super) fn after(path: &[Step], step: Step) -> u8 {
 impl Rollout {
     /// Where nothing runs, nothing can stay beside the new one.
     pub(super) fn is_start_first(&self, host: &HostState) -> bool {
-        self.rules.start_first && host.has_old
+        self.rules.start_first && host.is_accompanied
     }
 
     pub(super) fn path(&self, host: &HostState) -> &'static [Step] {

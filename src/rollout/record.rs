@@ -37,7 +37,6 @@ impl Recording {
 
 impl Rollout {
     pub fn recording(&self, host: Host) -> Recording {
-        let is_start_first = self.hosts.get(host).is_some_and(|state| self.is_start_first(state));
-        Recording { has_bake: self.rules.bake, is_start_first }
+        Recording { has_bake: self.rules.bake, is_start_first: self.starts_first(host) }
     }
 }

@@ -208,3 +208,39 @@ fn a_host_that_is_asked_again_and_again_is_one_phase() {
     assert_eq!((times, phases), (4, vec![Phase::Waiting, Phase::Checking]));
     assert_eq!(core.held(), Some(0));
 }
+
+/// Two that start at once would else each have one host, and neither could go on.
+#[test]
+fn the_first_lock_is_asked_for_alone() {
+    let mut core = Rollout::new(3, rules(&[1, 1, 1]));
+    let asked = |effects: Vec<Effect>| -> Vec<Ask> {
+        effects.into_iter().filter_map(|effect| if let Effect::Do(ask) = effect { Some(ask) } else { None }).collect()
+    };
+    let first = asked(core.on(Input::Start));
+    assert_eq!(first.iter().map(|ask| (ask.step, ask.host)).collect::<Vec<_>>(), [(Step::Lock, 0)]);
+    let others = asked(core.on(Input::Answered(first[0], Answer::Ok)));
+    assert_eq!(others.iter().map(|ask| (ask.step, ask.host)).collect::<Vec<_>>(), [(Step::Lock, 1), (Step::Lock, 2)]);
+}
+
+#[test]
+fn the_old_one_leaves_once_the_new_one_serves() {
+    let mut story = Story::new(1, Rules { start_first: true, ..rules(&[1]) });
+    story.go(|_| None);
+    let all = "Lock Number Inspect Prepare Check Aside Switch Verify Enable AwaitHealthy Drain";
+    let expected: Vec<String> = all.split(' ').map(|step| format!("{step} 0")).collect();
+    assert!(story.steps_of(0).starts_with(&expected.iter().map(String::as_str).collect::<Vec<_>>()), "{:?}", story.told);
+    assert!(story.core.starts_first(0) && !story.core.starts_first(1));
+    assert_eq!(story.core.floor(), 1, "nobody is ever out");
+}
+
+/// Something that was not there when it was looked at does not change the way in the middle of it.
+#[test]
+fn a_host_keeps_its_way() {
+    let mut story = Story::new(1, Rules { start_first: true, ..rules(&[1]) });
+    story.serving.clear();
+    let nothing = Answer::Found(Found { reached: Reached::Nothing, has_old: false, served: false });
+    assert_eq!(story.go(|ask| (ask.step == Step::Inspect).then_some(nothing)), Some(Outcome::Done));
+    let all = "Lock Number Inspect Prepare Check Drain AwaitQuiet Park Switch Verify Enable AwaitHealthy Confirm Retire";
+    let expected: Vec<String> = all.split(' ').map(|step| format!("{step} 0")).collect();
+    assert_eq!(story.steps_of(0), expected);
+}

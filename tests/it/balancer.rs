@@ -37,6 +37,27 @@ async fn keeps_the_contract(balancer: &dyn Balancer) {
     }
 }
 
+/// A host with two ports is two targets, of which either may stay alone: `web1` and `web1:PORT`.
+async fn tells_two_ports_apart(balancer: &dyn Balancer, port: u16) {
+    let (first, second) = ("web1", format!("web1:{port}"));
+    let serves = |targets: &[Target], name: &str| targets.iter().any(|target| target.name == name && target.serves());
+    balancer.drain(&second).await.unwrap();
+    balancer.maint(&second).await.unwrap();
+    until(balancer, "one alone", |targets| serves(targets, first) && !serves(targets, &second)).await;
+    for _ in 0..2 {
+        for (stays, leaves) in [(second.as_str(), first), (first, second.as_str())] {
+            balancer.enable(stays).await.unwrap();
+            until(balancer, "both at once", |targets| serves(targets, first) && serves(targets, &second)).await;
+            balancer.drain(leaves).await.unwrap();
+            until(balancer, "one of them left", |targets| !serves(targets, leaves)).await;
+            balancer.maint(leaves).await.unwrap();
+            assert!(serves(&balancer.read().await.unwrap(), stays), "{stays} serves alone");
+        }
+    }
+    let all = balancer.read().await.unwrap();
+    assert!(serves(&all, "web2") && serves(&all, "web3"), "{all:?}");
+}
+
 fn named<'t>(targets: &'t [Target], name: &str) -> &'t Target {
     targets.iter().find(|target| target.name == name).expect("a target of that name")
 }
@@ -56,7 +77,36 @@ async fn until(balancer: &dyn Balancer, what: &str, is_so: impl Fn(&[Target]) ->
 #[tokio::test]
 async fn none_keeps_the_contract() {
     let members = HOSTS.map(Member::named).to_vec();
-    keeps_the_contract(&NoBalancer::new(&Tools { socket: None, members })).await;
+    keeps_the_contract(&NoBalancer::new(&Tools { members, ..Tools::default() })).await;
+}
+
+#[tokio::test]
+async fn none_tells_two_ports_apart() {
+    let members = HOSTS.map(Member::named).to_vec();
+    tells_two_ports_apart(&NoBalancer::new(&Tools { members, second_port: Some(5001), ..Tools::default() }), 5001).await;
+}
+
+#[tokio::test]
+async fn haproxy_tells_two_ports_apart() {
+    let bed = Bed::with_a_second_port();
+    let port = bed.second_port;
+    let balancer = bed.balancer("app").with_seconds(vec![(format!("web1:{port}"), "web1-b".to_owned())]);
+    until(&balancer, "all serve", |targets| targets.len() == 4 && targets.iter().all(Target::serves)).await;
+    tells_two_ports_apart(&balancer, port).await;
+    let answers: Vec<String> = (0..9).map(|_| bed.get()).collect();
+    assert!(answers.iter().any(|answer| answer == "web1") && !answers.iter().any(|answer| answer == "web1-b"), "{answers:?}");
+    // Its server is no target by its own name.
+    let refused = balancer.drain("web1:1").await;
+    assert!(matches!(refused, Err(BalancerError::UnknownTarget { .. })), "{refused:?}");
+}
+
+#[tokio::test]
+async fn alb_tells_two_ports_apart() {
+    let bed = alb::Bed::start(&alb::group("app", alb::Group { delay: 1, ..alb::Group::default() })).await;
+    let balancer = bed.balancer();
+    until(&balancer, "all serve", |targets| targets.len() == 3 && targets.iter().all(Target::serves)).await;
+    tells_two_ports_apart(&balancer, bed.inner.second_port).await;
+    bed.until_answering(&HOSTS).await;
 }
 
 #[tokio::test]

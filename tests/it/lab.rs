@@ -35,6 +35,13 @@ const ROLLOUTS: &[Story] = &[
     ("crashes at points drawn by lot", crashes_by_lot),
 ];
 
+/// On a single host, where a new container starts beside the old one.
+const ALONE: &[Story] = &[
+    ("releases that start first lose nothing", releases_start_first),
+    ("a release that does not work is never seen", a_broken_one_beside),
+    ("killed while two run, it is brought to its end from elsewhere", killed_with_two),
+];
+
 #[test]
 fn lab() {
     if let Some(reason) = bed::missing() {
@@ -47,6 +54,9 @@ fn lab() {
     // Without a release there is nothing to tell of the next one.
     failed.extend(ROLLOUTS.iter().find(|story| !is_true(story, &bed)).map(|(name, _)| *name));
     assert_eq!(bed.down(), "", "the lab left something behind");
+    let alone = Bed::with(&["--hosts", "1", "--second-port"]);
+    failed.extend(ALONE.iter().find(|story| !is_true(story, &alone)).map(|(name, _)| *name));
+    assert_eq!(alone.down(), "", "the lab of one host left something behind");
     say(&format!("all told after {} s", began.elapsed().as_secs()));
     assert!(failed.is_empty(), "not so: {failed:#?}");
 }
@@ -396,4 +406,58 @@ fn crashes_by_lot(bed: &Bed) {
     let outcome = bed.crashes(&repository().join("tests/bench/rollout/tiny.yaml"), 10, seed, 400);
     say(&format!("     {}", outcome.text.lines().last().unwrap_or_default()));
     outcome.ended(0).says(&format!("seed       {seed}")).says("10 of ").says("0 not held").says(" 0 failed;");
+}
+
+fn tiny(release: &str) -> (PathBuf, [String; 2]) {
+    (repository().join("tests/bench/rollout/tiny.yaml"), ["-e".to_owned(), format!("release={release}")])
+}
+
+/// The application's containers, and where each is published: `tiny tiny:one 5001`.
+fn published(bed: &Bed) -> String {
+    bed.on("web1", "docker ps -a --format '{{.Names}} {{.Image}} {{.Ports}}' | sed 's/0.0.0.0:\\([0-9]*\\)->.*/\\1/' | sort")
+}
+
+/// What it is once a release has been put in place beside it.
+fn after(published: &str, release: &str) -> String {
+    format!("tiny tiny:{release} {}", if published.ends_with("5000") { 5001 } else { 5000 })
+}
+
+fn releases_start_first(bed: &Bed) {
+    let (playbook, _) = tiny("");
+    let outcome = bed.soak(&playbook, 2, 500);
+    outcome.ended(0).says("2 of 2 rollouts; ").says(", 0 failed; ").says("never fewer than 1 of 1 live");
+    assert_eq!(published(bed).lines().count(), 1, "{}", published(bed));
+}
+
+fn a_broken_one_beside(bed: &Bed) {
+    let clients = bed.clients();
+    let look = || bed.on("web1", "docker inspect --format '{{.Id}} {{.State.StartedAt}}' tiny") + &published(bed);
+    let before = look();
+    let (playbook, words) = tiny("broken");
+    let words = [&strs(&words)[..], &["-e", "palindrome_break=health", "-e", "healthy_deadline=5s"]].concat();
+    bed.run(&playbook, &words, 120).ended(13).says("the old container still serves on `web1`").says("ending: reverted");
+    clients.lost_nothing();
+    assert_eq!(look(), before, "it was never stopped");
+}
+
+fn killed_with_two(bed: &Bed) {
+    let clients = bed.clients();
+    let kill = |release: &str, at: &str, verb: &str| {
+        let (playbook, words) = tiny(release);
+        let mut run = bed.start(&playbook, &strs(&words));
+        run.await_words(at, 120);
+        run.signal(Signal::KILL);
+        run.end(Duration::from_secs(5));
+        bed.elsewhere(verb, &playbook, &strs(&words), 120).ended(0).says("ending: done");
+    };
+    for (release, at) in [("four", "[web1] Verifying"), ("five", "[web1] Quiet")] {
+        let before = published(bed);
+        kill(release, at, "resume");
+        assert_eq!(published(bed), after(&before, release));
+    }
+    let look = || bed.on("web1", "docker inspect --format '{{.Id}}' tiny") + &published(bed);
+    let before = look();
+    kill("six", "[web1] Quiet", "rollback");
+    assert_eq!(look(), before, "the very container of before");
+    clients.lost_nothing();
 }

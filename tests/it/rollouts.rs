@@ -5,6 +5,7 @@ mod engine;
 mod failures;
 mod fleet;
 mod front;
+mod starts_first;
 mod stories;
 
 use roll::value::Value;
@@ -134,7 +135,8 @@ fn of_two_one_goes_on_and_the_other_is_told_by_whom() {
     let killed = Instant::now();
     first.wait().unwrap();
     while site.holder("bob").is_some() {}
-    assert!(killed.elapsed() < Duration::from_secs(1) + Duration::from_millis(500), "{:?}", killed.elapsed());
+    // Sooner than by the silence alone, which is three seconds here; each look takes its time, too.
+    assert!(killed.elapsed() < Duration::from_millis(2900), "{:?}", killed.elapsed());
     let mut third = site.begin("bob");
     assert_eq!(site.state().get("generation"), Some(&Value::from(2)));
     third.kill().unwrap();

@@ -24,7 +24,8 @@ const CALL_MAX: Duration = Duration::from_secs(5);
 /// After this a read is not tried again: it would be too old to decide by.
 const READ_BUDGET: Duration = Duration::from_secs(2);
 const SURVEY_BUDGET: Duration = Duration::from_secs(20);
-const WRITE_BUDGET: Duration = Duration::from_secs(20);
+/// Whoever asked tries again, and says why it takes so long.
+const WRITE_BUDGET: Duration = Duration::from_secs(4);
 
 pub(super) struct Api {
     access: Access,

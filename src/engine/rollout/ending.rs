@@ -29,6 +29,8 @@ pub(super) struct End<'e> {
     pub(super) out: &'e [String],
     /// Where Docker says that no container of the app runs.
     pub(super) idle: &'e [String],
+    /// Where nobody answers any more, so that nothing is known.
+    pub(super) silent: &'e [String],
     /// Targets that serve, and all of them, read just now.
     pub(super) healthy: Option<(usize, usize)>,
     /// Since the balancer could be read last, where it cannot be now.
@@ -49,6 +51,9 @@ impl End<'_> {
         let mut lines = vec![self.releases()];
         if !self.idle.is_empty() {
             lines.push(format!("nothing runs on: {}", self.idle.join(", ")));
+        }
+        if !self.silent.is_empty() {
+            lines.push(format!("not known, for no answer comes: {}", self.silent.join(", ")));
         }
         if !self.out.is_empty() {
             lines.push(format!("out of rotation: {}", self.out.join(", ")));
@@ -75,6 +80,10 @@ impl End<'_> {
     }
 
     fn releases(&self) -> String {
+        if self.outcome == Outcome::Refused {
+            // Some may run this very release already.
+            return "this run changed no host".to_owned();
+        }
         let (done, all) = (self.new.len(), self.hosts.len());
         let which = if done == 0 || done == all { String::new() } else { format!(": {}", self.new.join(", ")) };
         format!("{done} of {all} hosts {} release {}{which}", if done == 1 { "runs" } else { "run" }, self.release)
@@ -139,6 +148,7 @@ mod tests {
             new: &names(new),
             out: &names(out),
             idle: &[],
+            silent: &[],
             healthy: Some((3 - out.split_whitespace().count(), 3)),
             unread: None,
             arguments: "site.yaml",
@@ -183,6 +193,7 @@ mod tests {
             new: &names("web1 web2"),
             out: &[],
             idle: &[],
+            silent: &[],
             healthy: Some((2, 3)),
             unread: None,
             arguments: "-i hosts site.yaml -e release=7f3a",

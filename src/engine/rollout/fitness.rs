@@ -1,6 +1,7 @@
 //! Whether the balancer is set up so that a rollout can end well: looked at once, while every host still serves.
 
-use super::front::{Front, Seen};
+use super::front::Front;
+use super::seen::Seen;
 use crate::balancer::advice::{Advice, Costs, Deployment, advise};
 use crate::engine::plays::{self, PlayRun};
 use crate::engine::{Run, locked};
@@ -56,7 +57,9 @@ pub(super) fn deployment(run: &Run, play: &PlayRun, spec: &RolloutSpec) -> Deplo
         batch: plays::batches(play, run).iter().map(Vec::len).max().unwrap_or_default(),
         grace_seconds: spec.stop_grace.as_secs_f64(),
         drain_seconds: spec.drain_max.as_secs_f64(),
+        quiet_seconds: Some(spec.quiet.as_secs_f64()),
         bake_seconds: spec.bake.as_secs_f64(),
+        is_start_first: spec.ports().is_some(),
         ..Deployment::default()
     }
 }
@@ -98,7 +101,7 @@ mod tests {
             is_serving,
             is_steady: is_serving,
             standings: vec![Standing { pool: zone.to_owned(), floor: 1, is_serving }],
-            shown: String::new(),
+            ..Seen::default()
         };
         let targets =
             [seen("web1", "a", true), seen("web2", "b", false), seen("10.0.0.9:80", "b", true), seen("web3", "a", true)];

@@ -3,9 +3,10 @@
 //! Weather is waited out here where nothing is decided by it: a host that is out comes back as soon as the balancer answers again. What
 //! is decided by a reading (may a host leave?) is never tried again by itself: the core asks anew, with a fresh reading.
 
+use super::seen::{Seen, merged, seen};
 use super::{members, tools};
 use crate::actions::Problem;
-use crate::balancer::{self, Answer, Balancer, BalancerError, Setup, Socket, Standing, Target, Tools, Trouble};
+use crate::balancer::{self, Answer, Balancer, BalancerError, Setup, Socket, State, Target, Tools, Trouble};
 use crate::diag::{Diagnostic, Explain, Span};
 use crate::engine::Run;
 use crate::engine::plays::PlayRun;
@@ -28,6 +29,11 @@ pub(super) struct Front {
     balancer: Box<dyn Balancer>,
     /// What is asked of an API is a call of its own; what goes through a host is counted there.
     is_api: bool,
+    /// There is a balancer to say who serves.
+    knows_servers: bool,
+    hosts: Vec<String>,
+    /// Where two containers may be on one host at a time; the second one's target is `host:port`.
+    ports: Option<(u16, u16)>,
 }
 
 /// What came of asking for something that may not be possible now.
@@ -37,16 +43,6 @@ pub(super) enum Asked {
     NotNow(Problem),
 }
 
-/// One target, as far as the rollout wants to know.
-pub(super) struct Seen {
-    pub(super) host: String,
-    pub(super) is_serving: bool,
-    /// It serves, and its last checks passed.
-    pub(super) is_steady: bool,
-    pub(super) standings: Vec<Standing>,
-    pub(super) shown: String,
-}
-
 impl Front {
     pub(super) fn new(run: &Arc<Run>, play: &Arc<PlayRun>, spec: &RolloutSpec, span: Span) -> Result<Front, Box<Diagnostic>> {
         let word = |name: &str| spec.balancer.options.get(name).map(|value| value.to_text().to_string());
@@ -54,7 +50,8 @@ impl Front {
             let socket = word("socket").unwrap_or_else(|| "/run/haproxy/admin.sock".to_owned());
             Arc::new(AdminSocket { run: run.clone(), play: play.clone(), host, socket }) as Arc<dyn Socket>
         });
-        let tools = Tools { socket, members: members::members(run, play)? };
+        let ports = spec.ports();
+        let tools = Tools { socket, members: members::members(run, play)?, second_port: ports.map(|(_, second)| second) };
         // A playbook that serves several kinds says everything; misspelt settings were found before the run.
         let mut options = spec.balancer.options.clone();
         if let Some(driver) = balancer::find(&spec.balancer.kind) {
@@ -66,15 +63,31 @@ impl Front {
             options.insert("pool_floor".into(), 0.into());
         }
         let balancer = balancer::open(&options, tools).map_err(|error| Box::new(error.explain().at(span, "in this rollout")))?;
-        Ok(Front { run: run.clone(), balancer, is_api: spec.balancer.kind == "alb" })
+        let is_api = spec.balancer.kind == "alb";
+        let knows_servers = spec.balancer.kind != "none";
+        Ok(Front { run: run.clone(), balancer, is_api, knows_servers, hosts: play.hosts.clone(), ports })
+    }
+
+    /// What the balancer calls a host on one of its ports.
+    pub(super) fn target_on(&self, host: &str, port: Option<u16>) -> String {
+        match port.filter(|port| self.ports.is_some_and(|(_, second)| second == *port)) {
+            Some(second) => format!("{host}:{second}"),
+            None => host.to_owned(),
+        }
     }
 
     async fn call<T>(&self, what: &str, call: Answer<'_, T>) -> Result<T, BalancerError> {
         if self.is_api { self.run.calls.make("api", what, call).await } else { call.await }
     }
 
+    fn host_of<'n>(&self, target: &'n str) -> &'n str {
+        let split = self.ports.and_then(|(_, second)| target.strip_suffix(&format!(":{second}")));
+        split.unwrap_or(target)
+    }
+
     /// Asks until the weather lets an answer through.
-    async fn through<'a, T>(&self, host: &str, what: &str, ask: impl Fn() -> Answer<'a, T> + Send) -> Result<T, Problem> {
+    async fn through<'a, T>(&self, target: &str, what: &str, ask: impl Fn() -> Answer<'a, T> + Send) -> Result<T, Problem> {
+        let host = self.host_of(target);
         let (begun, mut spoke) = (Instant::now(), None::<Instant>);
         loop {
             let error = match self.call(what, ask()).await {
@@ -110,14 +123,19 @@ impl Front {
 
     pub(super) async fn targets(&self) -> Result<Vec<Seen>, Problem> {
         let targets = self.call("read", self.balancer.read()).await.map_err(|error| problem(&error))?;
-        Ok(targets.iter().map(seen).collect())
+        Ok(match self.ports {
+            Some(ports) => merged(&targets, &self.hosts, ports),
+            None => targets.iter().map(seen).collect(),
+        })
     }
 
-    async fn target(&self, host: &str) -> Result<Target, Problem> {
-        let targets = self.through(host, "read", || self.balancer.read()).await?;
+    async fn target(&self, name: &str) -> Result<Target, Problem> {
+        let targets = self.through(name, "read", || self.balancer.read()).await?;
         let known = targets.iter().map(|target| target.name.clone()).collect();
-        let found = targets.into_iter().find(|target| target.name == host);
-        found.ok_or_else(|| problem(&BalancerError::UnknownTarget { name: host.to_owned(), known }))
+        let found = targets.into_iter().find(|target| target.name == name);
+        // A target group lists only what is registered.
+        let found = found.or_else(|| (self.is_api && name != self.host_of(name)).then(|| absent(name)));
+        found.ok_or_else(|| problem(&BalancerError::UnknownTarget { name: name.to_owned(), known }))
     }
 
     pub(super) async fn state(&self, host: &str) -> Result<Seen, Problem> {
@@ -142,19 +160,44 @@ impl Front {
         self.through(host, "maint", || self.balancer.maint(host)).await
     }
 
+    /// A target that nothing is to be sent to, whatever it is now.
+    pub(super) async fn keep_out(&self, host: &str) -> Result<(), Problem> {
+        self.through(host, "drain", || self.balancer.drain(host)).await?;
+        self.close_idle(host).await
+    }
+
+    /// Whether a new container may go on this port: the balancer has a target for it, and nothing serves there.
+    pub(super) async fn is_free(&self, host: &str, port: u16) -> Result<(), Problem> {
+        let name = self.target_on(host, Some(port));
+        // Weather is met when the order is made; nobody waits for it here.
+        let Ok(targets) = self.balancer.read().await else { return Ok(()) };
+        match targets.iter().find(|target| target.name == name) {
+            Some(target) if target.serves() && self.knows_servers => {
+                let title = format!("something serves on port {port} of `{host}` already, where the new container is to go");
+                Err(Problem::new(title))
+            }
+            None if !self.is_api => {
+                let known = targets.into_iter().map(|target| target.name).collect();
+                Err(problem(&BalancerError::UnknownTarget { name, known }))
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
     pub(super) async fn enable(&self, host: &str) -> Result<(), Problem> {
         self.through(host, "enable", || self.balancer.enable(host)).await
     }
 }
 
-fn seen(target: &Target) -> Seen {
-    let reason = if target.reason.is_empty() { String::new() } else { format!(" ({})", target.reason) };
-    Seen {
-        host: target.name.clone(),
-        is_serving: target.serves(),
-        is_steady: target.serves_steadily(),
-        standings: target.standings.clone(),
-        shown: format!("{}{reason}", target.state.name()),
+fn absent(name: &str) -> Target {
+    Target {
+        name: name.to_owned(),
+        address: None,
+        state: State::Out,
+        reason: String::new(),
+        sessions: None,
+        zone: None,
+        standings: Vec::new(),
     }
 }
 

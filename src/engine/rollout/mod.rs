@@ -10,6 +10,7 @@ mod fitness;
 mod front;
 mod hold;
 mod members;
+mod seen;
 mod settings;
 mod steps;
 mod survey;
@@ -37,7 +38,7 @@ use settings::Settings;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-use steps::Steps;
+use steps::{Runs, Steps};
 use tokio::sync::mpsc;
 
 /// Between two tries of something that was not possible yet.
@@ -63,6 +64,7 @@ pub(super) async fn play(run: &Arc<Run>, play: &Arc<PlayRun>, signals: &mut mpsc
             let end = driver.drive(signals).await;
             listening.abort();
             hold.give_back().await;
+            locked(&run.ports).clear();
             end
         }
         Err(diagnostic) => {
@@ -156,9 +158,9 @@ impl Driver {
             lock_order: by_name(&play.hosts),
             skip_dead: run.options.skip_dead,
             accept_downtime: run.options.rolling.accept_downtime || spec.balancer.kind == "none",
-            start_first: false,
+            start_first: spec.ports().is_some(),
         };
-        if largest >= play.hosts.len() && run.options.rolling.accept_downtime {
+        if largest >= play.hosts.len() && run.options.rolling.accept_downtime && !rules.start_first {
             let title = words::no_floor(&spec.app, play.hosts.len());
             run.warn(
                 Diagnostic::warning("no-floor", title).at(span, "in this rollout").note("accepted with `--accept-downtime`"),
@@ -169,7 +171,9 @@ impl Driver {
             release: spec.release.clone(),
             hosts: play.hosts.clone(),
             batches,
-            floor: u32::try_from(spec.floor.count(play.hosts.len(), largest)).unwrap_or(u32::MAX),
+            // Where the new one starts first, nobody is out.
+            floor: u32::try_from(spec.floor.count(play.hosts.len(), if rules.start_first { 0 } else { largest }))
+                .unwrap_or(u32::MAX),
             balancer: spec.balancer.kind.clone(),
         };
         run.emitter.emit(&Event::Rollout(started));
@@ -218,7 +222,10 @@ impl Driver {
     /// A reading came, and nobody may leave by it.
     fn say_held(&mut self, live: Option<usize>) {
         if let (Some(host), Some(live)) = (self.core.held(), live) {
-            let why = words::held(live, self.core.floor());
+            let why = match self.core.starts_first(host) {
+                true => words::held_beside(),
+                false => words::held(live, self.core.floor()),
+            };
             self.held = Some((host, why.clone()));
             self.steps.say(host, why);
         }
@@ -254,7 +261,7 @@ impl Driver {
     }
 
     fn start(&mut self, ask: Ask) {
-        if ask.step == Step::Drain {
+        if matches!(ask.step, Step::Drain | Step::Aside) {
             self.out_since.entry(ask.host).or_insert_with(Instant::now);
         }
         let (steps, inputs) = (self.steps.clone(), self.inputs.clone());
@@ -345,7 +352,8 @@ impl Driver {
             let is_back_in = matches!(phase, "Baking" | "Done" | "Reverted");
             if let Some(since) = self.out_since.get(&host).filter(|_| is_back_in).copied() {
                 self.out_since.remove(&host);
-                let seconds = since.elapsed().as_secs_f64();
+                let is_never_out = self.core.starts_first(host);
+                let seconds = if is_never_out { 0.0 } else { since.elapsed().as_secs_f64() };
                 self.run.emitter.emit(&Event::Rollout(RolloutEvent::HostDone { host: name, seconds }));
             }
         }
@@ -383,16 +391,14 @@ impl Driver {
         });
     }
 
-    /// What is true of each host now, for everybody who comes after.
-    /// Answers with the hosts on which nothing runs.
-    async fn write_end(&self, outcome: Outcome) -> Vec<usize> {
+    /// What is true of each host now, for everybody who comes after; answers with what each one says of the app.
+    async fn write_end(&self, outcome: Outcome) -> Vec<Runs> {
         let touched = self.core.touched();
-        let mut idle = Vec::new();
+        let mut all = Vec::new();
         for host in 0..self.play.hosts.len() {
-            let runs = self.steps.write_end(host, words::ending(outcome), touched.contains(&host)).await;
-            idle.extend((runs == Some(false)).then_some(host));
+            all.push(self.steps.write_end(host, words::ending(outcome), touched.contains(&host)).await);
         }
-        idle
+        all
     }
 
     /// Why nothing was begun though nothing failed.
@@ -429,14 +435,17 @@ impl Driver {
         if let Some(end) = self.early_end(outcome) {
             return end;
         }
-        let idle = self.write_end(outcome).await;
+        let runs = self.write_end(outcome).await;
         let healthy = self.steps.count_healthy(self.core.floor()).await;
         let names = |hosts: Vec<usize>| hosts.into_iter().map(|host| self.play.hosts[host].clone()).collect::<Vec<_>>();
-        let idle = names(idle);
+        let where_it =
+            |what: Runs| runs.iter().zip(&self.play.hosts).filter(move |(runs, _)| **runs == what).map(|(_, host)| host.clone());
+        let (idle, silent): (Vec<String>, Vec<String>) = (where_it(Runs::Nothing).collect(), where_it(Runs::Unknown).collect());
+        let is_known = |host: &String| !idle.contains(host) && !silent.contains(host);
         let mut new = names(self.core.updated());
-        new.retain(|host| !idle.contains(host));
+        new.retain(is_known);
         let out = names(self.core.out());
-        let is_old = |host: &&String| !new.contains(host) && !idle.contains(host);
+        let is_old = |host: &&String| !new.contains(host) && is_known(host);
         let old: Vec<String> = self.play.hosts.iter().filter(is_old).cloned().collect();
         let end = End {
             outcome,
@@ -447,6 +456,7 @@ impl Driver {
             new: &new,
             out: &out,
             idle: &idle,
+            silent: &silent,
             healthy: healthy.as_ref().ok().copied(),
             unread: healthy.err(),
             arguments: &self.run.options.rolling.arguments,

@@ -1,22 +1,45 @@
 //! The settings of `rollout:`, rendered for each host of the play: what is asked of a host may be written with its own variables.
 //!
-//! What counts for the whole rollout (its app, its release, its balancer …) has to come to the same for every host.
+//! What counts for the whole rollout (its app, its release, its balancer …) has to come to the same for every host. With `start: first`
+//! everything is rendered for each of the two ports: `rollout_port` says which one.
 
 use super::tools;
+use crate::actions::Problem;
 use crate::diag::Diagnostic;
 use crate::engine::Run;
 use crate::engine::frame::{Frame, view};
 use crate::engine::plays::PlayRun;
-use crate::playbook::{BalancerSpec, RolloutSpec};
+use crate::playbook::{BalancerSpec, RolloutSpec, Start};
 use crate::value::{Map, Value};
 use std::sync::Arc;
 use std::time::Duration;
+
+/// What tasks and URLs know the port by that a container is on.
+const PORT: &str = "rollout_port";
 
 #[derive(Debug)]
 pub(super) struct Settings {
     /// The first host's: right for all where only what counts for all is taken from it.
     common: Arc<RolloutSpec>,
     hosts: Vec<RolloutSpec>,
+    /// The same for a container on the second port, where there is one.
+    seconds: Vec<RolloutSpec>,
+}
+
+/// How things are said for a container on one of a host's ports.
+pub(super) fn on_port<'f>(frame: &Frame<'f>, port: u16) -> Frame<'f> {
+    frame.over(Map::from_iter([(PORT.into(), i64::from(port).into())]))
+}
+
+/// What is said of the two ports, which everything else may depend on.
+pub(super) fn balancer_of(frame: &Frame<'_>, value: &Value) -> Result<Option<(BalancerSpec, u16)>, Problem> {
+    let start = value.get("start").map(|start| frame.render(start)).transpose()?;
+    if Start::read(start.as_ref()) != Ok(Start::First) {
+        return Ok(None);
+    }
+    let Some(written) = value.get("balancer") else { return Ok(None) };
+    let balancer = BalancerSpec::read(Some(&frame.render(written)?)).map_err(Problem::new)?;
+    Ok(balancer.second_port.map(|second| (balancer, second)))
 }
 
 /// Nothing has left the balancer yet when this fails.
@@ -27,24 +50,45 @@ pub(super) fn read(run: &Run, play: &PlayRun) -> Result<Settings, Box<Diagnostic
         Box::new(Diagnostic::error("bad-rollout", title).at(span, "in this rollout").note("nothing left the load balancer"))
     };
     let task = tools::task(play, "ping").ok_or_else(|| refused("the host program has no `ping`".to_owned()))?;
-    let read = |host: &str| -> Result<RolloutSpec, Box<Diagnostic>> {
+    let told = |problem: Problem| problem.diagnostic.unwrap_or_else(|| refused(problem.failure.msg));
+    let read = |host: &str| -> Result<(RolloutSpec, Option<RolloutSpec>), Box<Diagnostic>> {
         let frame = Frame::new(run, play, host, view(run, play, host, &task));
-        let rendered =
-            frame.render(&value).map_err(|problem| problem.diagnostic.unwrap_or_else(|| refused(problem.failure.msg)))?;
-        RolloutSpec::read(&rendered).map_err(refused)
+        let one = |frame: &Frame<'_>| RolloutSpec::read(&frame.render(&value).map_err(told)?).map_err(refused);
+        match balancer_of(&frame, &value).map_err(told)? {
+            None => Ok((one(&frame)?, None)),
+            Some((balancer, second)) => {
+                let spec = RolloutSpec { balancer: balancer.clone(), ..one(&on_port(&frame, balancer.port))? };
+                let other = RolloutSpec { balancer, ..one(&on_port(&frame, second))? };
+                asks_both(&spec, &other).map_err(refused)?;
+                Ok((spec, Some(other)))
+            }
+        }
     };
-    let common = read(play.hosts.first().map(String::as_str).unwrap_or_default())?;
-    let mut hosts = vec![common.clone()];
+    let (common, second) = read(play.hosts.first().map(String::as_str).unwrap_or_default())?;
+    let (mut hosts, mut seconds) = (vec![common.clone()], Vec::from_iter(second));
     for host in play.hosts.iter().skip(1) {
-        let spec = read(host).map_err(|diagnostic| Box::new(diagnostic.note(format!("rendered for `{host}`"))))?;
+        let (spec, second) = read(host).map_err(|diagnostic| Box::new(diagnostic.note(format!("rendered for `{host}`"))))?;
         if let Some((name, one, other)) = difference(&common, &spec) {
             let first = &play.hosts[0];
             let title = format!("`{name}` counts for the whole rollout, but `{first}` says {one} and `{host}` says {other}");
             return Err(refused(title));
         }
         hosts.push(spec);
+        seconds.extend(second);
     }
-    Ok(Settings { common: Arc::new(common), hosts })
+    Ok(Settings { common: Arc::new(common), hosts, seconds })
+}
+
+/// A URL that leads to the old container says nothing about the new one.
+fn asks_both(first: &RolloutSpec, second: &RolloutSpec) -> Result<(), String> {
+    let (Some(one), Some(other)) = (&first.healthy, &second.healthy) else { return Ok(()) };
+    if one.url != other.url {
+        return Ok(());
+    }
+    Err(format!(
+        "`healthy.url` is {} for both ports: with `start: first` it has to lead to the container on `{{{{ {PORT} }}}}`",
+        one.url
+    ))
 }
 
 impl Settings {
@@ -54,6 +98,12 @@ impl Settings {
 
     pub(super) fn of(&self, host: usize) -> &RolloutSpec {
         self.hosts.get(host).unwrap_or(&self.common)
+    }
+
+    /// For a container on one of the host's ports.
+    pub(super) fn on(&self, host: usize, port: Option<u16>) -> &RolloutSpec {
+        let second = self.seconds.get(host).filter(|spec| port.is_some() && spec.balancer.second_port == port);
+        second.unwrap_or_else(|| self.of(host))
     }
 
     /// The longest that any host may say "not yet".
@@ -72,6 +122,9 @@ fn difference(one: &RolloutSpec, other: &RolloutSpec) -> Option<(String, String,
             ("floor", format!("{:?}", spec.floor)),
             ("bake", format!("{} s", spec.bake.as_secs_f64())),
             ("on_failure", format!("{:?}", spec.on_failure).to_lowercase()),
+            ("start", format!("{:?}", spec.start).to_lowercase()),
+            ("balancer.port", spec.ports().map(|(port, _)| port.to_string()).unwrap_or_default()),
+            ("balancer.second_port", spec.ports().map(|(_, second)| second.to_string()).unwrap_or_default()),
         ]
     };
     let settings = of_all(one).into_iter().zip(of_all(other));
@@ -90,7 +143,11 @@ fn difference(one: &RolloutSpec, other: &RolloutSpec) -> Option<(String, String,
 
 /// What is said of the balancer itself. The port is the host's own, except for target groups, which register it.
 fn shared(balancer: &BalancerSpec) -> Map {
-    let is_own = |name: &str| name == "target" || (name == "port" && balancer.kind != "alb");
+    let is_own = |name: &str| match name {
+        "target" | "second_server" | "second_port" => true,
+        "port" => balancer.kind != "alb",
+        _ => false,
+    };
     let options = balancer.options.iter().filter(|(name, _)| !is_own(&name.to_string()));
     options.map(|(name, value)| (name.clone(), value.clone())).collect()
 }

@@ -1,10 +1,11 @@
 //! One function a step: what is done, and which answer it comes to.
 
 use super::fitness::{self, Fitness};
-use super::front::{self, Front, Seen};
+use super::front::{self, Front};
 use super::hold::{self, Denied, Hold};
+use super::seen::Seen;
 use super::settings::Settings;
-use super::written::Written;
+use super::written::{Misplaced, Written};
 use super::{Notes, tools, words};
 use crate::actions::Problem;
 use crate::engine::plays::PlayRun;
@@ -155,6 +156,31 @@ impl Steps {
         locked(&self.written).get(&host).cloned()
     }
 
+    /// The port of the container that a step is about; on a host with one port, it is never asked for.
+    fn port(&self, ask: Ask) -> Option<u16> {
+        let ports = self.written(ask.host)?.ports?;
+        let is_entering = matches!(ask.step, Step::Enable | Step::AwaitHealthy | Step::Confirm | Step::Bake | Step::Verify);
+        let is_old = is_entering == ask.is_back;
+        Some(ports.old.filter(|_| is_old).unwrap_or(ports.new))
+    }
+
+    /// What the balancer calls it.
+    fn target(&self, ask: Ask) -> String {
+        self.front.target_on(self.name(ask.host), self.port(ask))
+    }
+
+    /// Where the app is now, before its turn or after it.
+    fn port_now(&self, host: usize) -> Option<u16> {
+        let written = self.written(host)?;
+        let ports = written.ports?;
+        Some(ports.old.filter(|_| written.reached == Reached::Nothing).unwrap_or(ports.new))
+    }
+
+    /// Its old container stays until the new one serves beside it.
+    fn has_both(&self, host: usize) -> bool {
+        self.written(host).and_then(|written| written.ports).is_some_and(|ports| ports.old.is_some())
+    }
+
     /// Nobody may find this host in another state than is written there: so it is written first.
     async fn record(&self, host: usize, said: &[(&str, Value)]) -> Result<(), Problem> {
         let name = self.name(host);
@@ -199,11 +225,17 @@ impl Steps {
 
     /// How it ended, as far as this host is concerned. One that is gone keeps what was written down before.
     /// Answers whether the app runs there, as far as Docker says it.
-    pub(super) async fn write_end(&self, host: usize, ending: &str, is_touched: bool) -> Option<bool> {
-        let written = self.written(host)?;
+    pub(super) async fn write_end(&self, host: usize, ending: &str, is_touched: bool) -> Runs {
+        let Some(written) = self.written(host) else { return Runs::Unasked };
         let inspected = self.module(host, "_app_inspect", &[("container", self.spec.app.as_str().into())]).await;
-        let inspected = inspected.ok().filter(|values| values.get("docker").and_then(Value::as_bool) == Some(true));
-        let runs = inspected.as_ref().map(is_running);
+        let has_docker = |values: &Map| values.get("docker").and_then(Value::as_bool) == Some(true);
+        let runs = match &inspected {
+            Err(_) if is_touched => Runs::Unknown,
+            Err(_) => Runs::Unasked,
+            Ok(values) if has_docker(values) && !is_running(values) => Runs::Nothing,
+            Ok(_) => Runs::Something,
+        };
+        let inspected = inspected.ok().filter(has_docker);
         let current = inspected.and_then(|values| values.get("current").cloned()).unwrap_or_default();
         let mut rollout = written.value().as_map().cloned().unwrap_or_default();
         rollout.insert("ending".into(), ending.into());
@@ -228,9 +260,9 @@ impl Steps {
     }
 
     /// What the balancer is told no host can refuse: it is only told while this rollout is certainly the newest.
-    async fn sure(&self, host: usize) -> Result<&str, Problem> {
+    async fn sure(&self, host: usize) -> Result<(), Problem> {
         let args = self.hold.own();
-        self.module(host, "_app_beat", &args).await.map(|_| self.name(host))
+        self.module(host, "_app_beat", &args).await.map(drop)
     }
 
     pub(super) async fn answer(&self, ask: Ask, recording: Recording) -> Answer {
@@ -262,18 +294,19 @@ impl Steps {
             Step::Lock => self.lock(ask).await,
             Step::Number => self.number(ask.host).await,
             Step::Inspect => self.inspect(ask.host).await,
-            Step::Check => self.check(ask.host).await,
-            Step::Drain => self.drain(ask.host).await,
-            Step::AwaitQuiet => self.await_quiet(ask.host).await,
+            Step::Check => self.check(ask).await,
+            Step::Drain => self.drain(ask).await,
+            Step::AwaitQuiet => self.await_quiet(ask).await,
             Step::Park => self.park(ask.host).await,
             Step::Verify => self.verify(ask).await,
-            Step::Enable => self.front.enable(self.sure(ask.host).await?).await.map(|()| Answer::Ok),
-            Step::AwaitHealthy => self.await_healthy(ask.host).await,
+            Step::Enable => self.enable(ask).await,
+            Step::AwaitHealthy => self.await_healthy(ask).await,
             Step::Unpark => self.unpark(ask.host).await,
             Step::Retire => self.on_container(ask.host, "_retire").await.map(|_| Answer::Ok),
             // These are tasks of the play, or watched for a batch together.
             Step::Prepare | Step::Switch | Step::Confirm | Step::Bake => Ok(Answer::Ok),
-            Step::Aside | Step::Revive => Err(Problem::new("no host can start the new container first yet".to_owned())),
+            Step::Aside => self.aside(ask).await,
+            Step::Revive => self.on_container(ask.host, "_revive").await.map(|_| Answer::Ok),
         }
     }
 
@@ -313,8 +346,7 @@ impl Steps {
         let is_finished =
             rollout.and_then(|rollout| rollout.get("reached")).is_some_and(|reached| *reached == Value::from("retired"));
         if is_finished && self.run.options.rolling.direction == Direction::Forward {
-            let anew: Value = [("release", Value::from(&self.spec.release)), ("reached", "nothing".into())].into_iter().collect();
-            self.record(host, &[("rollout", anew)]).await?;
+            self.record(host, &[("rollout", Written::anew(rollout, &self.spec.release))]).await?;
         }
         Ok(Answer::Ok)
     }
@@ -354,8 +386,23 @@ impl Steps {
         Answer::Lost
     }
 
-    async fn drain(&self, host: usize) -> Result<Answer, Problem> {
-        match self.front.drain(self.sure(host).await?).await? {
+    async fn enable(&self, ask: Ask) -> Result<Answer, Problem> {
+        self.sure(ask.host).await?;
+        self.front.enable(&self.target(ask)).await.map(|()| Answer::Ok)
+    }
+
+    /// Where the new container goes, nothing is sent before it works.
+    async fn aside(&self, ask: Ask) -> Result<Answer, Problem> {
+        self.sure(ask.host).await?;
+        let new = self.written(ask.host).and_then(|written| written.ports).map(|ports| ports.new);
+        self.front.keep_out(&self.front.target_on(self.name(ask.host), new)).await?;
+        self.on_container(ask.host, "_aside").await.map(|_| Answer::Ok)
+    }
+
+    async fn drain(&self, ask: Ask) -> Result<Answer, Problem> {
+        let host = ask.host;
+        self.sure(host).await?;
+        match self.front.drain(&self.target(ask)).await? {
             front::Asked::Done => Ok(Answer::Ok),
             front::Asked::NotNow(problem) => {
                 self.say(host, format!("not taken out of the balancer: {}", problem.failure.msg));
@@ -392,7 +439,13 @@ impl Steps {
         if direction == Direction::Resume && is_unfinished && before.release != self.spec.release {
             return Err(Problem::new(words::other_release(self.name(host), &before.release, &self.spec.release)));
         }
+        let is_begun = matches!(before.reached, Reached::Parked | Reached::Switched | Reached::Done);
+        let has_two = self.spec.ports().is_some();
+        if has_two && is_begun && direction == Direction::Forward && before.release != self.spec.release {
+            return Err(Problem::new(words::unfinished_beside(self.name(host), &before.release, self.arguments())));
+        }
         let mut written = before.taken_up(direction, &self.spec.release, self.generation());
+        self.place(host, &mut written, &values).await?;
         let found = written.found(&values);
         if found.reached == Reached::Nothing {
             written.is_first = !found.has_old;
@@ -401,8 +454,30 @@ impl Steps {
         Ok(Answer::Found(found))
     }
 
-    async fn check(&self, host: usize) -> Result<Answer, Problem> {
-        let Some(ready) = &self.settings.of(host).ready else { return Ok(Answer::Ok) };
+    /// On which port the new container goes; the play's tasks know it from then on.
+    async fn place(&self, host: usize, written: &mut Written, values: &Map) -> Result<(), Problem> {
+        let (name, balancer) = (self.name(host), &self.spec.balancer);
+        let second = self.spec.ports().map(|(_, second)| second);
+        // Where there is no balancer, a host may have a port of its own.
+        let port = if second.is_some() { balancer.port } else { self.settings.of(host).balancer.port };
+        written.place(values, port, second).map_err(|misplaced| {
+            Problem::new(match misplaced {
+                Misplaced::BegunOtherwise => words::begun_otherwise(name, second.is_some()),
+                Misplaced::OnOtherPort(other) => words::on_other_port(name, &self.spec.app, other, port),
+            })
+        })?;
+        let Some(ports) = written.ports else { return Ok(()) };
+        let is_anew = written.reached == Reached::Nothing && self.run.options.rolling.direction != Direction::Rollback;
+        if ports.old.is_some() && is_anew {
+            self.front.is_free(name, ports.new).await?;
+        }
+        locked(&self.run.ports).insert(name.to_owned(), ports.new);
+        Ok(())
+    }
+
+    async fn check(&self, ask: Ask) -> Result<Answer, Problem> {
+        let host = ask.host;
+        let Some(ready) = &self.settings.on(host, self.port(ask)).ready else { return Ok(Answer::Ok) };
         let inspected = self.module(host, "_app_inspect", &[("container", self.spec.app.as_str().into())]).await?;
         if !is_running(&inspected) {
             return Ok(Answer::Ok);
@@ -419,11 +494,15 @@ impl Steps {
     }
 
     /// First the balancer's word that no session is left, then the host's own proof.
-    async fn await_quiet(&self, host: usize) -> Result<Answer, Problem> {
+    async fn await_quiet(&self, ask: Ask) -> Result<Answer, Problem> {
+        let host = ask.host;
+        let target = self.target(ask);
         let spec = self.settings.of(host);
+        let port = self.port(ask).unwrap_or(spec.balancer.port);
+        let aside = (self.has_both(host) && !ask.is_back).then(|| self.parking(host, "_quiet"));
         let started = Instant::now();
         let mut spoke = Instant::now();
-        while let Some(sessions) = self.front.sessions(self.name(host)).await?.filter(|sessions| *sessions > 0) {
+        while let Some(sessions) = self.front.sessions(&target).await?.filter(|sessions| *sessions > 0) {
             if started.elapsed() >= spec.drain_max {
                 return Err(Problem::new(words::not_drained(self.name(host), sessions, started.elapsed())));
             }
@@ -433,11 +512,12 @@ impl Steps {
             }
             tokio::time::sleep(READ_EVERY).await;
         }
-        self.front.close_idle(self.name(host)).await?;
+        self.front.close_idle(&target).await?;
         let left = spec.drain_max.saturating_sub(started.elapsed()).max(spec.quiet);
         let args = [
             ("container", spec.app.as_str().into()),
-            ("port", i64::from(spec.balancer.port).into()),
+            ("parked", aside.into()),
+            ("port", i64::from(port).into()),
             ("quiet", spec.quiet.as_secs_f64().into()),
             ("cap", left.as_secs_f64().into()),
         ];
@@ -463,7 +543,7 @@ impl Steps {
     /// As many successes in a row as asked for, before the deadline.
     async fn verify(&self, ask: Ask) -> Result<Answer, Problem> {
         let host = ask.host;
-        let Some(healthy) = &self.settings.of(host).healthy else { return Ok(Answer::Ok) };
+        let Some(healthy) = &self.settings.on(host, self.port(ask)).healthy else { return Ok(Answer::Ok) };
         let started = Instant::now();
         let (mut passes, mut tries, mut spoke) = (0, 0, Instant::now());
         loop {
@@ -485,12 +565,13 @@ impl Steps {
         }
     }
 
-    async fn await_healthy(&self, host: usize) -> Result<Answer, Problem> {
+    async fn await_healthy(&self, ask: Ask) -> Result<Answer, Problem> {
+        let (host, target) = (ask.host, self.target(ask));
         let started = Instant::now();
         let deadline = SERVING_DEADLINE + self.front.ramp().await;
         let (mut seen, mut spoke) = (0, Instant::now());
         loop {
-            let state = self.front.state(self.name(host)).await?;
+            let state = self.front.state(&target).await?;
             seen = if state.is_steady { seen + 1 } else { 0 };
             if seen >= SERVING_READS {
                 return Ok(Answer::Ok);
@@ -517,7 +598,7 @@ impl Steps {
                 if answers.iter().any(|(other, _)| other == ask) {
                     continue;
                 }
-                let looked = match self.look_well(ask.host, asks).await {
+                let looked = match self.look_well(*ask, asks).await {
                     Ok(()) => self.compare(ask.host, asks, &mut compared).await,
                     failed => failed,
                 };
@@ -542,8 +623,9 @@ impl Steps {
         answers
     }
 
-    async fn look_well(&self, host: usize, batch: &[Ask]) -> Result<(), Problem> {
-        if let Some(healthy) = &self.settings.of(host).healthy {
+    async fn look_well(&self, ask: Ask, batch: &[Ask]) -> Result<(), Problem> {
+        let host = ask.host;
+        if let Some(healthy) = &self.settings.on(host, self.port(ask)).healthy {
             let probe = self.probe(host, healthy).await?;
             if !probe.is_fine() && !self.others_fail_too(host, batch).await {
                 let msg = words::unhealthy_again(self.name(host), &probe.shown());
@@ -572,10 +654,10 @@ impl Steps {
 
     /// Asks new and old the same, now, and judges by all that was asked so far.
     async fn compare(&self, host: usize, batch: &[Ask], compared: &mut Compared) -> Result<(), Problem> {
-        let Some(compare) = &self.settings.of(host).compare else { return Ok(()) };
+        let Some(compare) = &self.settings.on(host, self.port_now(host)).compare else { return Ok(()) };
         let old = self.old_one(batch);
         let (new, of_old) = tokio::join!(self.ask_often(host, compare), async {
-            let (old, compare) = old.and_then(|old| Some((old, self.settings.of(old).compare.as_ref()?)))?;
+            let (old, compare) = old.and_then(|old| Some((old, self.settings.on(old, self.port_now(old)).compare.as_ref()?)))?;
             // What cannot be asked is no measure.
             self.ask_often(old, compare).await.ok()
         });
@@ -601,7 +683,7 @@ impl Steps {
     /// What ails a host that still runs the old release at the same moment is no fault of the new one.
     async fn others_fail_too(&self, host: usize, batch: &[Ask]) -> bool {
         let Some(other) = self.old_one(batch) else { return false };
-        let Some(healthy) = &self.settings.of(other).healthy else { return false };
+        let Some(healthy) = &self.settings.on(other, self.port_now(other)).healthy else { return false };
         let fails = self.probe(other, healthy).await.is_ok_and(|probe| !probe.is_fine());
         if fails {
             self.say(host, format!("not healthy, but neither is `{}` with the old release: it is watched on", self.name(other)));
@@ -667,13 +749,24 @@ impl Steps {
         let serving = targets.iter().filter(|target| target.is_steady);
         let wavering = targets.iter().filter(|target| target.is_serving && !target.is_steady);
         let pools = fitness::pools(&targets, position);
+        let on = |is_old: bool| {
+            let serves = |target: &Seen| {
+                let host = position(&target.host)?;
+                let ports = self.written(host)?.ports?;
+                let port = if is_old { ports.old? } else { ports.new };
+                target.ports.contains(&port).then_some(host)
+            };
+            targets.iter().filter_map(serves).collect::<BTreeSet<usize>>()
+        };
         *locked(&self.pools) = pools.iter().map(|(name, pool)| (name.clone(), pool.floor)).collect();
         let reading = Reading {
             pools: pools.into_iter().map(|(_, pool)| pool).collect(),
             wavering: wavering.filter_map(|target| position(&target.host)).collect(),
             serving: serving.clone().filter_map(|target| position(&target.host)).collect(),
             others: serving.filter(|target| position(&target.host).is_none()).count(),
-            ..Reading::default()
+            by_old: on(true),
+            by_new: on(false),
+            is_unfit: false,
         };
         *locked(&self.serving) = reading.serving.union(&reading.wavering).copied().collect();
         self.show_health(reading.serving.len() + reading.others, floor, targets);
@@ -710,7 +803,7 @@ impl Steps {
         let wants_logs = matches!(ask.step, Step::Switch | Step::Verify | Step::AwaitHealthy | Step::Confirm | Step::Bake)
             && !problem.is_unreachable;
         let logs = if wants_logs { self.logs(ask.host).await } else { Vec::new() };
-        let mut diagnostic = words::failed(ask.step, self.name(ask.host), problem);
+        let mut diagnostic = words::failed(ask, self.has_both(ask.host), self.name(ask.host), problem);
         if let Some(note) = locked(&self.notes).get(&ask.host) {
             diagnostic = diagnostic.note(note.clone());
         }
@@ -728,6 +821,17 @@ impl Steps {
         let Ok(values) = self.module(host, "_logs", &args).await else { return Vec::new() };
         values.get("lines").and_then(Value::as_list).unwrap_or_default().iter().map(|line| line.to_text().to_string()).collect()
     }
+}
+
+/// What a host says of the app when a rollout ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Runs {
+    /// Nothing was done there.
+    Unasked,
+    Something,
+    Nothing,
+    /// Something was, and it gives no answer.
+    Unknown,
 }
 
 pub(super) fn is_running(values: &Map) -> bool {

@@ -4,13 +4,14 @@
 //! runs ([`Surveyor::wish`]).
 
 use super::front::Front;
-use super::{hold, tools};
+use super::written::Written;
+use super::{hold, settings, tools};
 use crate::actions::Problem;
 use crate::connection::Connections;
 use crate::diag::Diagnostic;
 use crate::engine::frame::{Frame, view};
 use crate::engine::plays::{self, PlayRun};
-use crate::engine::{Job, Run};
+use crate::engine::{Direction, Job, Run};
 use crate::event::Emitter;
 use crate::playbook::RolloutSpec;
 use crate::value::{Map, Value};
@@ -51,6 +52,8 @@ pub struct Survey {
     pub others: Vec<TargetSurvey>,
     /// Why the balancer says nothing.
     pub unread: Option<String>,
+    /// The new container starts beside the old one.
+    pub is_start_first: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -59,6 +62,8 @@ pub struct HostSurvey {
     /// What `_app_state` says, or why it cannot be asked.
     pub found: Result<Map, Unanswered>,
     pub target: Option<TargetSurvey>,
+    /// Where a new container would start beside the old one, where it would.
+    pub next_port: Option<u16>,
 }
 
 #[derive(Debug, Clone)]
@@ -158,6 +163,8 @@ impl Known {
         let task = tools::task(&play, "ping").ok_or_else(|| refused("the host program has no `ping`".to_owned()))?;
         let (rendered, has_release) = {
             let frame = Frame::new(run, &play, first, view(run, &play, first, &task));
+            let ports = settings::balancer_of(&frame, &value).map_err(told)?;
+            let frame = ports.map_or_else(|| frame.over(Map::new()), |(balancer, _)| settings::on_port(&frame, balancer.port));
             if needs_release { (frame.render(&value).map_err(told)?, true) } else { leniently(&frame, &value).map_err(told)? }
         };
         let spec = RolloutSpec::read(&rendered).map_err(refused)?;
@@ -180,21 +187,25 @@ impl Known {
             .collect();
         let hosts = answers.into_iter().map(|(host, found)| {
             let place = targets.iter().position(|target| target.name == host);
-            HostSurvey { target: place.map(|place| targets.remove(place)), host, found }
+            let next_port = found.as_ref().ok().and_then(|found| next_port(spec, found));
+            HostSurvey { target: place.map(|place| targets.remove(place)), host, found, next_port }
         });
         let hosts: Vec<HostSurvey> = hosts.collect();
+        let is_start_first = spec.ports().is_some();
         let largest = self.batches.iter().map(Vec::len).max().unwrap_or(1);
+        let out = if is_start_first { 0 } else { largest };
         let healthy = spec.healthy.as_ref().map_or(Duration::ZERO, |probe| probe.interval * probe.passes);
         Survey {
             app: spec.app.clone(),
             release: self.has_release.then(|| spec.release.clone()),
             balancer: spec.balancer.kind.clone(),
             batches: self.batches.clone(),
-            floor: spec.floor.count(self.play.hosts.len(), largest),
+            floor: spec.floor.count(self.play.hosts.len(), out),
             batch_time: spec.quiet + healthy + spec.bake,
             hosts,
             others: targets,
             unread,
+            is_start_first,
         }
     }
 
@@ -219,6 +230,14 @@ impl Known {
         answers.sort_by_key(|(place, ..)| *place);
         answers.into_iter().map(|(_, host, answer)| (host, answer)).collect()
     }
+}
+
+/// What a rollout of another release would decide now.
+fn next_port(spec: &RolloutSpec, found: &Map) -> Option<u16> {
+    let (port, second) = spec.ports()?;
+    let mut written = Written::read(found, &spec.release, 0).taken_up(Direction::Forward, &spec.release, 0);
+    written.place(found, port, Some(second)).ok()?;
+    written.ports.map(|ports| ports.new)
 }
 
 /// For those who only look, what cannot be known without the variables of a run does not matter: everything but the app and its balancer.

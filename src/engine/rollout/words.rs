@@ -4,7 +4,7 @@ use super::hold::{self, Denied};
 use crate::actions::Problem;
 use crate::diag::Diagnostic;
 use crate::playbook::{ProbeSpec, RolloutSpec};
-use crate::rollout::{Asked, Outcome, Phase, Step};
+use crate::rollout::{Ask, Asked, Outcome, Phase, Step};
 use crate::value::Value;
 use std::time::Duration;
 
@@ -92,6 +92,30 @@ pub(super) fn ending(outcome: Outcome) -> &'static str {
     }
 }
 
+/// With two containers on one host: another release is on its way there.
+pub(super) fn unfinished_beside(host: &str, unfinished: &str, arguments: &str) -> String {
+    format!(
+        "the rollout of release {unfinished} is unfinished on `{host}`, where two containers may be now: `roll rollback {arguments}` \
+         first, or `roll resume` with the variables of that release"
+    )
+}
+
+pub(super) fn begun_otherwise(host: &str, is_start_first: bool) -> String {
+    let how = if is_start_first { "without `start: first`, or with other ports" } else { "with `start: first`" };
+    format!("the unfinished rollout on `{host}` was begun {how}: it is ended as it was begun")
+}
+
+pub(super) fn on_other_port(host: &str, app: &str, port: u16, balancer: u16) -> String {
+    format!(
+        "`{app}` is on port {port} of `{host}`, where `start: first` put it, and not on {balancer}: keep `start: first`, or name \
+         {port} as `balancer.port`"
+    )
+}
+
+pub(super) fn held_beside() -> String {
+    "the container beside it does not serve yet, as the balancer says".to_owned()
+}
+
 pub(super) fn removes_itself(host: &str, app: &str) -> String {
     format!("container `{app}` on `{host}` was started with `auto_remove`: once stopped it could not be gone back to")
 }
@@ -125,7 +149,8 @@ pub(super) fn other_release(host: &str, unfinished: &str, wanted: &str) -> Strin
 pub(super) fn no_floor(app: &str, hosts: usize) -> String {
     match hosts {
         1 => format!(
-            "`{app}` runs on one host: nothing would serve while its container is replaced; add a host, or accept it with `--accept-downtime`"
+            "`{app}` runs on one host: nothing would serve while its container is replaced; add a host, let the new container \
+             `start: first` on a second port, or accept it with `--accept-downtime`"
         ),
         _ => format!(
             "too few of the {hosts} hosts of `{app}` would serve while a batch is replaced; make the batches smaller with `serial`, \
@@ -169,8 +194,8 @@ pub(super) fn not_serving(host: &str, state: &str, waited: Duration) -> String {
 }
 
 /// A failed step as a diagnostic: what, where, and what is true now.
-pub(super) fn failed(step: Step, host: &str, problem: &Problem) -> Diagnostic {
-    let (code, now) = match step {
+pub(super) fn failed(ask: Ask, has_both: bool, host: &str, problem: &Problem) -> Diagnostic {
+    let (code, now) = match ask.step {
         Step::Lock | Step::Number => ("lock-failed", "nothing left the load balancer".to_owned()),
         Step::Aside => ("aside-failed", format!("`{host}` is still in rotation with the old release")),
         Step::Revive => ("revert-failed", format!("`{host}` is in rotation with the new release")),
@@ -195,7 +220,25 @@ pub(super) fn failed(step: Step, host: &str, problem: &Problem) -> Diagnostic {
         Some(diagnostic) => Diagnostic { code: code.to_owned(), ..(**diagnostic).clone() },
         None => Diagnostic::error(code, problem.failure.msg.clone()),
     };
-    base.note(now)
+    base.note(if has_both { beside(ask, host).unwrap_or(now) } else { now })
+}
+
+/// The same where the old container stays until the new one serves; none where it is no different.
+fn beside(ask: Ask, host: &str) -> Option<String> {
+    let now = match ask.step {
+        Step::Switch | Step::Verify | Step::Enable | Step::AwaitHealthy if !ask.is_back => {
+            format!("the old container still serves on `{host}`")
+        }
+        Step::Drain | Step::AwaitQuiet | Step::Park if !ask.is_back => {
+            format!("the new container serves on `{host}`; the old one was not stopped")
+        }
+        Step::Revive | Step::Verify | Step::Enable | Step::AwaitHealthy | Step::Drain => {
+            format!("the new container was left in rotation on `{host}`")
+        }
+        Step::Unpark => format!("the old container serves on `{host}`; the new one could not be removed"),
+        _ => return None,
+    };
+    Some(now)
 }
 
 /// Why a record may be moved away.

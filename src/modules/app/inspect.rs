@@ -2,7 +2,7 @@
 
 use super::held::Holdings;
 use super::{COLLECTION, describe, parked};
-use crate::modules::docker::engine::{Engine, text_at};
+use crate::modules::docker::engine::{Engine, at, text_at};
 use crate::modules::{Arg, Args, Failure, Kind, Look, Module, Plan, finish_plainly};
 use crate::value::{Map, Value};
 
@@ -66,9 +66,10 @@ fn halves(engine: &Engine<'_>, name: &str, aside: &[(i64, Value)], current: Opti
     Ok(generations.into_iter().filter_map(half).collect())
 }
 
-/// Host ports and where they lead: `{"5000/tcp": 5000}`.
+/// Host ports and where they lead: `{"5000/tcp": 5000}`. Of one that is stopped, those that it is to have.
 fn ports(container: &Value) -> Value {
-    let published = crate::modules::docker::engine::at(container, &["NetworkSettings", "Ports"]).and_then(Value::as_map);
+    let leads = |path: &[&str]| at(container, path).and_then(Value::as_map).filter(|ports| !ports.is_empty());
+    let published = leads(&["NetworkSettings", "Ports"]).or_else(|| leads(&["HostConfig", "PortBindings"]));
     let host_port = |bindings: &Value| bindings.as_list()?.first()?.get("HostPort")?.to_int();
     let ports: Map = published
         .into_iter()

@@ -1,7 +1,8 @@
 //! The host's part of a rollout: modules of `roll` itself, which no playbook can call.
 //!
 //! `_app_inspect` says what runs; `_quiet` proves that nothing is connected any more; `_park` puts the running container aside,
-//! `_unpark` brings it back, `_retire` lets it go; `_probe` asks a URL from where the app is; `_logs` reads the last words of a
+//! `_unpark` brings it back, `_retire` lets it go; `_aside` lets it run on without its name and `_revive` lets it run again, where two
+//! containers are there for a while; `_probe` asks a URL from where the app is; `_logs` reads the last words of a
 //! container; `_haproxy` talks to the balancer's admin socket.
 //!
 //! # The book
@@ -23,6 +24,7 @@
 //! stays plain Ansible (without `roll` the same tasks stop and replace), and the way back never depends on what they do.
 //! Every one of these modules plans from what it finds, so each may be asked again after a lost answer.
 
+pub(super) mod aside;
 pub(super) mod beat;
 pub(crate) mod book;
 pub(super) mod haproxy;
@@ -36,6 +38,7 @@ pub(super) mod probe;
 pub(super) mod quiet;
 pub(super) mod record;
 pub(super) mod retire;
+pub(super) mod revive;
 mod sockets;
 pub(super) mod state;
 pub(super) mod unpark;
@@ -71,6 +74,17 @@ fn rename(engine: &Engine<'_>, id: &str, from: &str, to: &str) -> Change {
 fn stop(engine: &Engine<'_>, id: &str, name: &str, grace: i64) -> Change {
     let act = engine.post(&format!("/containers/{id}/stop?t={grace}"), None);
     Change::new(format!("container {name}"), "running", "stopped", act)
+}
+
+fn start(engine: &Engine<'_>, name: &str) -> Change {
+    let act = engine.post(&format!("/containers/{}/start", encode(name)), None);
+    Change::new(format!("container {name}"), "stopped", "running", act)
+}
+
+fn vanishes(name: &str) -> Failure {
+    Failure::new(format!(
+        "container `{name}` was started with `auto_remove`: stopping it would remove it, and nothing to go back to would be left"
+    ))
 }
 
 fn set_policy(engine: &Engine<'_>, id: &str, name: &str, from: &str, policy: &str, retries: i64) -> Change {

@@ -31,6 +31,7 @@ pub(in crate::modules) static MODULE: Module = Module {
     summary: "wait until nothing is connected to the app",
     args: &[&[
         Arg::new("container", Kind::Str, "name of the app's container").required(),
+        Arg::new("parked", Kind::Int, "rather the container that was put aside in this rollout"),
         Arg::new("port", Kind::Int, "port of the host, or of the container where it is not published").required(),
         Arg::new("quiet", Kind::Float, "seconds without traffic").default("3"),
         Arg::new("cap", Kind::Float, "seconds after which the waiting ends").default("60"),
@@ -50,7 +51,9 @@ const SAY_EVERY: f64 = 3.0;
 
 fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
     let engine = Engine::of(&Args::default(), look)?;
-    let container = engine.container(args.required("container")?)?;
+    let name = args.required("container")?;
+    let name = args.int("parked").map_or_else(|| name.to_owned(), |generation| super::parked_name(name, generation));
+    let container = engine.container(&name)?;
     let mut plan = Plan::default();
     let Some(container) = container.filter(|container| bool_at(container, &["State", "Running"])) else {
         plan.set("quiet", true).set("waited", 0.0).set("open", 0_i64).set("new", 0_i64);

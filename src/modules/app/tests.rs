@@ -236,3 +236,49 @@ fn probes_say_what_came_back_and_a_redirect_is_no_success() {
 fn nothing_parked_and_nothing_there_keeps_what_is_parked() {
     assert!((retire::MODULE.plan)(&args_of(&retire::MODULE, TASK), &Daemon::new()).is_err());
 }
+
+const ASIDE: &str = r#"{"Id":"c1","Name":"/shop.parked-7","Image":"sha256:aa","Config":{"Image":"shop:6c21"},"State":{"Running":true,"Pid":42},
+    "HostConfig":{"RestartPolicy":{"Name":"on-failure","MaximumRetryCount":4}}}"#;
+
+#[test]
+fn what_goes_aside_runs_on_and_does_so_once() {
+    let daemon = Daemon::new().with("/containers/shop/json", RUNNING);
+    assert_eq!(planned(&aside::MODULE, &daemon), ["POST /containers/c1/rename?name=shop.parked-7"]);
+    let done = Daemon::new().with("/containers/shop/json", NEW).with("/containers/shop.parked-7/json", ASIDE);
+    assert!(planned(&aside::MODULE, &done).is_empty(), "the new one keeps its name");
+    let refused = (aside::MODULE.plan)(&args_of(&aside::MODULE, TASK), &Daemon::new()).unwrap_err();
+    assert!(refused.msg.contains("not there any more"), "{}", refused.msg);
+}
+
+#[test]
+fn what_ran_aside_is_held_and_stopped_under_the_name_that_it_has() {
+    let daemon = Daemon::new().with("/containers/shop/json", NEW).with("/containers/shop.parked-7/json", ASIDE);
+    let planned = planned(&park::MODULE, &daemon);
+    assert_eq!(planned[0], "POST /images/sha256:aa/tag?repo=roll-parked%2Fshop&tag=7.on-failure.4");
+    let end = [r#"POST /containers/c1/update {"RestartPolicy":{"Name":"no"}}"#, "POST /containers/c1/stop?t=20"];
+    assert!(planned.ends_with(&end.map(str::to_owned)), "{planned:#?}");
+}
+
+#[test]
+fn reviving_starts_what_is_aside_and_touches_nothing_else() {
+    let parked =
+        Daemon::new().with("/containers/shop/json", NEW).with("/containers/shop.parked-7/json", PARKED).with(HOLDINGS, HELD);
+    assert_eq!(
+        planned(&revive::MODULE, &parked),
+        [
+            r#"POST /containers/c1/update {"RestartPolicy":{"Name":"on-failure","MaximumRetryCount":4}}"#,
+            "POST /containers/shop.parked-7/start",
+        ]
+    );
+    let runs =
+        Daemon::new().with("/containers/shop/json", NEW).with("/containers/shop.parked-7/json", ASIDE).with(HOLDINGS, "[]");
+    assert!(planned(&revive::MODULE, &runs).is_empty());
+    let never_aside = Daemon::new().with("/containers/shop/json", RUNNING).with(HOLDINGS, "[]");
+    assert!(planned(&revive::MODULE, &never_aside).is_empty());
+    let config = r#"{"Config":{"Labels":{"roll.parked":"{\"Image\":\"shop:6c21\"}"}}}"#;
+    let pruned = Daemon::new().with("/containers/shop/json", NEW).with(HOLDINGS, HELD);
+    let pruned = pruned.with("/images/roll-parked/shop:7.config/json", config);
+    assert_eq!(planned(&revive::MODULE, &pruned), [r#"POST /containers/create?name=shop.parked-7 {"Image":"sha256:aa"}"#]);
+    let refused = (revive::MODULE.plan)(&args_of(&revive::MODULE, TASK), &Daemon::new().with(HOLDINGS, "[]")).unwrap_err();
+    assert!(refused.msg.contains("nothing to go back to"), "{}", refused.msg);
+}

@@ -1,8 +1,8 @@
 //! `_unpark`: brings the parked container back under its own name; pulls nothing, builds nothing.
 
 use super::held::{self, Holdings};
-use super::{COLLECTION, PARKING_ARGS, describe, logs, parked_name, remove, rename, set_policy, stop};
-use crate::modules::docker::engine::{Engine, bool_at, encode, text_at};
+use super::{COLLECTION, PARKING_ARGS, describe, logs, parked_name, remove, rename, set_policy, start, stop};
+use crate::modules::docker::engine::{Engine, bool_at, text_at};
 use crate::modules::{Args, Change, Done, Failure, Look, Module, Plan};
 use crate::value::{Map, Value};
 
@@ -70,8 +70,7 @@ fn revive(engine: &Engine<'_>, container: &Value, name: &str, generation: i64) -
         changes.push(set_policy(engine, id, name, "no", &holding.policy, holding.retries));
     }
     if !bool_at(container, &["State", "Running"]) {
-        let act = engine.post(&format!("/containers/{}/start", encode(name)), None);
-        changes.push(Change::new(format!("container {name}"), "stopped", "running", act));
+        changes.push(start(engine, name));
     }
     changes.extend(holdings.release(engine, |held| held == generation)?);
     Ok(changes)

@@ -35,7 +35,7 @@ pub(super) struct Bed {
     pub(super) inner: bed::Bed,
     pub(super) url: String,
     groups: Vec<String>,
-    _double: Double,
+    double: Double,
 }
 
 /// The process that answers as the API does.
@@ -55,6 +55,23 @@ impl Double {
         let mut url = String::new();
         BufReader::new(process.stdout.take().unwrap()).read_line(&mut url).unwrap();
         Double { url: url.trim().to_owned(), process, _dir: dir }
+    }
+
+    pub(crate) fn admin(&self, method: &str, path: &str, body: &str) -> String {
+        let address = self.url.trim_start_matches("http://");
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let length = body.len();
+        write!(stream, "{method} /_double/{path} HTTP/1.1\r\nContent-Length: {length}\r\n\r\n{body}").unwrap();
+        stream.shutdown(std::net::Shutdown::Write).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        answer.split_once("\r\n\r\n").unwrap().1.to_owned()
+    }
+
+    pub(crate) fn weather(&self, knobs: &Value) {
+        self.admin("POST", "knobs", &knobs.to_string());
     }
 }
 
@@ -86,7 +103,7 @@ impl Bed {
         let arn =
             |name: &str| format!("arn:aws:elasticloadbalancing:eu-central-1:123456789012:targetgroup/{name}/0123456789abcdef");
         let groups = groups.iter().map(|(name, _)| arn(name)).collect();
-        Bed { inner, url: double.url.clone(), groups, _double: double }
+        Bed { inner, url: double.url.clone(), groups, double }
     }
 
     pub(super) fn balancer(&self) -> Alb {
@@ -112,31 +129,14 @@ impl Bed {
         // The data plane follows within a tick or two.
         let start = Instant::now();
         while !HOSTS.iter().all(|host| (0..6).any(|_| self.inner.get() == *host)) {
-            assert!(start.elapsed() < PATIENCE, "the data plane does not follow: {}", self.admin("GET", "plane", ""));
+            assert!(start.elapsed() < PATIENCE, "the data plane does not follow: {}", self.double.admin("GET", "plane", ""));
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         balancer
     }
 
-    pub(super) fn admin(&self, method: &str, path: &str, body: &str) -> String {
-        let address = self.url.trim_start_matches("http://");
-        let mut stream = TcpStream::connect(address).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        let length = body.len();
-        write!(stream, "{method} /_double/{path} HTTP/1.1\r\nContent-Length: {length}\r\n\r\n{body}").unwrap();
-        stream.shutdown(std::net::Shutdown::Write).unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-        answer.split_once("\r\n\r\n").unwrap().1.to_owned()
-    }
-
-    pub(super) fn weather(&self, knobs: &Value) {
-        self.admin("POST", "knobs", &knobs.to_string());
-    }
-
     fn calls(&self) -> Vec<Value> {
-        serde_json::from_str(&self.admin("GET", "calls", "")).unwrap()
+        serde_json::from_str(&self.double.admin("GET", "calls", "")).unwrap()
     }
 
     /// Who answers requests now.
@@ -147,7 +147,7 @@ impl Bed {
         all
     }
 
-    async fn until_answering(&self, wanted: &[&str]) {
+    pub(super) async fn until_answering(&self, wanted: &[&str]) {
         let start = Instant::now();
         while self.answering() != wanted {
             assert!(start.elapsed() < PATIENCE, "{:?} answer instead of {wanted:?}", self.answering());
@@ -179,7 +179,7 @@ async fn state(balancer: &Alb, host: &str) -> (State, String) {
 async fn requests_stop_only_after_the_lag_and_one_under_way_is_finished() {
     let bed = Bed::start(&group("app", Group::default())).await;
     let balancer = bed.serving().await;
-    bed.weather(&json!({ "lag_out": 1.5 }));
+    bed.double.weather(&json!({ "lag_out": 1.5 }));
     balancer.drain("web2").await.unwrap();
     assert_eq!(
         state(&balancer, "web2").await,
@@ -188,7 +188,7 @@ async fn requests_stop_only_after_the_lag_and_one_under_way_is_finished() {
     assert_eq!(bed.answering(), HOSTS, "the nodes do not know yet");
     bed.until_answering(&["web1", "web3"]).await;
     assert_eq!(state(&balancer, "web2").await.0, State::Draining, "shown to the end of the delay");
-    bed.weather(&json!({ "lag_out": 0 }));
+    bed.double.weather(&json!({ "lag_out": 0 }));
     balancer.drain("web3").await.unwrap();
     bed.until_answering(&["web1"]).await;
     let front = bed.inner.front();
@@ -223,7 +223,7 @@ async fn a_target_is_starting_until_one_check_has_passed_and_its_failures_have_r
     until(&balancer, "two serve", |targets| targets.iter().filter(|target| target.serves()).count() == 2).await;
     assert_eq!(state(&balancer, "web2").await, (State::Out, "Target.NotRegistered".to_owned()));
     bed.inner.sick[1].store(true, Ordering::Relaxed);
-    bed.weather(&json!({ "lag_in": 0.5 }));
+    bed.double.weather(&json!({ "lag_in": 0.5 }));
     balancer.enable("web2").await.unwrap();
     assert!(state(&balancer, "web2").await.1.starts_with("Elb.RegistrationInProgress"));
     until(&balancer, "it is unhealthy", |targets| named(targets, "web2").state == State::Unhealthy).await;
@@ -279,14 +279,14 @@ async fn each_kind_of_weather_is_told_apart_and_passes() {
         ),
         (json!({ "slow": 9 }), BalancerError::Silent { call, seconds: 5 }),
     ] {
-        bed.weather(&knobs);
+        bed.double.weather(&knobs);
         let start = Instant::now();
         assert_eq!(balancer.read().await.unwrap_err(), wanted);
         assert!(start.elapsed() < Duration::from_secs(8), "{wanted:?} took {:?}", start.elapsed());
-        bed.weather(&calm);
+        bed.double.weather(&calm);
         assert_eq!(balancer.read().await.unwrap().len(), 3, "after {wanted:?}");
     }
-    bed.weather(&json!({ "throttle": 0.5, "fail": 0.2 }));
+    bed.double.weather(&json!({ "throttle": 0.5, "fail": 0.2 }));
     for host in HOSTS {
         balancer.drain(host).await.unwrap();
         balancer.enable(host).await.unwrap();
@@ -298,7 +298,7 @@ async fn each_kind_of_weather_is_told_apart_and_passes() {
 async fn a_yes_that_is_not_followed_is_seen() {
     let bed = Bed::start(&group("app", Group::default())).await;
     let balancer = bed.serving().await;
-    bed.weather(&json!({ "ignored": ["DeregisterTargets"] }));
+    bed.double.weather(&json!({ "ignored": ["DeregisterTargets"] }));
     let refused = balancer.drain("web1").await.unwrap_err();
     assert_eq!(refused, BalancerError::Ignored { target: "web1".to_owned(), state: "healthy".to_owned() });
 }
@@ -339,7 +339,7 @@ async fn the_last_of_a_zone_stays_unless_it_does_not_serve() {
     bed.inner.sick[2].store(true, Ordering::Relaxed);
     until(&balancer, "web3 is unhealthy", |targets| named(targets, "web3").state == State::Unhealthy).await;
     balancer.drain("web3").await.unwrap();
-    let views: Value = serde_json::from_str(&bed.admin("GET", "views", "")).unwrap();
+    let views: Value = serde_json::from_str(&bed.double.admin("GET", "views", "")).unwrap();
     let port = bed.inner.app_port;
     assert_eq!(views, json!({ "lab-a": [format!("i-web2:{port}")], "lab-b": [] }));
 }
@@ -349,7 +349,7 @@ async fn a_host_in_two_groups_leaves_both_and_serves_only_in_both() {
     let mut groups = group("app", Group::default());
     groups.push(("other", Group { registered: &["web1", "web2"], ..Group::default() }));
     let bed = Bed::start(&groups).await;
-    bed.weather(&json!({ "page": 1 }));
+    bed.double.weather(&json!({ "page": 1 }));
     let balancer = bed.balancer();
     let serving = |targets: &[Target]| targets.iter().filter(|target| target.serves()).count();
     until(&balancer, "two serve in both", |targets| serving(targets) == 2).await;
@@ -398,7 +398,7 @@ async fn slow_start_counts_as_starting() {
 async fn calls_are_paced_below_the_limits() {
     let bed = Bed::start(&group("app", Group::default())).await;
     let balancer = bed.serving().await;
-    bed.weather(&json!({ "limits": true }));
+    bed.double.weather(&json!({ "limits": true }));
     let before = bed.calls().len();
     let start = Instant::now();
     for _ in 0..30 {

@@ -42,6 +42,8 @@ pub(crate) struct Bed {
     port: u16,
     /// The servers' own.
     pub(crate) app_port: u16,
+    /// Another server on the first one's address.
+    pub(crate) second_port: u16,
     pub(crate) sick: Vec<Arc<AtomicBool>>,
     open: Arc<AtomicUsize>,
 }
@@ -53,15 +55,20 @@ pub(crate) fn address(server: usize) -> Ipv4Addr {
 impl Bed {
     /// HAProxy checks its servers itself.
     pub(crate) fn start() -> Bed {
-        Bed::with("", " check")
+        Bed::with("", " check", false)
+    }
+
+    /// The same, with a server for the second port of the first address: `web1-b`.
+    pub(crate) fn with_a_second_port() -> Bed {
+        Bed::with("", " check", true)
     }
 
     /// Somebody else says who gets requests; HAProxy forwards, and hides no lost one.
     pub(crate) fn forwarding() -> Bed {
-        Bed::with(" retries 0\n no option redispatch\n", " disabled")
+        Bed::with(" retries 0\n no option redispatch\n", " disabled", false)
     }
 
-    fn with(defaults: &str, words: &str) -> Bed {
+    fn with(defaults: &str, words: &str, has_second: bool) -> Bed {
         let dir = tempfile::tempdir().unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let open = Arc::new(AtomicUsize::new(0));
@@ -70,9 +77,14 @@ impl Bed {
         let others = (1..3).map(|server| TcpListener::bind((address(server), app_port)).expect("one port on three addresses"));
         let listeners: Vec<TcpListener> = std::iter::once(first).chain(others).collect();
         let sick = listeners.into_iter().zip(HOSTS).map(|(listener, name)| serve(name, listener, &open)).collect();
+        let beside = TcpListener::bind((address(0), 0)).unwrap();
+        let second_port = beside.local_addr().unwrap().port();
+        serve("web1-b", beside, &open);
         let at = |name: &str| dir.path().join(name).display().to_string();
         let servers: String =
             HOSTS.iter().enumerate().map(|(at, name)| format!(" server {name} {}:{app_port}{words}\n", address(at))).collect();
+        let second = format!(" server web1-b {}:{second_port}{words}\n", address(0));
+        let servers = servers + if has_second { second.as_str() } else { "" };
         let config = format!(
             "global\n stats socket {} level admin\n stats socket {} level user\n\
              defaults\n mode http\n timeout connect 2s\n timeout client 5s\n timeout server 5s\n{defaults}\
@@ -85,7 +97,7 @@ impl Bed {
         let haproxy =
             Command::new("haproxy").args(["-db", "-f", &at("haproxy.cfg")]).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
         let haproxy = haproxy.expect("this test needs haproxy (Debian's package of that name)");
-        let bed = Bed { dir, haproxy, port, app_port, sick, open };
+        let bed = Bed { dir, haproxy, port, app_port, second_port, sick, open };
         let start = Instant::now();
         while ask(&bed.dir.path().join("admin.sock"), "show info").is_err() {
             assert!(start.elapsed() < PATIENCE, "haproxy did not open its socket");

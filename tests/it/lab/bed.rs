@@ -46,9 +46,13 @@ pub(super) struct Bed {
 impl Bed {
     /// Makes a lab with two web hosts.
     pub(super) fn up() -> Bed {
+        Bed::with(&["--hosts", "2"])
+    }
+
+    pub(super) fn with(more: &[&str]) -> Bed {
         let home = tempfile::tempdir().unwrap();
         let mut command = Command::new(ROLL);
-        let made = start(command.args(["lab", "up", "--hosts", "2"]), &home.path().join("up")).end(UP_MAX);
+        let made = start(command.args(["lab", "up"]).args(more), &home.path().join("up")).end(UP_MAX);
         assert_eq!(made.code, Some(0), "no lab came up:\n{}", made.text);
         let line = |start: &str| {
             made.text
@@ -151,6 +155,13 @@ impl Bed {
         let mut command = Command::new(ROLL);
         let words = ["rehearse", "--lab", &self.id, &format!("--crashes={count}"), "--seed", &seed.to_string(), "-e", "bake=1s"];
         start(command.args(words).arg(playbook), &self.path("crashes")).end(Duration::from_secs(limit))
+    }
+
+    /// Two releases in turn under load, on this very lab.
+    pub(super) fn soak(&self, playbook: &Path, count: usize, limit: u64) -> Outcome {
+        let mut command = Command::new(ROLL);
+        let words = ["rehearse", "--lab", &self.id, &format!("--soak={count}")];
+        start(command.args(words).arg(playbook), &self.path("soak")).end(Duration::from_secs(limit))
     }
 
     /// Clients from now on: forty requests a second through the balancer, each on a connection of its own.

@@ -32,6 +32,8 @@ struct Container {
     policy: String,
     config: Value,
     restarts: usize,
+    /// Of the host.
+    port: Option<u16>,
 }
 
 impl Container {
@@ -39,13 +41,16 @@ impl Container {
         let mut config = self.config.clone();
         config["Image"] = json!(self.image);
         config["Tty"] = json!(true);
+        let bound = |port: u16| json!({ "80/tcp": [{ "HostIp": "0.0.0.0", "HostPort": port.to_string() }] });
+        let bindings = self.port.map_or_else(|| json!({}), bound);
+        let ports = if self.running { bindings.clone() } else { json!({}) };
         json!({
             "Id": self.id, "Name": format!("/{}", self.name), "Image": self.image_id, "Config": config,
             "RestartCount": self.restarts, "Mounts": [],
             "State": { "Running": self.running, "Status": if self.running { "running" } else { "exited" }, "Pid": 0,
                        "ExitCode": 0, "StartedAt": "2026-01-01T00:00:00Z" },
-            "HostConfig": { "RestartPolicy": { "Name": self.policy, "MaximumRetryCount": 0 }, "AutoRemove": false },
-            "NetworkSettings": { "Ports": {}, "Networks": {} },
+            "HostConfig": { "RestartPolicy": { "Name": self.policy, "MaximumRetryCount": 0 }, "AutoRemove": false, "PortBindings": bindings },
+            "NetworkSettings": { "Ports": ports, "Networks": {} },
         })
     }
 }
@@ -55,6 +60,28 @@ impl Books {
     pub(super) fn running(&self, name: &str) -> Option<String> {
         let container = self.containers.iter().find(|container| container.name == name && container.running)?;
         Some(container.image.rsplit(':').next().unwrap_or_default().to_owned())
+    }
+
+    /// The tag of what listens there. Where nobody has a port, it is what runs under the name.
+    pub(super) fn listening(&self, name: &str, port: u16) -> Option<String> {
+        if self.containers.iter().all(|container| container.port.is_none()) {
+            return self.running(name);
+        }
+        let container = self.containers.iter().find(|container| container.port == Some(port) && container.running)?;
+        Some(container.image.rsplit(':').next().unwrap_or_default().to_owned())
+    }
+
+    /// Where the container of this name is published.
+    pub(super) fn port(&self, name: &str) -> Option<u16> {
+        self.containers.iter().find(|container| container.name == name)?.port
+    }
+
+    pub(super) fn publish(&mut self, name: &str, port: u16) {
+        self.containers.iter_mut().filter(|container| container.name == name).for_each(|container| container.port = Some(port));
+    }
+
+    pub(super) fn remove(&mut self, name: &str) {
+        self.containers.retain(|container| container.name != name);
     }
 
     /// All containers, with what is aside: `shop=two shop.parked-1=one(stopped)`.
@@ -80,14 +107,20 @@ impl Books {
         let image = body["Image"].as_str().unwrap_or_default().to_owned();
         let policy = body["HostConfig"]["RestartPolicy"]["Name"].as_str().filter(|name| !name.is_empty()).unwrap_or("no");
         let (image_id, _) = self.image(&image).unwrap_or((image.clone(), Value::Null));
+        let bindings = body["HostConfig"]["PortBindings"].as_object();
+        let port = bindings.and_then(|all| all.values().next()?[0]["HostPort"].as_str()?.parse().ok());
         self.containers.push(Container {
+            port,
             id: id.clone(),
             name: name.to_owned(),
             image,
             image_id,
             running: false,
             policy: policy.to_owned(),
-            config: json!({ "Labels": body["Labels"].as_object().cloned().unwrap_or_default() }),
+            config: json!({
+                "Labels": body["Labels"].as_object().cloned().unwrap_or_default(),
+                "ExposedPorts": body["ExposedPorts"].as_object().cloned().unwrap_or_default(),
+            }),
             restarts: 0,
         });
         id

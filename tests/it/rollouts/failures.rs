@@ -4,17 +4,28 @@
 use super::fleet::{Fleet, Ran};
 use serde_json::json;
 use std::path::Path;
+use std::thread::sleep;
+use std::time::Duration;
 
 fn golden(name: &str, ran: &Ran) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/rollout").join(format!("{name}.txt"));
     let told = ran.told();
+    written(name, &told, ran);
+    // Whatever happens: what is true, and what to do.
+    assert!(told.contains("next: ") || told.contains("help: "), "{told}");
+}
+
+/// All that a command shows, where that is not the end of a rollout.
+fn shown(name: &str, ran: &Ran) {
+    written(name, &ran.shown(), ran);
+}
+
+fn written(name: &str, told: &str, ran: &Ran) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/rollout").join(format!("{name}.txt"));
     if std::env::var_os("ROLL_BLESS").is_some() {
-        std::fs::write(&path, &told).unwrap();
+        std::fs::write(&path, told).unwrap();
     }
     let expected = std::fs::read_to_string(&path).unwrap_or_default();
     assert_eq!(told, expected, "{}:\n{}", path.display(), ran.said);
-    // Whatever happens: what is true, and what to do.
-    assert!(told.contains("next: ") || told.contains("help: "), "{told}");
 }
 
 const TO_TWO: [&str; 2] = ["-e", "release=two"];
@@ -116,6 +127,78 @@ fn a_host_that_dies_before_its_turn() {
     fleet.mend(1);
     let resumed = fleet.run(&["resume"], &TO_TWO);
     assert_eq!((resumed.code, fleet.containers()), (Some(0), vec!["shop=two".to_owned(); 2]), "{}", resumed.said);
+}
+
+#[test]
+fn a_host_that_dies_in_the_middle_of_its_switch() {
+    let fleet = Fleet::new(2);
+    fleet.rewrite("  tasks:\n", "  tasks:\n    - name: The old one is gone\n      command: sleep 3\n");
+    let child = fleet.begin(&[], &TO_TWO);
+    fleet.await_that("the first host serves nothing", |fleet| fleet.releases()[0] == "-");
+    // Until the play's own task is under way.
+    sleep(Duration::from_secs(1));
+    fleet.kill(0);
+    let ran = fleet.end(child);
+    assert_eq!(fleet.releases(), ["-", "one"], "{}", ran.said);
+    golden("dead-in-the-middle", &ran);
+    fleet.mend(0);
+    let back = fleet.run(&["rollback"], &TO_TWO);
+    assert_eq!((back.code, fleet.containers()), (Some(0), vec!["shop=one".to_owned(); 2]), "{}", back.said);
+}
+
+#[test]
+fn the_controller_dies() {
+    let fleet = Fleet::new(2);
+    fleet.rewrite("  tasks:\n", "  tasks:\n    - name: The old one is gone\n      command: sleep 3\n");
+    let mut child = fleet.begin(&[], &TO_TWO);
+    fleet.await_that("the first host serves nothing", |fleet| fleet.releases()[0] == "-");
+    // Until the play's own task is under way.
+    sleep(Duration::from_secs(1));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    fleet.await_that("the lock is free", |fleet| !fleet.run(&["status"], &TO_TWO).said.contains("being rolled out by"));
+    shown("controller-died", &fleet.run(&["status"], &TO_TWO));
+    let resumed = fleet.run(&["resume"], &TO_TWO);
+    assert_eq!((resumed.code, fleet.containers()), (Some(0), vec!["shop=two".to_owned(); 2]), "{}", resumed.said);
+}
+
+#[test]
+fn of_two_operators_one_is_told_who_goes_first() {
+    let fleet = Fleet::new(2);
+    fleet.rewrite("  tasks:\n", "    bake: 3s\n  tasks:\n");
+    let first = fleet.begin(&[], &TO_TWO);
+    fleet.await_that("the first host runs it", |fleet| fleet.releases()[0] == "two");
+    let second = fleet.run(&[], &["-e", "release=three"]);
+    assert_eq!(second.code, Some(11), "{}", second.said);
+    golden("two-operators", &second);
+    let first = fleet.end(first);
+    assert_eq!((first.code, fleet.containers()), (Some(0), vec!["shop=two".to_owned(); 2]), "{}", first.said);
+}
+
+#[test]
+fn a_balancer_that_throttles_everything_lets_nobody_leave() {
+    let fleet = Fleet::new(3);
+    let double = fleet.in_a_target_group(&ZONES, &json!({}));
+    double.weather(&json!({ "throttle": 1.0 }));
+    let ran = fleet.run(&[], &TO_TWO);
+    assert!(fleet.hosts.iter().all(|host| host.books.lock().unwrap().acts.is_empty()), "{}", ran.said);
+    golden("balancer-throttled", &ran);
+}
+
+#[test]
+fn while_a_host_is_out_throttling_is_sat_out() {
+    let fleet = Fleet::new(3);
+    let double = fleet.in_a_target_group(&ZONES, &json!({}));
+    fleet.rewrite("  tasks:\n", "  tasks:\n    - name: The old one is gone\n      command: sleep 2\n");
+    let child = fleet.begin(&[], &TO_TWO);
+    fleet.await_that("the first host serves nothing", |fleet| fleet.releases()[0] == "-");
+    double.weather(&json!({ "throttle": 1.0 }));
+    sleep(Duration::from_secs(12));
+    assert_eq!(fleet.releases()[1..], ["one", "one"], "nobody else leaves while nothing is known");
+    double.weather(&json!({ "throttle": 0.0 }));
+    let ran = fleet.end(child);
+    assert_eq!((ran.code, fleet.containers()), (Some(0), vec!["shop=two".to_owned(); 3]), "{}", ran.said);
+    ran.says("AWS throttles ");
 }
 
 #[test]

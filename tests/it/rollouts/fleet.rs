@@ -2,7 +2,7 @@
 //! told apart by the `sudo` with which a play becomes root: a script that sets the environment of one of them.
 
 use super::engine::{self, Books};
-use super::front::{self, Front};
+use super::front::{self, Front, Server};
 use crate::balancer::alb::Double;
 use serde_json::{Value, json};
 use std::fs;
@@ -36,7 +36,9 @@ pub(super) struct Fleet {
     dir: tempfile::TempDir,
     pub(super) hosts: Vec<Host>,
     /// The app's, on every host.
-    port: u16,
+    pub(super) port: u16,
+    /// The one beside it, where new containers start before old ones leave.
+    pub(super) second: u16,
 }
 
 const PLAYBOOK: &str = r#"
@@ -59,7 +61,7 @@ const PLAYBOOK: &str = r#"
 impl Fleet {
     /// So many hosts that run release `one`.
     pub(super) fn new(hosts: usize) -> Fleet {
-        let mut fleet = Fleet { dir: tempfile::tempdir().unwrap(), hosts: Vec::new(), port: 0 };
+        let mut fleet = Fleet { dir: tempfile::tempdir().unwrap(), hosts: Vec::new(), port: 0, second: 0 };
         fs::create_dir(fleet.path("home")).unwrap();
         fs::write(fleet.path("site.yaml"), PLAYBOOK).unwrap();
         let mut inventory = String::new();
@@ -99,6 +101,43 @@ impl Fleet {
         )
     }
 
+    /// Every host has a second port, and new containers start beside old ones.
+    pub(super) fn starts_first(&mut self) {
+        for (place, host) in self.hosts.iter().enumerate() {
+            let address = Ipv4Addr::new(127, 0, 0, u8::try_from(place + 2).unwrap());
+            host.books.lock().unwrap().publish("shop", self.port);
+            self.second = serve(address, self.second, &host.books, &host.app);
+        }
+        let balancer = format!("balancer: {{ kind: none, port: {}, second_port: {} }}", self.port, self.second);
+        self.rewrite("balancer: { kind: none }", &format!("start: first\n    {balancer}"));
+        self.rewrite("{{ app_port }}", "{{ rollout_port }}");
+        self.rewrite("pull: never }", "pull: never, published_ports: [\"{{ rollout_port }}:80\"] }");
+    }
+
+    /// The same behind a balancer, with two servers for each host.
+    pub(super) fn starts_first_behind_a_balancer(&mut self) -> Arc<Mutex<Front>> {
+        self.starts_first();
+        let front = Arc::new(Mutex::new(Front::default()));
+        let servers = self.hosts.iter().flat_map(|host| {
+            let second = format!("{}-b", host.name);
+            [Server::new(host, host.name.clone(), Some(self.port)), Server::new(host, second, Some(self.second))]
+        });
+        front::serve(&self.path("admin.sock"), &front, servers.collect());
+        let haproxy = format!(
+            "{{ kind: haproxy, host: lb, backend: shop, socket: {}, second_server: \"{{{{ inventory_hostname }}}}-b\",",
+            self.path("admin.sock").display()
+        );
+        self.rewrite("{ kind: none,", &haproxy);
+        self.add_balancer_host();
+        front
+    }
+
+    fn add_balancer_host(&self) {
+        self.rewrite("hosts: all", "hosts: all:!lb");
+        let inventory = fs::read_to_string(self.path("hosts")).unwrap() + "lb ansible_connection=local\n";
+        fs::write(self.path("hosts"), inventory).unwrap();
+    }
+
     /// The hosts behind a balancer, as the playbook says it from now on.
     pub(super) fn behind_a_balancer(&self) -> Arc<Mutex<Front>> {
         let front = Arc::new(Mutex::new(Front::default()));
@@ -109,9 +148,7 @@ impl Fleet {
             "{ kind: none }",
             &format!("{{ kind: haproxy, host: lb, backend: shop, socket: {}, config: {} }}", socket.display(), config.display()),
         );
-        self.rewrite("hosts: all", "hosts: all:!lb");
-        let inventory = fs::read_to_string(self.path("hosts")).unwrap() + "lb ansible_connection=local\n";
-        fs::write(self.path("hosts"), inventory).unwrap();
+        self.add_balancer_host();
         front
     }
 
@@ -138,7 +175,7 @@ impl Fleet {
             "listen": "127.0.0.1:0", "zones": ["eu-central-1a", "eu-central-1b"], "groups": [whole], "instances": instances, "plane": null,
         }));
         let group = "arn:aws:elasticloadbalancing:eu-central-1:123456789012:targetgroup/shop/0123456789abcdef";
-        self.rewrite("{ kind: none }", &format!("{{ kind: alb, target_group: '{group}', endpoint: '{}' }}", double.url));
+        self.rewrite("{ kind: none", &format!("{{ kind: alb, target_group: '{group}', endpoint: '{}'", double.url));
         double
     }
 
@@ -257,6 +294,11 @@ impl Ran {
         redacted(&format!("{text}{recap}\n"))
     }
 
+    /// All of it, without what differs from run to run.
+    pub(super) fn shown(&self) -> String {
+        redacted(&format!("exit {}\n{}", self.code.unwrap_or(-1), self.said))
+    }
+
     pub(super) fn says(&self, part: &str) {
         assert!(self.said.contains(part), "does not say `{part}`:\n{}", self.said);
     }
@@ -267,6 +309,7 @@ fn redacted(text: &str) -> String {
     let here = String::from_utf8_lossy(&Command::new("uname").arg("-n").output().unwrap().stdout).trim().to_owned();
     let rules = [
         (r"\b\d+(\.\d+)? s\b", "N s"),
+        (r"\b\d+ days\b", "N days"),
         (r"\btry \d+", "try N"),
         (r"(127\.0\.0\.\d+):\d+", "$1:PORT"),
         (r"\b[0-9a-f]{64}\b", "ID"),
@@ -287,7 +330,7 @@ fn serve(address: Ipv4Addr, port: u16, books: &Arc<Mutex<Books>>, app: &Arc<Mute
             let size = stream.read(&mut request).unwrap_or(0);
             let request = String::from_utf8_lossy(&request[..size]).into_owned();
             let path = request.split_whitespace().nth(1).unwrap_or_default().to_owned();
-            let release = books.lock().unwrap().running("shop");
+            let release = books.lock().unwrap().listening("shop", port);
             let mut app = app.lock().unwrap();
             app.asked.push(path.clone());
             let (status, body) = match (path.as_str(), release) {

@@ -19,22 +19,36 @@ pub(super) struct Front {
     pub(super) is_frozen: bool,
     /// Every order, in its order.
     pub(super) orders: Vec<String>,
+    /// The fewest servers that got requests at any time, once anybody has looked.
+    pub(super) fewest: Option<usize>,
 }
 
-struct Server {
-    name: String,
+pub(super) struct Server {
+    pub(super) name: String,
+    /// Where a host has two of them.
+    port: Option<u16>,
     books: Arc<Mutex<Books>>,
     app: Arc<Mutex<App>>,
 }
 
 impl Server {
     fn is_healthy(&self) -> bool {
-        let release = self.books.lock().unwrap().running("shop");
+        let books = self.books.lock().unwrap();
+        let release = self.port.map_or_else(|| books.running("shop"), |port| books.listening("shop", port));
         release.is_some_and(|release| !self.app.lock().unwrap().broken.contains(&release.as_str()))
     }
 }
 
 impl Front {
+    fn count(&mut self, servers: &[Server]) {
+        let gets = |server: &&Server| {
+            let is_in = !matches!(self.told.get(&server.name).map(String::as_str), Some("drain" | "maint"));
+            is_in && server.is_healthy()
+        };
+        let serving = servers.iter().filter(gets).count();
+        self.fewest = Some(self.fewest.map_or(serving, |fewest| fewest.min(serving)));
+    }
+
     fn stat(&self, servers: &[Server]) -> String {
         let mut out = "# pxname,svname,qcur,scur,status,weight,check_status,check_code,addr,\n".to_owned();
         for server in servers {
@@ -63,10 +77,19 @@ impl Front {
 }
 
 pub(super) fn listen(socket: &Path, front: &Arc<Mutex<Front>>, hosts: &[Host]) {
+    let server = |host: &Host| Server::new(host, host.name.clone(), None);
+    serve(socket, front, hosts.iter().map(server).collect());
+}
+
+impl Server {
+    pub(super) fn new(host: &Host, name: String, port: Option<u16>) -> Server {
+        Server { name, port, books: Arc::clone(&host.books), app: Arc::clone(&host.app) }
+    }
+}
+
+pub(super) fn serve(socket: &Path, front: &Arc<Mutex<Front>>, servers: Vec<Server>) {
     let listener = UnixListener::bind(socket).unwrap();
     let front = Arc::clone(front);
-    let server = |host: &Host| Server { name: host.name.clone(), books: Arc::clone(&host.books), app: Arc::clone(&host.app) };
-    let servers: Vec<Server> = hosts.iter().map(server).collect();
     std::thread::spawn(move || {
         for mut stream in listener.incoming().flatten() {
             let mut line = String::new();
@@ -76,7 +99,9 @@ pub(super) fn listen(socket: &Path, front: &Arc<Mutex<Front>>, hosts: &[Host]) {
             if front.is_frozen {
                 continue;
             }
+            front.count(&servers);
             let answer = if line.starts_with("show stat") { front.stat(&servers) } else { front.order(&line) };
+            front.count(&servers);
             let _ = stream.write_all(answer.as_bytes());
         }
     });
