@@ -441,6 +441,7 @@ pub static RARE: &[&Module] = &[
     &mysql::user::MODULE,
     &mysql::variables::MODULE,
     &npm::MODULE,
+    &crypto::keypair::MODULE,
     &crypto::csr::MODULE,
     &crypto::dhparam::MODULE,
     &crypto::privatekey::MODULE,

@@ -1,4 +1,4 @@
-//! Keys, requests and certificates by the host's `openssl`: modules of the collection `community.crypto`.
+//! Keys, requests and certificates by the host's `openssl`, and key pairs by its `ssh-keygen`: modules of the collection `community.crypto`.
 //!
 //! What is there is read by `openssl` and compared; what is missing is made on its standard output and then written like any
 //! other file, whole or not at all, with mode and owner. Contents that are given as text, and passphrases, never get into a
@@ -8,6 +8,7 @@
 pub(super) mod certificate;
 pub(super) mod csr;
 pub(super) mod dhparam;
+pub(super) mod keypair;
 mod openssl;
 pub(super) mod privatekey;
 pub(super) mod publickey;
