@@ -192,7 +192,8 @@ fn random(call: &mut Call<'_, '_>) -> Res<Val> {
 
 fn shuffle(call: &mut Call<'_, '_>) -> Res<Val> {
     let mut twister = Twister::from_seed(call.given(0));
-    let mut items = call.items()?;
+    // What has no order stays as it is.
+    let Ok(mut items) = call.items() else { return call.deep_input() };
     for last in (1..items.len()).rev() {
         let chosen = twister.below(u64::try_from(last + 1).unwrap_or(1));
         items.swap(last, usize::try_from(chosen).unwrap_or(0));
