@@ -208,7 +208,7 @@ impl<'e> Eval<'e> {
             Ok(Val::Undefined(error)) => Ok(Val::Undefined(Rc::new(within((*error).clone(), label, template.span)))),
             Err(error) if error.is_undefined() => Ok(Val::Undefined(Rc::new(within(*error, label, template.span)))),
             Err(error) => Err(Box::new(within(*error, label, template.span))),
-            Ok(value) => Ok(value),
+            Ok(value) => Ok(unrolled(value)),
         }
     }
 
@@ -467,5 +467,16 @@ fn needs_work(val: &Val) -> bool {
             items.iter().any(|item| matches!(item, Val::Pending(_) | Val::List(_) | Val::Dict(_) | Val::Tuple(_)))
         }
         _ => false,
+    }
+}
+
+/// The value of a variable is data.
+fn unrolled(value: Val) -> Val {
+    match &value {
+        Val::Object(object) => match &**object {
+            Object::Range(range) => Val::list(range.items()),
+            _ => value,
+        },
+        _ => value,
     }
 }
