@@ -287,6 +287,7 @@ pub fn find_in(table: &'static [&'static Module], name: &str) -> Option<&'static
 }
 
 /// A module that stands for several, one for each kind of host.
+#[cfg(feature = "control")]
 #[derive(Debug)]
 pub struct Dispatch {
     from: &'static str,
@@ -295,6 +296,7 @@ pub struct Dispatch {
     pub to: &'static [&'static str],
 }
 
+#[cfg(feature = "control")]
 const DISPATCHES: [Dispatch; 2] = [
     Dispatch { from: "service", fact: "ansible_service_mgr", to: &["systemd", "sysvinit", "openrc"] },
     Dispatch { from: "package", fact: "ansible_pkg_mgr", to: &["apt", "dnf", "yum"] },
