@@ -28,7 +28,10 @@ struct Play {
     losses_left: u8,
     hosts: Vec<Past>,
     rules: Rules,
-    /// A failure of one is the failure of all.
+    throttle: Option<(TaskId, usize)>,
+    /// Hosts are counted when one fails; one that still has an `always` before it counts only at the next failure, as in Ansible.
+    is_limit_hit: bool,
+    /// A failure of one, or of too many, is the failure of all.
     is_fatal: bool,
     is_over: bool,
     wrong: Option<&'static str>,
@@ -59,6 +62,7 @@ struct Past {
     is_lost: bool,
     is_failed: bool,
     is_rescued: bool,
+    has_failed_itself: bool,
 }
 
 fn task(task: TaskId, home: Option<(usize, Part)>, once: bool) -> Step {
@@ -75,9 +79,23 @@ struct Shape {
     fatal: bool,
     nested: bool,
     forced: bool,
+    /// `max_fail_percentage`.
+    limit: Option<u32>,
+    /// A task that only so many hosts may be at.
+    throttle: Option<(TaskId, usize)>,
 }
 
-const SHAPE: Shape = Shape { hosts: 3, forks: 5, linear: true, once: None, fatal: false, nested: false, forced: false };
+const SHAPE: Shape = Shape {
+    hosts: 3,
+    forks: 5,
+    linear: true,
+    once: None,
+    fatal: false,
+    nested: false,
+    forced: false,
+    limit: None,
+    throttle: None,
+};
 
 /// `block: [{block: [4] rescue: [5] always: [6]}, 0] rescue: [1] always: [2]`, then 3, then handlers.
 fn nested() -> Program {
@@ -117,9 +135,9 @@ fn program(once: Option<TaskId>, fatal: bool) -> Program {
 
 impl Play {
     fn new(shape: Shape) -> Play {
-        let Shape { hosts, forks, linear, once, fatal, nested: is_nested, forced } = shape;
+        let Shape { hosts, forks, linear, once, fatal, nested: is_nested, forced, limit, throttle } = shape;
         let program = if is_nested { nested() } else { program(once, fatal) };
-        let rules = Rules { linear, forks, fail_percentage_max: None, force_handlers: forced };
+        let rules = Rules { linear, forks, fail_percentage_max: limit, force_handlers: forced };
         let mut play = Play {
             strategy: Strategy::new(&program, hosts, rules.clone()),
             program: program.steps,
@@ -129,10 +147,15 @@ impl Play {
             losses_left: 1,
             hosts: vec![Past::default(); hosts],
             rules,
-            is_fatal: fatal,
+            throttle,
+            is_limit_hit: false,
+            is_fatal: fatal || limit.is_some(),
             is_over: false,
             wrong: None,
         };
+        if let Some((task, hosts_max)) = throttle {
+            play.strategy.throttle(task, hosts_max);
+        }
         let effects = play.strategy.on(Input::Start);
         play.carry_out(effects);
         play
@@ -155,6 +178,9 @@ impl Play {
                     if self.running.iter().flatten().count() > self.rules.forks {
                         self.wrong = Some("forks_are_kept");
                     }
+                    if self.throttle.is_some_and(|(throttled, hosts_max)| self.hosts_at(throttled) > hosts_max) {
+                        self.wrong = Some("throttle_is_kept");
+                    }
                     let mut tasks = self.running.iter().flatten().map(|running| (running.step, running.task));
                     let first = tasks.next();
                     if self.rules.linear && tasks.any(|other| Some(other) != first) {
@@ -168,7 +194,27 @@ impl Play {
         }
     }
 
+    fn hosts_at(&self, task: TaskId) -> usize {
+        self.running.iter().flatten().filter(|running| running.task == task && !running.is_handler).count()
+    }
+
+    fn is_over_limit(&self) -> bool {
+        let failed = self.hosts.iter().filter(|past| past.is_failed).count();
+        self.rules.fail_percentage_max.is_some_and(|limit| failed * 100 > limit as usize * self.hosts.len())
+    }
+
+    /// Whether this host is one too many, given those that have failed before.
+    fn is_over_limit_with(&self, host: Host, effects: &[Effect]) -> bool {
+        let mut next = self.clone();
+        next.hosts[host].is_failed |=
+            effects.iter().any(|effect| matches!(effect, Effect::HostFailed { host: failed } if *failed == host));
+        next.is_over_limit()
+    }
+
     fn begin(&mut self, host: Host, task: TaskId, is_handler: bool) {
+        if self.rules.linear && task == AFTER && !is_handler && self.is_limit_hit {
+            self.wrong = Some("limit_ends_the_play");
+        }
         let past = &mut self.hosts[host];
         if past.is_lost || (past.is_failed && !is_handler) {
             self.wrong = Some("the_lost_rest");
@@ -199,6 +245,7 @@ impl Play {
         }
         for one in &together {
             let past = &mut next.hosts[*one];
+            past.has_failed_itself |= ended == Ended::Failed;
             match (&ended, running.task) {
                 (Ended::Failed, INNER_BODY) if !running.is_handler => past.inner_failed = true,
                 (Ended::Failed, BODY | INNER_RESCUE | INNER_ALWAYS) if !running.is_handler => past.body_failed = true,
@@ -212,9 +259,11 @@ impl Play {
                 next.carry_out(effects);
             }
         }
+        let is_failure = matches!(ended, Ended::Failed | Ended::Unreachable);
         next.failures_left -= u8::from(ended == Ended::Failed);
         next.losses_left -= u8::from(ended == Ended::Unreachable);
         let effects = next.strategy.on(Input::Ended { host, ended });
+        next.is_limit_hit |= is_failure && next.is_over_limit_with(host, &effects);
         next.carry_out(effects);
         next
     }
@@ -287,9 +336,13 @@ impl World for Play {
         some("a lost host", |past| past.is_lost && past.is_failed);
         some("behind the block", |past| past.after_ran && past.rescue_ran);
         some("a handler of a failed host", |past| past.is_failed && past.body_failed && past.handled > 0);
+        some("a host that fails with the others", |past| past.is_failed && !past.is_lost && !past.has_failed_itself);
         some("an inner rescue", |past| past.inner_rescue_ran && past.after_ran && !past.rescue_ran);
         some("an inner failure that the outer block rescues", |past| past.inner_rescue_ran && past.rescue_ran && past.after_ran);
         some("an inner always on the way out", |past| past.inner_always_ran > 0 && past.body_failed && past.always_ran > 0);
+        let is_below = self.hosts.iter().any(|past| past.is_failed) && !self.is_over_limit();
+        seen.extend((is_below && self.hosts.iter().any(|past| past.after_ran)).then_some("on with fewer hosts"));
+        seen.extend(self.throttle.is_some_and(|(task, most)| self.hosts_at(task) == most).then_some("as many as may"));
         seen
     }
 
@@ -308,7 +361,10 @@ fn check(shape: Shape) {
     assert!(report.broken.is_none(), "{:?}", report.broken);
     let inner: &[&str] = if shape.nested { &SEEN_NESTED } else { &[] };
     let left = if shape.forced { "a handler of a failed host" } else { "a handler left out" };
-    for name in SEEN.iter().chain(inner).chain([&left]) {
+    let limited: &[&str] =
+        if shape.limit.is_some() { &["a host that fails with the others", "on with fewer hosts"] } else { &[] };
+    let throttled: &[&str] = if shape.throttle.is_some() { &["as many as may"] } else { &[] };
+    for name in SEEN.iter().chain(inner).chain([&left]).chain(limited).chain(throttled) {
         assert!(report.seen.contains(name), "never seen: {name}");
     }
     assert_eq!(report.seen.contains("a handler left out"), !shape.forced, "a failed host's handler");
@@ -354,4 +410,18 @@ fn a_block_in_a_block() {
 #[test]
 fn handlers_by_force() {
     check(Shape { forced: true, ..SHAPE });
+}
+
+#[test]
+fn too_many_failures_end_the_play() {
+    // Of three, one may fail and two may not.
+    check(Shape { limit: Some(40), ..SHAPE });
+}
+
+#[test]
+fn a_throttled_task_has_few_hosts() {
+    for linear in [true, false] {
+        check(Shape { throttle: Some((BODY, 2)), linear, ..SHAPE });
+        check(Shape { throttle: Some((AFTER, 1)), linear, ..SHAPE });
+    }
 }
