@@ -174,6 +174,7 @@ fn delay_too_long(setup: &Setup, deployment: &Deployment) -> Option<Finding> {
 /// From what people have measured; nothing that AWS promises.
 const LAG_SECONDS: f64 = 10.0;
 
+/// Whatever has a deregistration delay has nodes that hear of it late; HAProxy knows at once.
 fn quiet_too_short(setup: &Setup, deployment: &Deployment) -> Option<Finding> {
     let quiet = deployment.quiet_seconds.filter(|quiet| setup.drain_seconds.is_some() && *quiet < LAG_SECONDS)?;
     requests(

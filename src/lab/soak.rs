@@ -14,6 +14,8 @@ use super::trial::{Call, Ground, RUN_MAX};
 use super::voice::Voice;
 
 const RELEASES: [&str; 2] = ["soak-a", "soak-b"];
+/// How long clients ask at most.
+const SOAK_MAX: Duration = Duration::from_secs(6 * 3600);
 
 /// What many rollouts came to.
 #[derive(Debug, Clone, Serialize)]
@@ -112,9 +114,6 @@ pub(crate) async fn soak(lab: &Lab, plan: &Plan, wanted: usize, voice: &Voice) -
         complaints,
     })
 }
-
-/// Nobody asks for longer.
-const SOAK_MAX: Duration = Duration::from_secs(6 * 3600);
 
 fn tenths(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 10.0).round() / 10.0
