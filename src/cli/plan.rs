@@ -64,7 +64,9 @@ pub(super) fn run(args: &PlanArgs) -> Exit {
         let texts: Vec<String> = surveys.iter().zip(&rollouts).map(|(survey, rollout)| text(survey, rollout)).collect();
         terminal::print(&texts.join("\n"));
     }
-    looking.explain(&surveyor::bad_news(&surveys));
+    let mut news = surveyor::bad_news(&surveys);
+    news.extend(ports_taken(&surveys, &rollouts));
+    looking.explain(&news);
     let verdict = surveyor::verdict(&surveys);
     if verdict != Exit::Ended(Ending::Done) && !args.run.skip_dead {
         return looking.end(verdict);
@@ -81,6 +83,13 @@ pub(super) fn run(args: &PlanArgs) -> Exit {
         }
     }
     looking.end(if args.exit_code && has_changes { Exit::Changes } else { Exit::Done })
+}
+
+/// What a run would refuse to begin for.
+fn ports_taken<'a>(surveys: &'a [Survey], rollouts: &'a [Rollout]) -> impl Iterator<Item = Diagnostic> + 'a {
+    let hosts = surveys.iter().zip(rollouts).flat_map(|(survey, rollout)| survey.hosts.iter().zip(&rollout.hosts));
+    let changing = hosts.filter(|(_, host)| host.changes);
+    changing.filter_map(|(survey, _)| Some(Diagnostic::error("port-taken", survey.port_taken.clone()?)))
 }
 
 impl Rollout {

@@ -5,7 +5,7 @@ use super::front::{self, Front};
 use super::hold::{self, Denied, Hold};
 use super::seen::Seen;
 use super::settings::Settings;
-use super::written::{Misplaced, Written};
+use super::written::{self, Misplaced, Written};
 use super::{Notes, tools, words};
 use crate::actions::Problem;
 use crate::engine::plays::PlayRun;
@@ -466,13 +466,28 @@ impl Steps {
                 Misplaced::OnOtherPort(other) => words::on_other_port(name, &self.spec.app, other, port),
             })
         })?;
-        let Some(ports) = written.ports else { return Ok(()) };
         let is_anew = written.reached == Reached::Nothing && self.run.options.rolling.direction != Direction::Rollback;
+        if is_anew {
+            self.find_port_free(host, written.ports.map_or(port, |ports| ports.new), values)?;
+        }
+        let Some(ports) = written.ports else { return Ok(()) };
         if ports.old.is_some() && is_anew {
             self.front.is_free(name, ports.new).await?;
         }
         locked(&self.run.ports).insert(name.to_owned(), ports.new);
         Ok(())
+    }
+
+    /// What has the port of a container that is to be started could only be found out with the host out of the balancer.
+    fn find_port_free(&self, host: usize, port: u16, values: &Map) -> Result<(), Problem> {
+        match written::taken(values, port) {
+            None => Ok(()),
+            Some(Value::Null) => {
+                self.say(host, words::port_listened_on(&self.spec.app, port));
+                Ok(())
+            }
+            Some(holder) => Err(Problem::new(words::port_taken(self.name(host), &self.spec.app, port, &holder.to_text()))),
+        }
     }
 
     async fn check(&self, ask: Ask) -> Result<Answer, Problem> {

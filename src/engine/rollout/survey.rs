@@ -4,8 +4,8 @@
 //! runs ([`Surveyor::wish`]).
 
 use super::front::Front;
-use super::written::Written;
-use super::{hold, settings, tools};
+use super::written::{self, Written};
+use super::{hold, settings, tools, words};
 use crate::actions::Problem;
 use crate::connection::Connections;
 use crate::diag::Diagnostic;
@@ -64,6 +64,8 @@ pub struct HostSurvey {
     pub target: Option<TargetSurvey>,
     /// Where a new container would start beside the old one, where it would.
     pub next_port: Option<u16>,
+    /// Why none could be started.
+    pub port_taken: Option<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -188,7 +190,10 @@ impl Known {
         let hosts = answers.into_iter().map(|(host, found)| {
             let place = targets.iter().position(|target| target.name == host);
             let next_port = found.as_ref().ok().and_then(|found| next_port(spec, found));
-            HostSurvey { target: place.map(|place| targets.remove(place)), host, found, next_port }
+            let port = next_port.unwrap_or(spec.balancer.port);
+            let holder = found.as_ref().ok().and_then(|found| written::taken(found, port)).filter(|holder| !holder.is_null());
+            let port_taken = holder.map(|holder| words::port_taken(&host, &spec.app, port, &holder.to_text()));
+            HostSurvey { target: place.map(|place| targets.remove(place)), host, found, next_port, port_taken }
         });
         let hosts: Vec<HostSurvey> = hosts.collect();
         let is_start_first = spec.ports().is_some();

@@ -112,6 +112,19 @@ pub(super) fn on_other_port(host: &str, app: &str, port: u16, balancer: u16) -> 
     )
 }
 
+/// The new container could not be started there.
+pub(super) fn port_taken(host: &str, app: &str, port: u16, holder: &str) -> String {
+    format!(
+        "container `{holder}` has port {port} of `{host}`, where `{app}` is to go: remove it there; or, where it is the application, \
+         `docker rename {holder} {app}` lets the rollout put it aside and go back to it"
+    )
+}
+
+/// A task of the play may end what listens there.
+pub(super) fn port_listened_on(app: &str, port: u16) -> String {
+    format!("something listens on port {port} already: unless a task stops it, `{app}` cannot be started there")
+}
+
 pub(super) fn held_beside() -> String {
     "the container beside it does not serve yet, as the balancer says".to_owned()
 }

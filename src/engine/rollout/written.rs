@@ -184,9 +184,32 @@ fn published(values: &Map) -> Vec<u16> {
     ports.filter_map(|port| u16::try_from(port).ok()).collect()
 }
 
+/// Who has the port of a container that is to be started there, as `_app_state` says: another container, or null for a process. A container
+/// that publishes no port takes none.
+pub(super) fn taken(values: &Map, port: u16) -> Option<Value> {
+    let is_current = values.get("current").is_some_and(|current| !current.is_null());
+    let is_unpublished = is_current && published(values).is_empty();
+    let holder = values.get("taken")?.get(&port.to_string())?;
+    Some(holder.clone()).filter(|_| !is_unpublished)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_port_is_taken_where_the_new_container_is_to_be_published_there() {
+        let values = |rest: &str| state(&format!(r#"{{"taken":{{"8080":"nginx","22":null}}{rest}}}"#));
+        let none = values(r#","current":null"#);
+        assert_eq!(taken(&none, 8080), Some("nginx".into()));
+        assert_eq!(taken(&none, 22), Some(Value::Null));
+        assert_eq!(taken(&none, 0), None);
+        assert_eq!(taken(&none, 8081), None);
+        let elsewhere = r#","current":{"id":"c1"},"ports":{"5000/tcp":8081}"#;
+        assert_eq!(taken(&values(elsewhere), 8080), Some("nginx".into()));
+        assert_eq!(taken(&values(r#","current":{"id":"c1"},"ports":{}"#), 8080), None);
+        assert_eq!(taken(&state("{}"), 8080), None);
+    }
 
     fn state(json: &str) -> Map {
         Value::from_json(json).unwrap().as_map().cloned().unwrap_or_default()

@@ -34,6 +34,7 @@ pub(super) mod inspect;
 pub(super) mod lock;
 pub(super) mod logs;
 pub(super) mod park;
+mod ports;
 pub(super) mod probe;
 pub(super) mod quiet;
 pub(super) mod record;

@@ -14,11 +14,16 @@ pub(super) struct Connection {
 const ESTABLISHED: u8 = 0x01;
 /// The peer has closed its half; the app may still be answering.
 const CLOSE_WAIT: u8 = 0x08;
+const LISTEN: u8 = 0x0a;
 
 impl Connection {
     /// Somebody may still send or wait for an answer on it.
     pub(super) fn is_open(&self) -> bool {
         matches!(self.state, ESTABLISHED | CLOSE_WAIT)
+    }
+
+    pub(super) fn is_listening(&self) -> bool {
+        self.state == LISTEN
     }
 }
 
@@ -74,6 +79,7 @@ mod tests {
         let gateway: IpAddr = "172.17.0.1".parse().unwrap();
         assert_eq!((found[0].port, found[0].peer, found[0].peer_port), (5000, gateway, 50000));
         assert_eq!((found[1].peer, found[1].is_open(), found[2].is_open()), (gateway, true, false));
+        assert_eq!((found[1].is_listening(), found[2].is_listening()), (false, true));
         assert!(parse("nonsense\n: : : :\n0: ZZ:1 00:1 01").is_empty());
     }
 

@@ -1,7 +1,7 @@
 //! `_app_state`: everything that a host knows of an app, read without the lock.
 
 use super::book::{Book, Break, History, State};
-use super::{COLLECTION, inspect};
+use super::{COLLECTION, inspect, ports};
 use crate::modules::{Arg, Args, Failure, Kind, Look, Module, Plan, finish_plainly};
 use crate::value::{Map, Value};
 
@@ -23,7 +23,9 @@ pub(in crate::modules) static MODULE: Module = Module {
 /// What cannot be read is said in `broken`, and the rest all the same: this is what people look at when things are bad.
 fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
     let book = Book::of(args.required("app")?, look)?;
-    let mut plan = inspect::found(args.str("container").unwrap_or(&book.app), look)?;
+    let container = args.str("container").unwrap_or(&book.app);
+    let mut plan = inspect::found(container, look)?;
+    plan.set("taken", ports::taken(container, look)?);
     let state = match book.state(look) {
         Ok(state) => {
             plan.set("state", state.value());

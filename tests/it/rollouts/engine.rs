@@ -217,8 +217,13 @@ impl Books {
         let filters: Value = serde_json::from_str(&request.query("filters")).unwrap_or_default();
         let wanted = names(&filters["name"]);
         let is_wanted = |container: &&Container| wanted.iter().all(|part| container.name.contains(part.as_str()));
-        let shown = |container: &Container| json!({ "Id": container.id, "Names": [format!("/{}", container.name)] });
-        self.containers.iter().filter(is_wanted).map(shown).collect()
+        let is_shown = |container: &&Container| container.running || request.query("all") == "true";
+        let bound = |port| json!([{ "Type": "tcp", "PrivatePort": 80, "PublicPort": port }]);
+        let shown = |container: &Container| {
+            let ports = container.port.filter(|_| container.running).map(bound);
+            json!({ "Id": container.id, "Names": [format!("/{}", container.name)], "Ports": ports.unwrap_or_else(|| json!([])) })
+        };
+        self.containers.iter().filter(is_wanted).filter(is_shown).map(shown).collect()
     }
 
     fn tags(&self, request: &Request) -> Value {

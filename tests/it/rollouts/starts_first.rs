@@ -55,6 +55,28 @@ fn one_host_goes_to_and_fro_between_its_ports() {
 }
 
 #[test]
+fn a_port_that_another_container_has_is_found_before_anything_leaves() {
+    let mut fleet = Fleet::new(2);
+    let front = fleet.starts_first_behind_a_balancer();
+    {
+        let mut books = fleet.hosts[1].books.lock().unwrap();
+        books.begin("nginx", "1");
+        books.publish("nginx", fleet.second);
+    }
+    let has_port = format!("container `nginx` has port {} of `web2`, where `shop` is to go", fleet.second);
+    let ran = fleet.run(&[], &TO_TWO);
+    ended(&ran, 10);
+    ran.says(&has_port);
+    ran.says("`docker rename nginx shop`");
+    ran.says("this run changed no host");
+    assert_eq!(front.lock().unwrap().orders, Vec::<String>::new());
+    assert_eq!(fleet.containers(), ["shop=one", "nginx=1 shop=one"]);
+    fleet.run(&["plan"], &TO_TWO).says(&has_port);
+    fleet.hosts[1].books.lock().unwrap().remove("nginx");
+    ended(&fleet.run(&[], &TO_TWO), 0);
+}
+
+#[test]
 fn whoever_looks_is_told_what_would_happen() {
     let (fleet, _front) = one_host();
     let plan = fleet.run(&["plan"], &TO_TWO);
