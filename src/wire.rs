@@ -22,7 +22,7 @@ pub const CHUNK: usize = 32 << 10;
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ToHost {
-    /// Plan and apply one task. Requests are carried out in order; [`Request::after_ok`] makes one depend on the one before.
+    /// Plan and apply one task. Requests are carried out in order.
     Run(Request),
     /// A file body follows in raw frames.
     Blob { hash: String, size: u64 },
@@ -45,9 +45,6 @@ pub struct Request {
     /// Seconds; the task fails when it takes longer.
     #[serde(default)]
     pub timeout: Option<u64>,
-    /// Skip it (answer `Reply::Skipped`) unless the request before it was carried out and did not fail.
-    #[serde(default)]
-    pub after_ok: bool,
     /// Carry it out in the background, under this name, and answer at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub background: Option<String>,
@@ -109,8 +106,6 @@ pub enum Reply {
     Ok { values: Map },
     /// `msg` is among the values.
     Failed { values: Map },
-    /// It depended on one that failed ([`Request::after_ok`]).
-    Skipped,
 }
 
 /// What a peer may send.
@@ -190,11 +185,11 @@ mod tests {
 
     #[test]
     fn a_request_crosses_the_wire() {
-        let request = Request { id: 7, module: "ping".into(), after_ok: true, ..Request::default() };
+        let request = Request { id: 7, module: "ping".into(), check: true, ..Request::default() };
         let bytes = encode(&ToHost::Run(request)).unwrap();
         let Some(Frame::Json(json)) = read(&mut bytes.as_slice()).unwrap() else { panic!("a JSON frame") };
         let ToHost::Run(request) = decode(&json).unwrap() else { panic!("a request") };
-        assert_eq!((request.id, request.module.as_str(), request.after_ok), (7, "ping", true));
+        assert_eq!((request.id, request.module.as_str(), request.check), (7, "ping", true));
     }
 
     #[test]

@@ -74,7 +74,6 @@ impl<'a> TaskHands<'a> {
             diff: self.is_diff,
             environment: self.environment.clone(),
             timeout: self.seconds_max,
-            after_ok: false,
             background: self.background.clone(),
             lease: super::locked(&self.work.run.leases).get(&self.target.name).cloned(),
         }
@@ -100,7 +99,6 @@ impl<'a> TaskHands<'a> {
                 let msg = values.get("msg").map(|msg| msg.to_text().to_string()).unwrap_or_default();
                 Err(Failure { msg, values }.into())
             }
-            Reply::Skipped => Err(Problem::new("the host program passed the task over")),
         }
     }
 

@@ -66,7 +66,6 @@ pub(super) fn work(modules: Modules) -> io::Result<()> {
     let values = match is_done.recv_timeout(limit) {
         Ok(Reply::Ok { values }) => values,
         Ok(Reply::Failed { values }) => failed(values),
-        Ok(Reply::Skipped) => Map::new(),
         Err(_) => {
             line.leave();
             failed(Map::from_iter([

@@ -35,14 +35,11 @@ pub fn serve(modules: Modules, input: impl Read + Send + 'static, output: impl W
 }
 
 fn work(line: &Arc<Line>) {
-    let mut is_ok = true;
     while let Some(request) = line.next_request() {
         let reply = match &request.background {
-            _ if request.after_ok && !is_ok => Reply::Skipped,
             Some(name) => job::start(&request, name),
             None => run::run(line, &request),
         };
-        is_ok = matches!(reply, Reply::Ok { .. });
         line.send(&FromHost::Done { id: request.id, reply });
     }
 }

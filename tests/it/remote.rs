@@ -372,27 +372,6 @@ fn when_the_connection_ends_the_running_command_ends_too() {
 }
 
 #[test]
-fn requests_sent_ahead_stop_at_the_first_failure() {
-    let mut remote = Remote::start();
-    remote.send("ping", "{}", |_| {});
-    remote.send("command", r#"{"_raw_params":"false"}"#, |request| request.after_ok = true);
-    remote.send("shell", r#"{"_raw_params":"touch DIR/never"}"#, |request| request.after_ok = true);
-    remote.send("shell", r#"{"_raw_params":"touch DIR/never"}"#, |request| request.after_ok = true);
-    remote.send("ping", "{}", |_| {});
-    let replies: Vec<_> = (0..5).map(|_| remote.reply()).collect();
-    let kinds: Vec<_> = replies
-        .iter()
-        .map(|(id, reply)| match reply {
-            Reply::Ok { .. } => format!("{id} ok"),
-            Reply::Failed { .. } => format!("{id} failed"),
-            Reply::Skipped => format!("{id} skipped"),
-        })
-        .collect();
-    assert_eq!(kinds, ["1 ok", "2 failed", "3 skipped", "4 skipped", "5 ok"]);
-    assert!(!fs::exists(remote.path("never")).unwrap());
-}
-
-#[test]
 fn a_peer_that_talks_nonsense_ends_the_program() {
     let mut remote = Remote::start();
     remote.input.as_mut().unwrap().write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();

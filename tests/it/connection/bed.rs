@@ -1,6 +1,7 @@
 //! Real SSH servers for the tests: `sshd` as a child process with its own keys, home and port on the loopback address.
 
 use roll::connection::{Connections, Programs, Settings, Target};
+use roll::value::Map;
 use roll::wire::{FromHost, Reply, encode};
 use std::io::Read as _;
 use std::net::{TcpListener, TcpStream};
@@ -106,7 +107,7 @@ impl Bed {
     pub(super) fn stand_in(&self) -> Programs {
         let file = self.path("stand-in");
         let hello = FromHost::Hello { user: self.user.clone(), uid: 7, home: "/".into(), pid: 1 };
-        let (hello, done) = (encode(&hello).unwrap(), encode(&FromHost::Done { id: 1, reply: Reply::Skipped }).unwrap());
+        let (hello, done) = (encode(&hello).unwrap(), encode(&FromHost::Done { id: 1, reply: Reply::Failed { values: Map::new() } }).unwrap());
         let mut text = format!(
             "#!/bin/sh\n# {}\ntail -c {} \"$0\" | head -c {}\nhead -c 1 >/dev/null\ntail -c {} \"$0\"\nexec cat >/dev/null\n",
             self.dir.path().display(),
