@@ -45,6 +45,9 @@ pub struct Request {
     /// Seconds; the task fails when it takes longer.
     #[serde(default)]
     pub timeout: Option<u64>,
+    /// The loop that it is an item of, as long as no item has changed anything: what one of them has seen to need not be seen to again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle_loop: Option<u64>,
     /// Carry it out in the background, under this name, and answer at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub background: Option<String>,

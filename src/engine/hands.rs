@@ -13,6 +13,7 @@ use crate::wire::{Reply, Request};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// Hands for one try of one task.
@@ -74,6 +75,7 @@ impl<'a> TaskHands<'a> {
             diff: self.is_diff,
             environment: self.environment.clone(),
             timeout: self.seconds_max,
+            idle_loop: self.work.is_idle_loop.load(Ordering::Relaxed).then_some(self.work.id),
             background: self.background.clone(),
             lease: super::locked(&self.work.run.leases).get(&self.target.name).cloned(),
         }

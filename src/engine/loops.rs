@@ -8,6 +8,7 @@ use crate::actions::{Effect, Problem};
 use crate::event::{Event, Outcome};
 use crate::playbook::keyword::Written;
 use crate::value::{Map, Span, Value};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// What `loop_control` says.
@@ -81,6 +82,9 @@ impl Work {
         let mut verdicts = Vec::new();
         // What one item sets, the next ones see.
         let mut renewed: Option<Frame<'_>> = None;
+        // What is tried again is to be done again.
+        let is_tried_once = ["until", "retries"].iter().all(|name| self.task.own(name).is_none());
+        self.is_idle_loop.store(is_tried_once, Ordering::Relaxed);
         for index in 0..items.len() {
             if index > 0 && control.pause > 0.0 {
                 tokio::time::sleep(Duration::from_secs_f64(control.pause.min(1.0e6))).await;
@@ -88,6 +92,9 @@ impl Work {
             let top = control.turn(items, index);
             let inner = renewed.as_ref().unwrap_or(frame).over(top.clone());
             let Tried { mut verdict, effects, notify } = self.tries(&inner, &top, no_log).await;
+            if verdict.is("changed") || verdict.is("failed") || verdict.is_unreachable {
+                self.is_idle_loop.store(false, Ordering::Relaxed);
+            }
             verdict.values.extend(top);
             let item = items.get(index).cloned().unwrap_or_default();
             let label = control.label.as_ref().and_then(|label| inner.render(label).ok()).unwrap_or(item);

@@ -14,6 +14,7 @@ use crate::strategy::{Effect, Ended, Host, Input, StepId, Strategy};
 use crate::value::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use tokio::sync::mpsc;
 
 /// One batch of a play on its way through a program.
@@ -239,6 +240,7 @@ impl Stage {
                 id,
                 for_all: for_all.iter().map(|host| self.hosts[*host].clone()).collect(),
                 is_passed_over,
+                is_idle_loop: AtomicBool::default(),
             };
             let (results, host) = (self.results.clone(), *host);
             tokio::spawn(async move {

@@ -15,6 +15,7 @@ use crate::playbook::{ActionKind, Task};
 use crate::strategy::Ended;
 use crate::value::{Key, Map, Span, Value};
 use crate::vars::View;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -29,6 +30,8 @@ pub(crate) struct Work {
     pub(crate) for_all: Vec<String>,
     /// `--start-at-task`: not yet.
     pub(crate) is_passed_over: bool,
+    /// No item of its loop has changed anything so far.
+    pub(crate) is_idle_loop: AtomicBool,
 }
 
 /// What the strategy and the stage learn of it.

@@ -71,6 +71,8 @@ const ARGS: &[Arg] = &[
 const UPDATE_STAMP: &str = "/var/lib/apt/periodic/update-success-stamp";
 const LISTS: &str = "/var/lib/apt/lists";
 const ARCHIVES: &str = "/var/cache/apt/archives";
+/// Kept in mind for the next items of a loop.
+const REFRESHED: &str = "the package lists were refreshed";
 /// A question to apt takes this long at most.
 const ASK: Duration = Duration::from_secs(120);
 /// Sets `policy-rc.d` up for one command and puts the old one back whatever happens.
@@ -168,6 +170,7 @@ fn finish(args: &Args, values: Map, done: &[Done], look: &dyn Look) -> Result<Ma
     values.insert("cache_updated".into(), (was_updated && now != before).into());
     values.insert("cache_update_time".into(), now.into());
     if was_updated {
+        look.keep_in_mind(REFRESHED);
         // What apt-get found to do was only known once it had the new lists.
         let outputs = done.iter().filter_map(|one| one.values.get("stdout")).map(|text| text.to_text().as_str().to_owned());
         let worked = outputs.skip_while(|output| !is_update(output)).skip(1).any(|output| !is_idle(&output));
@@ -210,7 +213,7 @@ impl Apt<'_> {
     fn must_update(&self, updated: i64) -> bool {
         let valid = self.args.int("cache_valid_time").unwrap_or(0);
         let is_asked = if self.args.has("update_cache") { self.args.bool("update_cache") } else { valid > 0 };
-        is_asked && (valid <= 0 || updated + valid < self.look.now() as i64)
+        is_asked && (valid <= 0 || updated + valid < self.look.now() as i64) && !self.look.has_in_mind(REFRESHED)
     }
 
     /// What is not as wanted, as far as dpkg's files can tell.

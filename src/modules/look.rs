@@ -90,6 +90,16 @@ pub trait Look {
         None
     }
 
+    /// Keeps a word for the next items of the same loop, until one of them changes something. Outside a loop nothing is kept.
+    fn keep_in_mind(&self, word: &'static str) {
+        let _ = word;
+    }
+
+    fn has_in_mind(&self, word: &'static str) -> bool {
+        let _ = word;
+        false
+    }
+
     /// Text of a file, or `None` where there is none; bytes that are not UTF-8 are replaced.
     fn text(&self, path: &str) -> io::Result<Option<String>> {
         match self.read(path) {

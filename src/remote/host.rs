@@ -27,6 +27,7 @@ pub(super) struct Host {
     pub(super) deadline: Option<Instant>,
     /// The rollout that the task is part of.
     pub(super) lease: Option<Lease>,
+    idle_loop: Option<u64>,
     check: bool,
     diff: bool,
 }
@@ -39,6 +40,7 @@ impl Host {
             env: request.environment.clone(),
             deadline: request.timeout.map(|seconds| Instant::now() + Duration::from_secs(seconds)),
             lease: request.lease.clone(),
+            idle_loop: request.idle_loop,
             check: request.check,
             diff: request.diff,
         }
@@ -207,6 +209,14 @@ impl Look for Host {
 
     fn is_locked(&self, path: &str) -> io::Result<bool> {
         lock::is_locked(path)
+    }
+
+    fn keep_in_mind(&self, word: &'static str) {
+        self.idle_loop.iter().for_each(|of| self.line.mind(*of, |words| _ = words.insert(word)));
+    }
+
+    fn has_in_mind(&self, word: &'static str) -> bool {
+        self.idle_loop.is_some_and(|of| self.line.mind(of, |words| words.contains(word)))
     }
 }
 

@@ -24,6 +24,8 @@ pub(super) struct Line {
     news: Condvar,
     pub(super) locks: Locks,
     pub(super) doors: Doors,
+    /// Of one loop, for its next items.
+    mind: Mutex<(u64, HashSet<&'static str>)>,
 }
 
 #[derive(Default)]
@@ -50,12 +52,22 @@ impl Line {
             news: Condvar::new(),
             locks: Locks::default(),
             doors: Doors::default(),
+            mind: Mutex::default(),
         }
     }
 
     /// A panic of the other thread ends the program anyway.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the items of one loop keep in mind; that of the loop before is forgotten.
+    pub(super) fn mind<T>(&self, of: u64, about: impl FnOnce(&mut HashSet<&'static str>) -> T) -> T {
+        let mut mind = self.mind.lock().unwrap_or_else(PoisonError::into_inner);
+        if mind.0 != of {
+            *mind = (of, HashSet::new());
+        }
+        about(&mut mind.1)
     }
 
     fn wait<'a>(&self, state: MutexGuard<'a, State>, time: Duration) -> MutexGuard<'a, State> {

@@ -2,7 +2,7 @@
 
 use super::line::Line;
 use super::{Modules, job, run};
-use crate::wire::{FromHost, Reply};
+use crate::wire::FromHost;
 use std::io::{self, Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;

@@ -93,3 +93,25 @@ fn every_case_prints_what_it_should() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
+
+/// What each item of a loop asks for is done once, as long as no item changes anything; what is tried again is done again.
+#[test]
+fn items_of_a_loop_refresh_the_package_lists_once() {
+    let tasks = "    - apt: { name: '{{ item }}', update_cache: true }\n      loop: [dpkg, base-files, bash]\n";
+    let tried = "    - apt: { name: '{{ item }}', update_cache: true }\n      loop: [dpkg, bash]\n      retries: 1\n";
+    let changed = tasks.replace("loop:", "changed_when: item == 'dpkg'\n      loop:");
+    let updates = |tasks: &str| {
+        let play = format!(
+            "- hosts: localhost\n  gather_facts: false\n  environment: {{ PATH: \"{{{{ playbook_dir }}}}/bin:/usr/bin:/bin\" }}\n  tasks:\n{tasks}"
+        );
+        let apt = "#!/bin/sh\necho \"$*\" >>\"$0.log\"\necho Reading package lists...\n";
+        let roll = Roll::new().file("play.yaml", &play).file("bin/apt-get", apt).mode("bin/apt-get", 0o755).args(["play.yaml"]);
+        let ran = roll.run();
+        assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
+        roll.text("bin/apt-get.log").lines().filter(|line| line.contains(" update ")).count()
+    };
+    assert_eq!(updates(tasks), 1);
+    assert_eq!(updates(&format!("{tasks}{tasks}")), 2);
+    assert_eq!(updates(tried), 2);
+    assert_eq!(updates(&changed), 3);
+}

@@ -11,6 +11,7 @@ use crate::modules;
 use crate::playbook::{Action, ActionKind, Context, Task};
 use crate::value::{Map, Value};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 /// A task as if the play had one that calls `module` without arguments.
 pub(super) fn task(play: &PlayRun, module: &str) -> Option<Arc<Task>> {
@@ -49,6 +50,7 @@ pub(super) async fn module(
         id: 0,
         for_all: Vec::new(),
         is_passed_over: false,
+        is_idle_loop: AtomicBool::default(),
     };
     let frame = Frame::new(run, play, host, view(run, play, host, &task));
     let hands = TaskHands::new(&work, &frame)?;

@@ -18,6 +18,8 @@ pub(super) struct Books {
     pub(super) acts: Vec<String>,
     /// What is refused from now on: `POST /containers/create?name=shop`.
     pub(super) refuses: Option<fn(&str) -> bool>,
+    /// The port of something that is no container, and answers as release `nine`.
+    pub(super) process: Option<u16>,
     /// The last words of every container.
     pub(super) logs: String,
 }
@@ -64,6 +66,9 @@ impl Books {
 
     /// The tag of what listens there. Where nobody has a port, it is what runs under the name.
     pub(super) fn listening(&self, name: &str, port: u16) -> Option<String> {
+        if self.process == Some(port) {
+            return Some("nine".to_owned());
+        }
         if self.containers.iter().all(|container| container.port.is_none()) {
             return self.running(name);
         }

@@ -235,14 +235,13 @@ fn what_cannot_work_is_refused_while_everything_serves() {
     fleet.rewrite("{{ inventory_hostname }}-b", "{{ inventory_hostname }}-c");
     refused("the balancer has no target");
     fleet.rewrite("{{ inventory_hostname }}-c", "{{ inventory_hostname }}-b");
-    // Somebody else's container is where the new one is to go.
+    // What is no container serves where the new one is to go.
     let books = fleet.hosts[0].books.clone();
-    books.lock().unwrap().begin("other", "9");
-    books.lock().unwrap().publish("other", fleet.second);
+    books.lock().unwrap().process = Some(fleet.second);
     let ran = fleet.run(&[], &TO_TWO);
     ended(&ran, 10);
     ran.says("of `web1` already, where the new container is to go");
-    books.lock().unwrap().remove("other");
+    books.lock().unwrap().process = None;
     // And back to one port only from that port.
     ended(&fleet.run(&[], &TO_TWO), 0);
     fleet.rewrite("start: first", "start: last");
