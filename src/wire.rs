@@ -23,7 +23,7 @@ pub const CHUNK: usize = 32 << 10;
 #[serde(rename_all = "snake_case")]
 pub enum ToHost {
     /// Plan and apply one task. Requests are carried out in order.
-    Run(Request),
+    Run(Box<Request>),
     /// A file body follows in raw frames.
     Blob { hash: String, size: u64 },
     /// Proof that the control side lives while it has nothing to ask.
@@ -189,7 +189,7 @@ mod tests {
     #[test]
     fn a_request_crosses_the_wire() {
         let request = Request { id: 7, module: "ping".into(), check: true, ..Request::default() };
-        let bytes = encode(&ToHost::Run(request)).unwrap();
+        let bytes = encode(&ToHost::Run(request.into())).unwrap();
         let Some(Frame::Json(json)) = read(&mut bytes.as_slice()).unwrap() else { panic!("a JSON frame") };
         let ToHost::Run(request) = decode(&json).unwrap() else { panic!("a request") };
         assert_eq!((request.id, request.module.as_str(), request.check), (7, "ping", true));

@@ -1,12 +1,15 @@
 //! What can be known to be wrong before anything is sent: templates, conditions, handlers that nobody defines.
 
+mod ahead;
+
 use crate::diag::{Diagnostic, Severity, Sources, Span, closest};
-use crate::engine::Selection;
+use crate::engine::{Playbook, Selection};
 use crate::inventory::Inventory;
 use crate::playbook::keyword::Written;
-use crate::playbook::{ActionKind, Context, Item, Play, Role, Task};
+use crate::playbook::{ActionKind, Context, Item, Play, Reader, Role, Task};
 use crate::template;
 use crate::value::{Map, Value};
+use ahead::Ahead;
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,10 +19,18 @@ const CONDITIONS: [&str; 5] = ["when", "until", "changed_when", "failed_when", "
 /// Modules whose arguments are expressions, and which ones.
 const EXPRESSIONS: [(&str, &str); 2] = [("assert", "that"), ("debug", "var")];
 
-/// Checks every play, and adds what is wrong.
-pub(super) fn plays(plays: &[Play], selection: &Selection, sources: &Sources, found: &mut Vec<Diagnostic>) {
-    let mut checker = Checker { selection: Some(selection), ..Checker::new(sources, found) };
-    plays.iter().for_each(|play| checker.play(play));
+/// Checks every play of a playbook, and what its tasks will include, and adds what is wrong.
+pub(super) fn playbook(
+    playbook: &Playbook,
+    selection: &Selection,
+    reader: &mut Reader,
+    inventory: &Inventory,
+    sources: &Sources,
+    found: &mut Vec<Diagnostic>,
+) {
+    let ahead = Ahead::new(reader, inventory, &playbook.path);
+    let mut checker = Checker { selection: Some(selection), ahead: Some(ahead), ..Checker::new(sources, found) };
+    playbook.plays.iter().for_each(|play| checker.play(play));
 }
 
 /// Checks the variables of every host. Nobody may ever use one: a broken template is only worth a warning.
@@ -43,6 +54,7 @@ struct Checker<'a> {
     selection: Option<&'a Selection>,
     /// What is wrong with the conditions of the task that is being checked.
     conditions: Vec<Diagnostic>,
+    ahead: Option<Ahead<'a>>,
 }
 
 /// A task of a play, and whether the playbook is prepared for its failure.
@@ -53,30 +65,61 @@ struct Placed {
 
 impl<'a> Checker<'a> {
     fn new(sources: &'a Sources, found: &'a mut Vec<Diagnostic>) -> Checker<'a> {
-        Checker { sources, found, roles: HashSet::new(), contexts: HashSet::new(), selection: None, conditions: Vec::new() }
+        Checker {
+            sources,
+            found,
+            roles: HashSet::new(),
+            contexts: HashSet::new(),
+            selection: None,
+            conditions: Vec::new(),
+            ahead: None,
+        }
     }
 
     fn play(&mut self, play: &Play) {
         self.context(&play.context);
         let tasks = tasks_of(play);
         for placed in &tasks {
-            let before = self.found.len();
-            self.task(&placed.task);
-            let is_expected = placed.is_caught || may_pass(&placed.task) || !self.is_selected(&placed.task);
-            if is_expected || is_conditional(&placed.task) {
-                soften(self.found, before);
-            }
-            // A condition itself is evaluated whatever it says.
-            let before = self.found.len();
-            self.found.append(&mut self.conditions);
-            if is_expected {
-                soften(self.found, before);
-            }
+            self.placed(placed, play);
         }
         for used in &play.roles {
             self.role(&used.role);
         }
         self.handlers(play, &tasks);
+    }
+
+    fn placed(&mut self, placed: &Placed, play: &Play) {
+        let before = self.found.len();
+        self.task(&placed.task);
+        let is_expected = placed.is_caught || may_pass(&placed.task) || !self.is_selected(&placed.task);
+        let is_firm = !is_expected && !is_conditional(&placed.task);
+        if !is_firm {
+            soften(self.found, before);
+        }
+        // A condition itself is evaluated whatever it says.
+        let before = self.found.len();
+        self.found.append(&mut self.conditions);
+        if is_expected {
+            soften(self.found, before);
+        }
+        self.look_ahead(&placed.task, play, is_firm);
+    }
+
+    /// What the task names, and what it will add.
+    fn look_ahead(&mut self, task: &Task, play: &Play, is_firm: bool) {
+        let Some(ahead) = &mut self.ahead else { return };
+        let before = self.found.len();
+        let missing = ahead.missing(task, play);
+        let may_be_made = missing.as_ref().is_some_and(|(_, may_be_made)| *may_be_made);
+        let (items, problems) = ahead.included(task, play, is_firm);
+        self.found.extend(missing.map(|(diagnostic, _)| diagnostic));
+        self.found.extend(problems);
+        if !is_firm || may_be_made {
+            soften(self.found, before);
+        }
+        let mut tasks = Vec::new();
+        items.iter().for_each(|item| collect(item, !is_firm, &mut tasks));
+        tasks.iter().for_each(|placed| self.placed(placed, play));
     }
 
     fn is_selected(&self, task: &Task) -> bool {

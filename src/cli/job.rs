@@ -60,10 +60,12 @@ pub(super) fn draft_of(args: &RunArgs, text: Option<&Text>, config: &Config, sou
         };
         found.extend(reader.take_diagnostics());
         plays.iter().for_each(|play| read_vars_files(&mut reader, play, &mut found));
-        check::plays(&plays, &options.selection, sources, &mut found);
         playbooks.push(Playbook { path, plays });
     }
     let inventory = with_playbook(inventory, sources, args, &mut found);
+    for playbook in &playbooks {
+        check::playbook(playbook, &options.selection, &mut reader, &inventory, sources, &mut found);
+    }
     check::inventory(&inventory, sources, &mut found);
     check_patterns(&inventory, &playbooks, &mut found);
     check_limit(&inventory, args, &mut found);

@@ -173,7 +173,7 @@ impl Remote {
         }
         state.waiting.insert(id, sender);
         // A closed queue means that the reader is about to report the loss.
-        _ = self.line.writing.send(Outgoing::Message(ToHost::Run(request)));
+        _ = self.line.writing.send(Outgoing::Message(ToHost::Run(request.into())));
         drop(state);
         Ok(Pending { line: self.line.clone(), id, doing, events })
     }

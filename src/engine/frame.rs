@@ -234,23 +234,6 @@ impl<'a> Frame<'a> {
         !self.run.inventory.read().unwrap_or_else(PoisonError::into_inner).hosts.contains_key(host)
     }
 
-    /// Where a relative name of a task is searched: in the role, beside the task's file, beside the playbook; in `folder` first.
-    pub(crate) fn search(&self, folder: &str, task: &Task, play: &PlayRun) -> Vec<PathBuf> {
-        let mut bases: Vec<PathBuf> =
-            task.context.chain().filter_map(|context| context.role.as_ref()).map(|role| role.path.clone()).collect();
-        bases.extend(task.file.parent().map(Path::to_owned));
-        bases.push(play.play.dir.clone());
-        let mut places: Vec<PathBuf> = Vec::new();
-        for base in bases {
-            for place in [base.join(folder), base.join("tasks"), base] {
-                if !places.contains(&place) && (place.ends_with(folder) || !place.ends_with("tasks") || folder == "tasks") {
-                    places.push(place);
-                }
-            }
-        }
-        places
-    }
-
     /// The same frame, searching where this task searches.
     #[must_use]
     pub(crate) fn for_task(mut self, task: &Task, play: &PlayRun) -> Frame<'a> {

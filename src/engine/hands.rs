@@ -209,7 +209,7 @@ impl Hands for TaskHands<'_> {
     }
 
     fn find(&self, folder: &str, name: &str) -> Result<PathBuf, Problem> {
-        let places = self.frame.search(folder, &self.work.task, &self.work.play);
+        let places = self.work.task.search(folder, &self.work.play.play.dir);
         let path = Path::new(name);
         if path.is_absolute() {
             return if path.exists() { Ok(path.to_owned()) } else { Err(not_found(name, &[])) };

@@ -332,6 +332,8 @@ impl Problem {
                 format!("value of {name} must be one of: {}, got: {}", choices.join(", "), found.to_text())
             }
             Problem::NoneOf { names } => {
+                // What begins so is passed by `roll` itself.
+                let names: Vec<&str> = names.iter().copied().filter(|name| !name.starts_with('_')).collect();
                 format!("one of the following is required: {}", names.join(", "))
             }
             Problem::Exclusive { names } => {

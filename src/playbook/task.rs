@@ -5,7 +5,7 @@ use super::kv::scalar;
 use crate::diag::Diagnostic;
 use crate::modules::Module;
 use crate::value::{Map, Span, Value};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// One play: which hosts, and what happens to them.
@@ -215,6 +215,23 @@ impl Task {
     /// Where an argument was written.
     pub fn arg_span(&self, name: &str) -> Span {
         self.arg_spans.iter().find(|(known, _)| known == name).map_or(self.span, |(_, span)| *span)
+    }
+
+    /// Where a relative name is searched: in the role, beside the task's file, beside the playbook; in `folder` first.
+    pub fn search(&self, folder: &str, play_dir: &Path) -> Vec<PathBuf> {
+        let roles = self.context.chain().filter_map(|context| context.role.as_ref());
+        let mut bases: Vec<PathBuf> = roles.map(|role| role.path.clone()).collect();
+        bases.extend(self.file.parent().map(Path::to_owned));
+        bases.push(play_dir.to_owned());
+        let mut places: Vec<PathBuf> = Vec::new();
+        for base in bases {
+            for place in [base.join(folder), base.join("tasks"), base] {
+                if !places.contains(&place) && (place.ends_with(folder) || !place.ends_with("tasks") || folder == "tasks") {
+                    places.push(place);
+                }
+            }
+        }
+        places
     }
 
     /// Its name as written, if it has one; it may hold a template.

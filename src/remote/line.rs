@@ -122,7 +122,7 @@ impl Line {
         match frame {
             wire::Frame::Raw(bytes) => state.blobs.append(&bytes)?,
             wire::Frame::Json(json) => match wire::decode(&json)? {
-                ToHost::Run(request) => state.requests.push_back(request),
+                ToHost::Run(request) => state.requests.push_back(*request),
                 ToHost::Blob { hash, size } => state.blobs.begin(&hash, size)?,
                 ToHost::Heartbeat => {
                     is_heartbeat = true;

@@ -40,7 +40,7 @@ impl Host {
         let args = args.replace("NAME", &self.prefix).replace("DIR", &self.dir.path().display().to_string());
         let args = Value::from_json(&args).unwrap().as_map().unwrap().clone();
         let request = Request { id: 1, module: module.into(), args, ..Request::default() };
-        wire::write(self.input.as_mut().unwrap(), &ToHost::Run(request)).unwrap();
+        wire::write(self.input.as_mut().unwrap(), &ToHost::Run(request.into())).unwrap();
         loop {
             match self.hear() {
                 FromHost::Done { reply: Reply::Ok { values }, .. } => return Ok(values),

@@ -72,7 +72,7 @@ impl Remote {
         let args = Value::from_json(&args).unwrap().as_map().unwrap().clone();
         let mut request = Request { id: self.next, module: module.into(), args, ..Request::default() };
         change(&mut request);
-        self.say(&ToHost::Run(request));
+        self.say(&ToHost::Run(request.into()));
         self.next
     }
 

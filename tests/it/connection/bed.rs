@@ -107,7 +107,8 @@ impl Bed {
     pub(super) fn stand_in(&self) -> Programs {
         let file = self.path("stand-in");
         let hello = FromHost::Hello { user: self.user.clone(), uid: 7, home: "/".into(), pid: 1 };
-        let (hello, done) = (encode(&hello).unwrap(), encode(&FromHost::Done { id: 1, reply: Reply::Failed { values: Map::new() } }).unwrap());
+        let (hello, done) =
+            (encode(&hello).unwrap(), encode(&FromHost::Done { id: 1, reply: Reply::Failed { values: Map::new() } }).unwrap());
         let mut text = format!(
             "#!/bin/sh\n# {}\ntail -c {} \"$0\" | head -c {}\nhead -c 1 >/dev/null\ntail -c {} \"$0\"\nexec cat >/dev/null\n",
             self.dir.path().display(),
