@@ -242,7 +242,7 @@ fn a_plan_is_applied_only_to_what_it_was_made_for() {
     let refused = apply();
     assert_eq!(refused.status.code(), Some(10), "{refused:?}");
     says(&refused, "error[plan-drift]");
-    says(&refused, "`web1` ran one (aabbccddeeff), serving; now it runs other (aabbccddeeff), serving");
+    says(&refused, "`web1` ran one (aabbccddeeff); now it runs other (aabbccddeeff)");
     assert!(!site.path("switched").exists() && !site.path("state").exists());
     docker.replace("one");
     let applied = apply();

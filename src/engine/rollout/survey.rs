@@ -183,8 +183,10 @@ impl Known {
             Ok(targets) => (targets, None),
             Err(problem) => (Vec::new(), Some(problem.failure.msg)),
         };
+        // Where there is no balancer, nobody knows who is asked.
         let mut targets: Vec<TargetSurvey> = targets
             .into_iter()
+            .filter(|_| spec.balancer.kind != "none")
             .map(|seen| TargetSurvey { name: seen.host, state: seen.shown, is_serving: seen.is_serving })
             .collect();
         let hosts = answers.into_iter().map(|(host, found)| {

@@ -15,12 +15,12 @@ type Trees = HashMap<(String, Kind), Arc<Tree>>;
 enum Kind {
     Template,
     Expression,
-    File(Style),
+    File(Box<Style>),
 }
 
 fn trees() -> &'static RwLock<Trees> {
     static TREES: OnceLock<RwLock<Trees>> = OnceLock::new();
-    TREES.get_or_init(RwLock::default)
+    TREES.get_or_init(|| RwLock::new(HashMap::with_capacity(TREES_MAX)))
 }
 
 /// The tree of a string in a playbook.
@@ -41,7 +41,7 @@ pub(crate) fn uncached_expression(text: &str) -> Result<Tree, SyntaxError> {
 
 /// The tree of a template file.
 pub(crate) fn file_tree(text: &str, style: &Style) -> Result<Arc<Tree>, SyntaxError> {
-    cached(text, Kind::File(style.clone()), || parse_template(text, style))
+    cached(text, Kind::File(style.clone().into()), || parse_template(text, style))
 }
 
 fn cached(text: &str, kind: Kind, parse: impl FnOnce() -> Result<Tree, SyntaxError>) -> Result<Arc<Tree>, SyntaxError> {
@@ -59,7 +59,7 @@ fn cached(text: &str, kind: Kind, parse: impl FnOnce() -> Result<Tree, SyntaxErr
 }
 
 fn parse_template(text: &str, style: &Style) -> Result<Tree, SyntaxError> {
-    let mut text = text.replace("\r\n", "\n").replace('\r', "\n");
+    let mut text = if text.contains('\r') { text.replace("\r\n", "\n").replace('\r', "\n") } else { text.to_owned() };
     if !style.keep_trailing_newline && text.ends_with('\n') {
         text.pop();
     }

@@ -60,14 +60,14 @@ enum Next {
 
 /// Tokens of a whole template.
 pub(super) fn template_tokens(text: &str, style: &Style) -> Result<Vec<Lexed>, SyntaxError> {
-    let mut lexer = Lexer { text, position: 0, style, tokens: Vec::new(), openings: [Next::Unknown; 3] };
+    let mut lexer = Lexer::new(text, style);
     lexer.template()?;
     Ok(lexer.finish())
 }
 
 /// Tokens of a bare expression.
 pub(super) fn expression_tokens(text: &str, style: &Style) -> Result<Vec<Lexed>, SyntaxError> {
-    let mut lexer = Lexer { text, position: 0, style, tokens: Vec::new(), openings: [Next::Unknown; 3] };
+    let mut lexer = Lexer::new(text, style);
     let mut open = Vec::new();
     while lexer.skip_space() {
         lexer.token(&mut open)?;
@@ -79,6 +79,12 @@ pub(super) fn expression_tokens(text: &str, style: &Style) -> Result<Vec<Lexed>,
 }
 
 impl<'t> Lexer<'t> {
+    fn new(text: &'t str, style: &'t Style) -> Lexer<'t> {
+        // As many tokens as templates have; more are no trouble.
+        let tokens = Vec::with_capacity(text.len() / 4 + 2);
+        Lexer { text, position: 0, style, tokens, openings: [Next::Unknown; 3] }
+    }
+
     fn finish(mut self) -> Vec<Lexed> {
         let end = self.text.len();
         self.push(Token::End, end);
