@@ -282,3 +282,18 @@ fn reviving_starts_what_is_aside_and_touches_nothing_else() {
     let refused = (revive::MODULE.plan)(&args_of(&revive::MODULE, TASK), &Daemon::new().with(HOLDINGS, "[]")).unwrap_err();
     assert!(refused.msg.contains("nothing to go back to"), "{}", refused.msg);
 }
+
+#[test]
+fn a_port_is_taken_by_what_is_not_the_app() {
+    let listening = "0: 00000000:0016 00000000:0000 0A 0:0\n1: 00000000:1F90 00000000:0000 0A 0:0\n2: 0100007F:1F99 0100007F:0016 01 0:0\n";
+    let taken = |containers: &str| {
+        let daemon = Daemon::new().with("/containers/json", containers).with_text("/proc/net/tcp", listening);
+        ports::taken("shop", &daemon).unwrap().to_json()
+    };
+    let own = r#"{"Names":["/shop"],"Ports":[{"Type":"tcp","PublicPort":8080}]},{"Names":["/shop.parked-3"],"Ports":[{"Type":"tcp","PublicPort":8081}]}"#;
+    let other = r#"{"Names":["/nginx"],"Ports":[{"Type":"tcp","PublicPort":80},{"Type":"udp","PublicPort":53},{"Type":"tcp"}]}"#;
+    assert_eq!(taken("[]"), r#"{"22":null,"8080":null}"#);
+    assert_eq!(taken(&format!("[{own},{other}]")), r#"{"22":null,"80":"nginx"}"#);
+    let on_host = r#"{"Names":["/shop"],"Ports":[],"HostConfig":{"NetworkMode":"host"}}"#;
+    assert_eq!(taken(&format!("[{on_host},{other}]")), r#"{"80":"nginx"}"#);
+}
