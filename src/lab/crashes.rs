@@ -193,7 +193,12 @@ async fn attempt(ground: &Ground<'_>, point: &Point, serving: &mut &'static str)
     let calls = std::fs::read_to_string(&list).unwrap_or_default();
     let at = calls.lines().find_map(|line| line.strip_prefix(&format!("{} ", point.call))).unwrap_or("the end");
     let after = Call { verb: point.verb, release: new, is_elsewhere: true, ..Call::default() };
-    let went_on = ground.run(&after, RUN_MAX).await?;
+    let mut went_on = ground.run(&after, RUN_MAX).await?;
+    // It had come too far to be turned back, and says how to end it.
+    let is_ended = point.verb == "rollback" && went_on.exit == Some(REFUSED) && went_on.has_said("`roll resume ");
+    if is_ended {
+        went_on = ground.run(&Call { verb: "resume", ..after }, RUN_MAX).await?;
+    }
     let truth = ground.truth().await;
     let seen = clients.end().await;
 
@@ -206,7 +211,8 @@ async fn attempt(ground: &Ground<'_>, point: &Point, serving: &mut &'static str)
     let is_new = release.as_deref() == Some(new);
     let is_fine = match (point.verb, went_on.exit) {
         ("resume", Some(0)) => is_new,
-        ("rollback", Some(0)) => !is_new || is_unreached,
+        ("rollback", Some(0)) if !is_ended => !is_new || is_unreached,
+        ("rollback", Some(0)) => is_new,
         // There was nothing to go back from: nothing was begun, or all of it was done.
         ("rollback", Some(REFUSED)) => true,
         _ => false,

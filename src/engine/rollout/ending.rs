@@ -31,12 +31,22 @@ pub(super) struct End<'e> {
     pub(super) idle: &'e [String],
     /// Where nobody answers any more, so that nothing is known.
     pub(super) silent: &'e [String],
+    /// The new release was there to stay: nothing can be turned back to.
+    pub(super) committed: Option<Committed>,
     /// Targets that serve, and all of them, read just now.
     pub(super) healthy: Option<(usize, usize)>,
     /// Since the balancer could be read last, where it cannot be now.
     pub(super) unread: Option<Duration>,
     /// What `roll` was called with.
     pub(super) arguments: &'e str,
+}
+
+/// How far the end of a rollout has come that is not turned back from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Committed {
+    /// What ran before is still there on some hosts.
+    Ending,
+    Ended,
 }
 
 impl End<'_> {
@@ -94,6 +104,10 @@ impl End<'_> {
         let (resume, rollback) = (self.command("resume "), self.command("rollback "));
         match self.outcome {
             Outcome::Done => None,
+            Outcome::Refused if self.committed.is_some() => {
+                let to = format!("`{}` puts a release in place again", self.command("rollback --to RELEASE "));
+                Some(if self.committed == Some(Committed::Ending) { format!("`{resume}` ends it; {to}") } else { to })
+            }
             Outcome::Refused => Some(format!("mend what is named above, then `{again}`")),
             Outcome::Halted | Outcome::RevertFailed => {
                 let what = if self.causes.iter().any(|cause| cause.is_lost) { "bring the host back" } else { "mend the host" };
@@ -144,6 +158,7 @@ mod tests {
             release: "7f3a",
             causes,
             refusal: None,
+            committed: None,
             hosts: &names("web1 web2 web3"),
             new: &names(new),
             out: &names(out),
@@ -189,6 +204,7 @@ mod tests {
             release: "7f3a",
             causes: &[cause],
             refusal: None,
+            committed: None,
             hosts: &names("web1 web2 web3"),
             new: &names("web1 web2"),
             out: &[],

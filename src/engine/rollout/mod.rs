@@ -27,7 +27,7 @@ use crate::diag::Diagnostic;
 use crate::event::{Event, Rollout as RolloutEvent};
 use crate::playbook::{self, Program, RolloutSpec};
 use crate::rollout::{Answer, Ask, Effect, Floor, Goal, Input, OnFailure, Outcome, Recording, Rollout, Rules, Step};
-use ending::{Cause, End};
+use ending::{Cause, Committed, End};
 pub use survey::{HostSurvey, Survey, Surveyor, TargetSurvey, Unanswered, WishFor};
 
 pub(crate) use words::RECORD_HELP;
@@ -412,12 +412,19 @@ impl Driver {
         }
         match self.run.options.rolling.direction {
             _ if outcome != Outcome::Refused || !self.causes.is_empty() => None,
-            Direction::Rollback => Some(words::committed(&self.spec.app)),
+            Direction::Rollback => Some(words::committed(&self.spec.app, self.committed(outcome) == Some(Committed::Ending))),
             _ if self.steps.unfit().is_some() => self.steps.unfit(),
             _ if pool.is_some() => pool.map(|(name, floor)| words::no_pool_floor(&name, floor)),
             Direction::Forward | Direction::Resume if is_ordered => Some(words::no_floor(&self.spec.app, self.play.hosts.len())),
             Direction::Forward | Direction::Resume => Some(self.steps.unread()),
         }
+    }
+
+    /// Going back was refused for nothing else.
+    fn committed(&self, outcome: Outcome) -> Option<Committed> {
+        let is_going_back = self.run.options.rolling.direction == Direction::Rollback;
+        let is_refused = outcome == Outcome::Refused && self.causes.is_empty();
+        (is_going_back && is_refused).then(|| if self.steps.has_parked() { Committed::Ending } else { Committed::Ended })
     }
 
     /// In the recap a lost host is unreachable once, however often it was asked.
@@ -452,6 +459,7 @@ impl Driver {
             release: &self.spec.release,
             causes: &self.causes,
             refusal: self.refusal(outcome),
+            committed: self.committed(outcome),
             hosts: &self.play.hosts,
             new: &new,
             out: &out,

@@ -44,6 +44,8 @@ pub(super) struct Steps {
     hold: Arc<Hold>,
     /// A host has refused this rollout for good.
     is_fenced: AtomicBool,
+    /// What ran before is still there, somewhere.
+    has_parked: AtomicBool,
     /// Why a host could not be locked: said at the end, when all were heard.
     denied: Mutex<Vec<Denied>>,
     /// What is written down on each host.
@@ -72,6 +74,7 @@ impl Steps {
             front,
             hold: hold.clone(),
             is_fenced: AtomicBool::new(false),
+            has_parked: AtomicBool::new(false),
             denied: Mutex::default(),
             written: Mutex::default(),
             serving: Mutex::default(),
@@ -118,6 +121,10 @@ impl Steps {
 
     pub(super) fn is_fenced(&self) -> bool {
         self.is_fenced.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn has_parked(&self) -> bool {
+        self.has_parked.load(Ordering::SeqCst)
     }
 
     pub(super) fn say_all(&self, line: &str) {
@@ -433,6 +440,8 @@ impl Steps {
         if removes_itself(&values) {
             return Err(Problem::new(words::removes_itself(self.name(host), &self.spec.app)));
         }
+        let has_parked = values.get("parked").and_then(Value::as_list).is_some_and(|parked| !parked.is_empty());
+        self.has_parked.fetch_or(has_parked, Ordering::SeqCst);
         let direction = self.run.options.rolling.direction;
         let before = Written::read(&values, &self.spec.release, self.generation());
         let is_unfinished = !matches!(before.reached, Reached::Nothing | Reached::Retired);

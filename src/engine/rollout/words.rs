@@ -180,10 +180,10 @@ pub(super) fn no_pool_floor(pool: &str, floor: usize) -> String {
     )
 }
 
-pub(super) fn committed(app: &str) -> String {
-    format!(
-        "the last rollout of `{app}` has ended, and what ran before was let go: `roll rollback --to RELEASE` puts a release in place again"
-    )
+/// There is nothing to turn back to.
+pub(super) fn committed(app: &str, is_ending: bool) -> String {
+    let ends = if is_ending { "was ending" } else { "has ended" };
+    format!("the last rollout of `{app}` {ends}, and what ran before was let go")
 }
 
 pub(super) fn held(live: usize, floor: usize) -> String {

@@ -106,6 +106,13 @@ impl Books {
         self.containers.iter_mut().filter(|container| container.id == id).for_each(|container| container.running = true);
     }
 
+    /// As a rollout parks it.
+    pub(super) fn put_aside(&mut self, name: &str, tag: &str, generation: i64) {
+        let id = self.create(&format!("{name}.parked-{generation}"), &json!({ "Image": format!("{name}:{tag}") }));
+        let image = self.image(&id).or_else(|| self.image(&format!("{name}:{tag}")));
+        self.images.extend(image.map(|image| (format!("roll-parked/{name}:{generation}.no.0"), image)));
+    }
+
     fn create(&mut self, name: &str, body: &Value) -> String {
         self.made += 1;
         let id = format!("{:064x}", 0xabc_0000 + self.made);

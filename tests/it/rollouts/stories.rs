@@ -94,7 +94,8 @@ fn a_release_that_is_named_is_gone_back_to() {
     // What ran before was let go, so there is nothing to turn back to by itself.
     let refused = fleet.run(&["rollback"], &TO_TWO);
     assert_eq!(refused.code, Some(10), "{}", refused.said);
-    refused.says("`roll rollback --to RELEASE` puts a release in place again");
+    refused.says("why: the last rollout of `shop` has ended, and what ran before was let go");
+    refused.says("next: `roll rollback --to RELEASE -i hosts -e release=two site.yaml` puts a release in place again");
     let back = fleet.run(&["rollback", "--to", "one"], &TO_TWO);
     assert_eq!((back.code, fleet.containers()), (Some(0), vec!["shop=one".to_owned(); 2]), "{}", back.said);
     back.says("ROLLOUT [shop : one]");
@@ -102,6 +103,23 @@ fn a_release_that_is_named_is_gone_back_to() {
     assert!(history.said.find("two").unwrap() != history.said.rfind("one").unwrap(), "{}", history.said);
     let again = fleet.run(&["rollback", "--to", "one"], &TO_TWO);
     assert_eq!((again.code, fleet.containers()), (Some(0), vec!["shop=one".to_owned(); 2]), "{}", again.said);
+}
+
+#[test]
+fn an_end_that_was_interrupted_is_not_turned_back_from() {
+    let fleet = Fleet::new(2);
+    assert_eq!(fleet.run(&[], &TO_TWO).code, Some(0));
+    // Written down, and not done yet.
+    let state = std::fs::read_to_string(fleet.path("web2").join("state/shop/state.json")).unwrap();
+    let parking = &serde_json::from_str::<serde_json::Value>(&state).unwrap()["rollout"]["parking"];
+    fleet.hosts[1].books.lock().unwrap().put_aside("shop", "one", parking.as_i64().unwrap());
+    let refused = fleet.run(&["rollback"], &TO_TWO);
+    assert_eq!(refused.code, Some(10), "{}", refused.said);
+    refused.says("why: the last rollout of `shop` was ending, and what ran before was let go");
+    refused.says("next: `roll resume -i hosts -e release=two site.yaml` ends it; `roll rollback --to RELEASE");
+    assert_eq!(fleet.containers(), ["shop=two".to_owned(), format!("shop.parked-{parking}=one(stopped) shop=two")]);
+    let ended = fleet.run(&["resume"], &TO_TWO);
+    assert_eq!((ended.code, fleet.containers()), (Some(0), vec!["shop=two".to_owned(); 2]), "{}", ended.said);
 }
 
 #[test]
