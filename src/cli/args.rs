@@ -299,20 +299,26 @@ fn outputs() -> PossibleValuesParser {
 pub(super) enum CrashPoints {
     Count(usize),
     Part { part: usize, of: usize },
+    Calls { first: u64, last: u64 },
 }
 
 impl FromStr for CrashPoints {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let number = |text: &str| text.parse::<usize>().ok().filter(|number| *number > 0);
-        let points = match text.split_once('/') {
-            Some((part, of)) => {
-                number(part).zip(number(of)).filter(|(part, of)| part <= of).map(|(part, of)| CrashPoints::Part { part, of })
-            }
-            None => number(text).map(CrashPoints::Count),
+        fn number<N: FromStr + PartialOrd + Default>(text: &str) -> Option<N> {
+            text.parse().ok().filter(|number| *number > N::default())
+        }
+        fn pair<N: FromStr + PartialOrd + Default>((one, other): (&str, &str)) -> Option<(N, N)> {
+            number(one).zip(number(other)).filter(|(one, other)| one <= other)
+        }
+        let points = match (text.split_once('/'), text.split_once('-')) {
+            (Some(both), _) => pair(both).map(|(part, of)| CrashPoints::Part { part, of }),
+            (None, Some(both)) => pair(both).map(|(first, last)| CrashPoints::Calls { first, last }),
+            (None, None) => number(text).map(CrashPoints::Count),
         };
-        points.ok_or_else(|| "a number of points, such as 20, or a part of them, such as 2/4".to_owned())
+        points
+            .ok_or_else(|| "a number of points, such as 20, a part of them, such as 2/4, or those at the calls 60-64".to_owned())
     }
 }
 
@@ -335,9 +341,9 @@ pub(super) struct RehearseArgs {
     /// On a lab that is up already, and stays
     #[arg(long, value_name = "ID", conflicts_with_all = ["hosts", "kind", "lag", "second_port", "keep"])]
     pub(super) lab: Option<String>,
-    /// Instead: kill the controller before, during and after each of its calls, go on and back from elsewhere; all points, so many of them, or
-    /// every fourth from the second (`2/4`), where several labs share them
-    #[arg(long, value_name = "N|K/N", num_args = 0..=1, require_equals = true)]
+    /// Instead: kill the controller before, during and after each of its calls, go on and back from elsewhere; all points, so many of them,
+    /// every fourth from the second (`2/4`), where several labs share them, or those at the calls 60 to 64 (`60-64`)
+    #[arg(long, value_name = "N|K/N|A-B", num_args = 0..=1, require_equals = true)]
     pub(super) crashes: Option<Option<CrashPoints>>,
     /// Instead: make trouble in the middle of rollouts, and see what holds; all there is, or those that are named, with commas
     #[arg(long, value_name = "LIST", num_args = 0..=1, require_equals = true, conflicts_with = "crashes")]

@@ -63,6 +63,7 @@ async fn show(args: &RehearseArgs, lab: &Lab, plan: &Plan, voice: &Voice) -> Res
             None => Points::All,
             Some(CrashPoints::Count(count)) => Points::Sample { count, seed: args.seed.unwrap_or_else(any_seed) },
             Some(CrashPoints::Part { part, of }) => Points::Part { part, of },
+            Some(CrashPoints::Calls { first, last }) => Points::Calls { first, last },
         };
         let matrix = crashes(lab, plan, points, voice).await?;
         return Ok((if is_json { json(&matrix) } else { matrix.to_string() }, matrix.is_passed()));

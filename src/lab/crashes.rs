@@ -31,6 +31,11 @@ pub(crate) enum Points {
         part: usize,
         of: usize,
     },
+    /// Those at the calls from one number to another.
+    Calls {
+        first: u64,
+        last: u64,
+    },
 }
 
 /// Where the controller dies, and who comes after it.
@@ -119,6 +124,7 @@ pub(crate) async fn crashes(lab: &Lab, plan: &Plan, points: Points, voice: &Voic
     let chosen = match points {
         Points::All => all.clone(),
         Points::Sample { count, seed } => sample(&all, count, seed),
+        Points::Calls { first, last } => all.iter().filter(|point| (first..=last).contains(&point.call)).cloned().collect(),
         Points::Part { part, of } => all.iter().skip(part.saturating_sub(1)).step_by(of.max(1)).cloned().collect(),
     };
     voice.step(format!("{calls} calls; {} of {} points", chosen.len(), all.len()));

@@ -16,6 +16,9 @@ use std::time::{Duration, Instant};
 /// Once the control side has sent a heartbeat, this much silence means that it is gone.
 const SILENCE_MAX: Duration = Duration::from_secs(30);
 
+/// Longer than the program lives.
+const REST: Duration = Duration::from_secs(5);
+
 /// Shared by the thread that reads and the one that works.
 pub(super) struct Line {
     pub(super) modules: Modules,
@@ -37,6 +40,7 @@ struct State {
     /// The process group of the command that runs.
     running: Option<Pid>,
     is_gone: bool,
+    is_resting: bool,
     /// Set by the first heartbeat: when the last byte came.
     heard: Option<Instant>,
     /// Instead of [`SILENCE_MAX`].
@@ -203,11 +207,31 @@ impl Line {
         None
     }
 
-    /// Sleeps, but not longer than anybody cares.
+    /// Whoever waits for something once nobody cares waits for the end of the program, which comes then.
     pub(super) fn sleep(&self, time: Duration) {
         let end = Instant::now() + time;
         let mut state = self.state();
         while !state.is_gone && Instant::now() < end {
+            state = self.wait(state, end.saturating_duration_since(Instant::now()));
+        }
+        if state.is_gone {
+            drop(state);
+            self.rest();
+            std::thread::sleep(time.max(REST));
+        }
+    }
+
+    /// Nothing is being done any more, or only waited for.
+    pub(super) fn rest(&self) {
+        self.state().is_resting = true;
+        self.news.notify_all();
+    }
+
+    /// Until then, or for so long.
+    pub(super) fn await_rest(&self, limit: Duration) {
+        let end = Instant::now() + limit;
+        let mut state = self.state();
+        while !state.is_resting && Instant::now() < end {
             state = self.wait(state, end.saturating_duration_since(Instant::now()));
         }
     }

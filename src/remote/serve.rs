@@ -6,7 +6,6 @@ use crate::wire::FromHost;
 use std::io::{self, Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
-use std::sync::mpsc;
 use std::time::Duration;
 
 /// How long a task may take to notice that nobody listens any more. Locks are held until then, and others wait for them.
@@ -19,15 +18,13 @@ pub fn serve(modules: Modules, input: impl Read + Send + 'static, output: impl W
     let listening = Arc::clone(&line);
     std::thread::Builder::new().name("listen".to_owned()).spawn(move || listening.listen(input))?;
     let working = Arc::clone(&line);
-    let (done, is_done) = mpsc::channel();
     std::thread::Builder::new().name("work".to_owned()).spawn(move || {
         work(&working);
-        // Nobody waits for it once the time is up.
-        let _ = done.send(());
+        working.rest();
     })?;
     let silence = line.watch();
     // A task that hangs in the system must not keep the program alive.
-    let _ = is_done.recv_timeout(LEAVING_MAX);
+    line.await_rest(LEAVING_MAX);
     if let Some(silence) = silence {
         line.locks.fence(&line, silence);
     }

@@ -31,6 +31,8 @@ const BAKE_EVERY: Duration = Duration::from_secs(1);
 const READ_DEADLINE: Duration = Duration::from_secs(5);
 /// For the rollout that has the lock to finish its host, beyond what it may wait for.
 const YIELD_DEADLINE: Duration = Duration::from_secs(600);
+/// One that has died keeps its lock until its hosts have noticed: at most a second.
+const DEAD_NOTICED: Duration = Duration::from_millis(1500);
 const LOG_LINES: i64 = 50;
 
 /// Everything that the steps of one rollout share.
@@ -335,6 +337,9 @@ impl Steps {
                         self.say(ask.host, format!("{line}: {} s", begun.elapsed().as_secs()));
                         spoke = Some(Instant::now());
                     }
+                    tokio::time::sleep(READ_EVERY).await;
+                }
+                None if matches!(denied, Denied::Locked { .. }) && begun.elapsed() < DEAD_NOTICED => {
                     tokio::time::sleep(READ_EVERY).await;
                 }
                 None => return self.deny(ask, denied),

@@ -285,7 +285,8 @@ fn reviving_starts_what_is_aside_and_touches_nothing_else() {
 
 #[test]
 fn a_port_is_taken_by_what_is_not_the_app() {
-    let listening = "0: 00000000:0016 00000000:0000 0A 0:0\n1: 00000000:1F90 00000000:0000 0A 0:0\n2: 0100007F:1F99 0100007F:0016 01 0:0\n";
+    let listening =
+        "0: 00000000:0016 00000000:0000 0A 0:0\n1: 00000000:1F90 00000000:0000 0A 0:0\n2: 0100007F:1F99 0100007F:0016 01 0:0\n";
     let taken = |containers: &str| {
         let daemon = Daemon::new().with("/containers/json", containers).with_text("/proc/net/tcp", listening);
         ports::taken("shop", &daemon).unwrap().to_json()
