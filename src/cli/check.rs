@@ -109,12 +109,11 @@ impl<'a> Checker<'a> {
     fn look_ahead(&mut self, task: &Task, play: &Play, is_firm: bool) {
         let Some(ahead) = &mut self.ahead else { return };
         let before = self.found.len();
-        let missing = ahead.missing(task, play);
-        let may_be_made = missing.as_ref().is_some_and(|(_, may_be_made)| *may_be_made);
+        self.found.extend(ahead.missing(task, play));
         let (items, problems) = ahead.included(task, play, is_firm);
-        self.found.extend(missing.map(|(diagnostic, _)| diagnostic));
         self.found.extend(problems);
-        if !is_firm || may_be_made {
+        let is_firm = is_firm && (items.is_empty() && self.found.len() == before || !ahead.may_be_made(play));
+        if !is_firm {
             soften(self.found, before);
         }
         let mut tasks = Vec::new();

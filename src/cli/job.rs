@@ -63,10 +63,13 @@ pub(super) fn draft_of(args: &RunArgs, text: Option<&Text>, config: &Config, sou
         playbooks.push(Playbook { path, plays });
     }
     let inventory = with_playbook(inventory, sources, args, &mut found);
-    for playbook in &playbooks {
-        check::playbook(playbook, &options.selection, &mut reader, &inventory, sources, &mut found);
+    // A list of what is there is no reason to look into it.
+    if !(args.list_hosts || args.list_tasks || args.list_tags) {
+        for playbook in &playbooks {
+            check::playbook(playbook, &options.selection, &mut reader, &inventory, sources, &mut found);
+        }
+        check::inventory(&inventory, sources, &mut found);
     }
-    check::inventory(&inventory, sources, &mut found);
     check_patterns(&inventory, &playbooks, &mut found);
     check_limit(&inventory, args, &mut found);
     if args.step && !terminal::is_interactive() {

@@ -2,7 +2,7 @@
 
 use super::edit::TextFile;
 use super::touch::Write;
-use super::{Act, Arg, Args, Attrs, Change, Cmd, Content, Failure, Kind, Look, Module, Plan, edit, paths};
+use super::{Act, Arg, Args, Attrs, Change, Cmd, Content, Failure, Kind, Look, Module, Plan, edit, exact, paths};
 use crate::value::Value;
 
 pub(super) static MODULE: Module = Module {
@@ -123,7 +123,7 @@ impl Table {
         match self {
             Table::File(file) if file.found.is_none() && after.trim().is_empty() => Ok(()),
             Table::File(file) if after.trim().is_empty() && args.str("state") == Some("absent") => {
-                plan.push(Change::new(&file.path, file.text, Value::Null, Act::Remove { path: file.path.clone() }));
+                plan.push(Change::new(&file.path, exact::shown(&file.text).as_ref(), Value::Null, Act::Remove { path: file.path.clone() }));
                 Ok(())
             }
             Table::File(file) => write(file, args, after, plan),
@@ -146,9 +146,10 @@ fn write(file: TextFile, args: &Args, after: String, plan: &mut Plan) -> Result<
     let write = Write {
         attrs,
         backup: args.bool("backup") && file.found.is_some(),
-        ..Write::new(&file.path, Content::Bytes(after.clone().into_bytes()))
+        ..Write::new(&file.path, Content::Bytes(exact::bytes_of(&after)))
     };
-    plan.push(Change::new(&file.path, file.text, after, Act::Write(write)));
+    let (before, after) = (exact::shown(&file.text), exact::shown(&after));
+    plan.push(Change::new(&file.path, before.as_ref(), after.as_ref(), Act::Write(write)));
     Ok(())
 }
 

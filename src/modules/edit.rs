@@ -2,7 +2,7 @@
 
 use super::attrs::unsafe_writes;
 use super::touch::Write;
-use super::{Act, Arg, Args, Attrs, Change, Content, Done, Failure, Kind, Look, Plan, Stat, paths};
+use super::{Act, Arg, Args, Attrs, Change, Content, Done, Failure, Kind, Look, Plan, Stat, exact, paths};
 use crate::value::{Map, Value};
 
 /// What modules that edit a file take beside the file arguments.
@@ -30,7 +30,7 @@ impl TextFile {
             return Err(Failure::new(format!("Path {path} is a directory !")).with("rc", 256));
         }
         let path = if found.is_some() { paths::real(look, path) } else { path.to_owned() };
-        let text = look.text(&path).map_err(|error| Failure::io(format_args!("cannot read {path}"), &error))?;
+        let text = exact::read(look, &path).map_err(|error| Failure::io(format_args!("cannot read {path}"), &error))?;
         Ok(TextFile { path, found, text: text.unwrap_or_default() })
     }
 
@@ -70,9 +70,10 @@ impl TextFile {
             validate: args.str("validate").map(str::to_owned),
             backup: args.bool("backup") && self.found.is_some(),
             unsafe_writes: unsafe_writes(args, look),
-            ..Write::new(&self.path, Content::Bytes(after.clone().into_bytes()))
+            ..Write::new(&self.path, Content::Bytes(exact::bytes_of(&after)))
         };
-        plan.push(Change::new(format!("{} (content)", self.path), self.text, after, Act::Write(write)));
+        let (before, after) = (exact::shown(&self.text), exact::shown(&after));
+        plan.push(Change::new(format!("{} (content)", self.path), before.as_ref(), after.as_ref(), Act::Write(write)));
         Ok(())
     }
 }

@@ -2,7 +2,7 @@
 
 use super::edit::TextFile;
 use super::touch::Write;
-use super::{Act, Arg, Args, Attrs, Change, Content, Failure, Kind, Look, Module, Plan, edit, finish_plainly, paths};
+use super::{Act, Arg, Args, Attrs, Change, Content, Failure, Kind, Look, Module, Plan, edit, exact, finish_plainly, paths};
 use crate::value::{Map, Value};
 use base64ct::{Base64, Encoding};
 use sha1::{Digest, Sha1};
@@ -97,8 +97,9 @@ fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
         edit::make_parents(look, &file.path, &mut plan);
     }
     let attrs = Attrs { mode: file.found.is_none().then_some(0o644), ..Attrs::default() };
-    let write = Write { attrs, ..Write::new(&file.path, Content::Bytes(after.clone().into_bytes())) };
-    plan.push(Change::new(paths::base_name(path), file.text, after, Act::Write(write)));
+    let write = Write { attrs, ..Write::new(&file.path, Content::Bytes(exact::bytes_of(&after))) };
+    let (before, after) = (exact::shown(&file.text), exact::shown(&after));
+    plan.push(Change::new(paths::base_name(path), before.as_ref(), after.as_ref(), Act::Write(write)));
     Ok(plan)
 }
 

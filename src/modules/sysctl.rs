@@ -25,7 +25,7 @@ pub(super) static MODULE: Module = Module {
 
 fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
     let name = args.required("name")?.trim();
-    let value = args.str("value").unwrap_or_default().trim();
+    let value = number_of(args.str("value").unwrap_or_default().trim());
     let is_present = args.str("state") != Some("absent");
     if name.is_empty() || is_present && value.is_empty() {
         let what = if name.is_empty() { "name" } else { "value" };
@@ -50,6 +50,15 @@ fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
         plan.push(Change::run("sysctl -p", Cmd::new(argv)));
     }
     Ok(plan)
+}
+
+/// The kernel knows no words for true and false.
+fn number_of(value: &str) -> &str {
+    match value.to_lowercase().as_str() {
+        "yes" | "y" | "on" | "true" | "t" => "1",
+        "no" | "n" | "off" | "false" | "f" => "0",
+        _ => value,
+    }
 }
 
 fn set(look: &dyn Look, name: &str, value: &str, ignore: &[&str], plan: &mut Plan) -> Result<(), Failure> {

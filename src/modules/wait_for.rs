@@ -132,6 +132,12 @@ impl<'a> Wait<'a> {
             }
             _ => {}
         }
+        if let Some(unknown) =
+            args.list("active_connection_states").iter().find(|state| TCP_STATES.iter().all(|(_, known)| known != *state))
+        {
+            let known = TCP_STATES.map(|(_, name)| name).join(", ");
+            return Err(Failure::new(format!("unknown active_connection_state ({unknown}) defined; there are {known}")));
+        }
         let search = args.str("search_regex").map(|text| {
             let flags = Flags { multi_line: true, ..Flags::default() };
             Pattern::with(text, flags).map_err(|problem| Failure::new(format!("search_regex: {problem}")))

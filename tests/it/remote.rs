@@ -379,6 +379,24 @@ fn a_peer_that_talks_nonsense_ends_the_program() {
 }
 
 #[test]
+fn bytes_that_are_no_text_survive_an_edit() {
+    let mut remote = Remote::start();
+    let file = remote.path("latin");
+    for (module, args) in [
+        ("lineinfile", r#"{"path":"DIR/latin","line":"port = 80"}"#),
+        ("blockinfile", r#"{"path":"DIR/latin","block":"host = a"}"#),
+        ("replace", r#"{"path":"DIR/latin","regexp":"name","replace":"title"}"#),
+    ] {
+        fs::write(&file, b"# caf\xe9 \xff\nname = \xe9t\xe9\n").unwrap();
+        assert!(changed(&remote.ok(module, args)), "{module}");
+        let after = fs::read(&file).unwrap();
+        assert!(after.starts_with(b"# caf\xe9 \xff\n"), "{module}: {after:?}");
+        assert!(after.windows(7).any(|part| part == b" = \xe9t\xe9\n"), "{module}: {after:?}");
+        assert!(!changed(&remote.ok(module, args)), "{module} again");
+    }
+}
+
+#[test]
 fn wrong_arguments_are_all_named() {
     let mut remote = Remote::start();
     let msg = remote.failed("file", r#"{"state":"gone","colour":"red"}"#);

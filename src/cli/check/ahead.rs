@@ -29,11 +29,13 @@ pub(super) struct Ahead<'a> {
     pub(super) playbook: &'a Path,
     /// Files and roles that were read, and whether what is wrong in them was taken for a reason not to run.
     seen: HashMap<(PathBuf, String), bool>,
+    /// What was found out for the play that was asked about last.
+    made_here: Option<(*const Play, bool)>,
 }
 
 impl<'a> Ahead<'a> {
     pub(super) fn new(reader: &'a mut Reader, inventory: &'a Inventory, playbook: &'a Path) -> Ahead<'a> {
-        Ahead { reader, inventory, playbook, seen: HashMap::new() }
+        Ahead { reader, inventory, playbook, seen: HashMap::new(), made_here: None }
     }
 
     /// The tasks that this one adds, unless they are known; and what is wrong with them.
@@ -89,8 +91,8 @@ impl<'a> Ahead<'a> {
         seen.is_none_or(|was_firm| is_firm && !was_firm)
     }
 
-    /// A file that is named and is not there. Answers also whether the run itself may make it.
-    pub(super) fn missing(&self, task: &Task, play: &Play) -> Option<(Diagnostic, bool)> {
+    /// A file that is named and is not there.
+    pub(super) fn missing(&self, task: &Task, play: &Play) -> Option<Diagnostic> {
         let (argument, folder) = match task.module() {
             "include_tasks" => (["file", "_raw_params"].into_iter().find(|name| literal(task, name).is_some())?, "tasks"),
             module => {
@@ -122,11 +124,23 @@ impl<'a> Ahead<'a> {
         }
         let looked: IndexSet<String> = places.iter().map(|place| shown(place)).collect();
         let looked: Vec<String> = looked.into_iter().collect();
-        Some((diagnostic.note(format!("looked in {}", looked.join(", "))), self.may_be_made(task, play)))
+        Some(diagnostic.note(format!("looked in {}", looked.join(", "))))
     }
 
-    /// Whether some task works on this machine.
-    fn may_be_made(&self, task: &Task, play: &Play) -> bool {
+    /// Whether some task works on this machine, and so may make such a file, or another of it.
+    pub(super) fn may_be_made(&mut self, play: &Play) -> bool {
+        let key = std::ptr::from_ref(play);
+        match self.made_here {
+            Some((of, may_be_made)) if of == key => may_be_made,
+            _ => {
+                let may_be_made = self.works_here(play);
+                self.made_here = Some((key, may_be_made));
+                may_be_made
+            }
+        }
+    }
+
+    fn works_here(&self, play: &Play) -> bool {
         let is_here = |name: &str| matches!(name, "localhost" | "127.0.0.1" | "::1");
         let is_local = |written: &Written| matches!(written.value.as_str(), Some("local" | "ansible.builtin.local"));
         let hosts = play.context.keywords.get("hosts").map(|written| texts(&written.value)).unwrap_or_default();
@@ -141,7 +155,6 @@ impl<'a> Ahead<'a> {
                     .any(|layer| layer.vars.get("ansible_connection").is_some_and(|value| value.as_str() == Some("local")))
         };
         hosts.iter().flat_map(|pattern| pattern.split([',', ':'])).any(is_here)
-            || task.keyword("connection").is_some_and(is_local)
             || super::tasks_of(play).iter().any(|placed| delegates(&placed.task))
             || self.inventory.hosts.keys().any(is_local_host)
     }

@@ -514,7 +514,8 @@ impl Steps {
         let probe = self.probe(host, ready).await?;
         match probe.status {
             200..=299 => Ok(Answer::Ok),
-            503 => {
+            // No answer is none of the three; the next try may get one.
+            0 | 503 => {
                 self.say(host, format!("not ready to be deployed to: {}", probe.shown()));
                 Ok(Answer::Busy)
             }

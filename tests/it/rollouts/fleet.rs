@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 /// How the app of one host behaves.
 #[derive(Debug)]
 pub(super) struct App {
-    /// What `/deploy/ready` answers.
+    /// What `/deploy/ready` answers; 0 hangs up.
     pub(super) ready: u16,
     /// Releases that never become healthy.
     pub(super) broken: Vec<&'static str>,
@@ -334,6 +334,7 @@ fn serve(address: Ipv4Addr, port: u16, books: &Arc<Mutex<Books>>, app: &Arc<Mute
             let mut app = app.lock().unwrap();
             app.asked.push(path.clone());
             let (status, body) = match (path.as_str(), release) {
+                ("/deploy/ready", _) if app.ready == 0 => continue,
                 ("/deploy/ready", _) => (app.ready, "a migration runs".to_owned()),
                 (_, Some(release)) if !app.broken.contains(&release.as_str()) => (200, release),
                 (_, Some(_)) => (503, "no connection to the database".to_owned()),

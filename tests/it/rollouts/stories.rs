@@ -47,6 +47,20 @@ fn what_is_asked_again_and_again_is_said_once() {
 }
 
 #[test]
+fn without_an_answer_it_is_asked_again_whether_the_app_is_ready() {
+    let fleet = Fleet::new(1);
+    let app = fleet.hosts[0].app.clone();
+    app.lock().unwrap().ready = 0;
+    let child = fleet.begin(&[], &["-e", "release=two", "--accept-downtime"]);
+    fleet.await_that("it was asked three times", |_| {
+        app.lock().unwrap().asked.iter().filter(|path| *path == "/deploy/ready").count() >= 3
+    });
+    app.lock().unwrap().ready = 200;
+    let ran = fleet.end(child);
+    assert_eq!((ran.code, fleet.containers()), (Some(0), vec!["shop=two".to_owned()]), "{}", ran.said);
+}
+
+#[test]
 fn paused_no_further_host_leaves_until_it_goes_on() {
     let fleet = Fleet::new(3);
     fleet.rewrite("  tasks:\n", "    bake: 5s\n  tasks:\n");
