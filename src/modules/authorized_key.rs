@@ -78,7 +78,7 @@ fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
     plan.set("path", args.str("path")).set("keyfile", path.as_str()).set("unique", false);
     if lines != old {
         let after: String = lines.iter().map(|line| line.text() + "\n").collect();
-        plan.changes.extend(write(args, look, &path, account.as_ref(), before, after)?);
+        plan.changes.extend(write(args, look, &path, account.as_ref(), &before, &after)?);
     }
     Ok(plan)
 }
@@ -163,8 +163,8 @@ fn write(
     look: &dyn Look,
     path: &str,
     account: Option<&Account>,
-    before: String,
-    after: String,
+    before: &str,
+    after: &str,
 ) -> Result<Vec<Change>, Failure> {
     let owned = |mode: u32| Attrs {
         mode: Some(mode),
@@ -187,8 +187,8 @@ fn write(
         }
         Some(_) => {}
     }
-    let write = Write { attrs: owned(0o600), ..Write::new(path, Content::Bytes(exact::bytes_of(&after))) };
-    let (before, after) = (exact::shown(&before), exact::shown(&after));
+    let write = Write { attrs: owned(0o600), ..Write::new(path, Content::Bytes(exact::bytes_of(after))) };
+    let (before, after) = (exact::shown(before), exact::shown(after));
     changes.push(Change::new(path, before.as_ref(), after.as_ref(), Act::Write(write)));
     Ok(changes)
 }

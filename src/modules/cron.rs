@@ -123,10 +123,18 @@ impl Table {
         match self {
             Table::File(file) if file.found.is_none() && after.trim().is_empty() => Ok(()),
             Table::File(file) if after.trim().is_empty() && args.str("state") == Some("absent") => {
-                plan.push(Change::new(&file.path, exact::shown(&file.text).as_ref(), Value::Null, Act::Remove { path: file.path.clone() }));
+                plan.push(Change::new(
+                    &file.path,
+                    exact::shown(&file.text).as_ref(),
+                    Value::Null,
+                    Act::Remove { path: file.path.clone() },
+                ));
                 Ok(())
             }
-            Table::File(file) => write(file, args, after, plan),
+            Table::File(file) => {
+                write(&file, args, &after, plan);
+                Ok(())
+            }
             Table::Of { user, text } => {
                 if text != after {
                     let cmd = crontab(look, user.as_deref(), "-")?.stdin(after.clone());
@@ -138,19 +146,18 @@ impl Table {
     }
 }
 
-fn write(file: TextFile, args: &Args, after: String, plan: &mut Plan) -> Result<(), Failure> {
+fn write(file: &TextFile, args: &Args, after: &str, plan: &mut Plan) {
     if file.text == after {
-        return Ok(());
+        return;
     }
     let attrs = Attrs { mode: file.found.is_none().then_some(0o644), ..Attrs::default() };
     let write = Write {
         attrs,
         backup: args.bool("backup") && file.found.is_some(),
-        ..Write::new(&file.path, Content::Bytes(exact::bytes_of(&after)))
+        ..Write::new(&file.path, Content::Bytes(exact::bytes_of(after)))
     };
-    let (before, after) = (exact::shown(&file.text), exact::shown(&after));
+    let (before, after) = (exact::shown(&file.text), exact::shown(after));
     plan.push(Change::new(&file.path, before.as_ref(), after.as_ref(), Act::Write(write)));
-    Ok(())
 }
 
 fn crontab(look: &dyn Look, user: Option<&str>, what: &str) -> Result<Cmd, Failure> {
