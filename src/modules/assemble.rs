@@ -45,7 +45,7 @@ fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
     if look.is_diff() {
         plan.set("diff", shown(dest, &file.text, &text));
     }
-    file.become_text(args, look, text, "OK", &mut plan)?;
+    file.become_text(args, look, &text, "OK", &mut plan)?;
     Ok(plan)
 }
 

@@ -54,7 +54,7 @@ fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
         (_, true) => "Block removed",
         (_, false) => "Block inserted",
     };
-    file.become_text(args, look, lines.concat(), msg, &mut plan)?;
+    file.become_text(args, look, &lines.concat(), msg, &mut plan)?;
     Ok(plan)
 }
 

@@ -48,7 +48,7 @@ impl TextFile {
         self,
         args: &Args,
         look: &dyn Look,
-        after: String,
+        after: &str,
         msg: &str,
         plan: &mut Plan,
     ) -> Result<(), Failure> {
@@ -70,9 +70,9 @@ impl TextFile {
             validate: args.str("validate").map(str::to_owned),
             backup: args.bool("backup") && self.found.is_some(),
             unsafe_writes: unsafe_writes(args, look),
-            ..Write::new(&self.path, Content::Bytes(exact::bytes_of(&after)))
+            ..Write::new(&self.path, Content::Bytes(exact::bytes_of(after)))
         };
-        let (before, after) = (exact::shown(&self.text), exact::shown(&after));
+        let (before, after) = (exact::shown(&self.text), exact::shown(after));
         plan.push(Change::new(format!("{} (content)", self.path), before.as_ref(), after.as_ref(), Act::Write(write)));
         Ok(())
     }

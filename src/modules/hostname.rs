@@ -38,7 +38,7 @@ fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
     let file = TextFile::open(look, "/etc/hostname")?;
     let is_written = file.text.lines().any(|line| line.trim() == name);
     if !is_written {
-        file.become_text(args, look, format!("{name}\n"), "", &mut plan)?;
+        file.become_text(args, look, &format!("{name}\n"), "", &mut plan)?;
         plan.values.shift_remove("msg");
     }
     if current != name {

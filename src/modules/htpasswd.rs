@@ -76,7 +76,7 @@ fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
         "added" => format!("Add {name}"),
         _ => format!("Remove {name}"),
     };
-    file.become_text(args, look, after, &said, &mut plan)?;
+    file.become_text(args, look, &after, &said, &mut plan)?;
     // What the file held is nobody's business.
     for change in plan.changes.iter_mut().filter(|change| change.what.ends_with("(content)")) {
         (change.before, change.after) = (crate::value::Value::Null, crate::value::Value::Null);

@@ -56,7 +56,7 @@ fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
     }
     // A file that only lacks its last line break is as wanted.
     let after = if msg == "OK" { file.text.clone() } else { after };
-    file.become_text(args, look, after, msg, &mut plan)?;
+    file.become_text(args, look, &after, msg, &mut plan)?;
     Ok(plan)
 }
 

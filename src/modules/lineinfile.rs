@@ -55,7 +55,7 @@ fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
     }
     let mut lines = Lines::of(&file.text);
     let msg = if is_present { present(args, &mut lines)?.to_owned() } else { absent(args, &mut lines, &mut plan)? };
-    file.become_text(args, look, lines.lines.concat(), &msg, &mut plan)?;
+    file.become_text(args, look, &lines.lines.concat(), &msg, &mut plan)?;
     Ok(plan)
 }
 

@@ -45,7 +45,7 @@ fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
         return Ok(plan);
     }
     let after = edited(&file.text, &wrong, is_present, &supported);
-    file.become_text(&Args::default(), look, after, "", &mut plan)?;
+    file.become_text(&Args::default(), look, &after, "", &mut plan)?;
     plan.values.shift_remove("msg");
     let shown = |is_there: bool| Value::from(if is_there { "present" } else { "absent" });
     plan.push(Change { before: shown(!is_present), after: shown(is_present), ..Change::run("locale-gen", Cmd::new([program])) });

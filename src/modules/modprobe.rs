@@ -85,7 +85,7 @@ fn keep(look: &dyn Look, dir: &str, name: &str, line: &str, plan: &mut Plan) -> 
         }
     }
     let file = TextFile::open(look, &format!("{dir}/{name}.conf"))?;
-    file.become_text(&Args::default(), look, format!("{line}\n"), "", plan)
+    file.become_text(&Args::default(), look, &format!("{line}\n"), "", plan)
 }
 
 /// That no file has such a line; those that do get a `#` before it.
@@ -95,7 +95,7 @@ fn forget(look: &dyn Look, dir: &str, is_meant: &dyn Fn(&str) -> bool, plan: &mu
         let comment = |line: &str| if is_meant(line.trim()) { format!("#{line}\n") } else { format!("{line}\n") };
         if file.text.lines().any(|line| is_meant(line.trim())) {
             let after: String = file.text.lines().map(comment).collect();
-            file.become_text(&Args::default(), look, after, "", plan)?;
+            file.become_text(&Args::default(), look, &after, "", plan)?;
         }
     }
     Ok(())

@@ -137,7 +137,7 @@ impl Task<'_> {
         let after = if lines.iter().eq(file.text.lines()) { file.text.clone() } else { lines.join("\n") + "\n" };
         let is_changed = after != file.text;
         if is_changed {
-            file.become_text(self.args, self.look, after, "", &mut self.plan)?;
+            file.become_text(self.args, self.look, &after, "", &mut self.plan)?;
         }
         Ok(is_changed)
     }

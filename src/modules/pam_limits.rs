@@ -87,7 +87,7 @@ fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
     plan.set("msg", wanted(value));
     let after: String = lines.iter().map(|line| format!("{line}\n")).collect();
     let (after, text) = if msg.is_empty() { (file.text.clone(), wanted(value)) } else { (after, wanted(value)) };
-    file.become_text(args, look, after, &text, &mut plan)?;
+    file.become_text(args, look, &after, &text, &mut plan)?;
     Ok(plan)
 }
 

@@ -43,7 +43,7 @@ fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
         .replace(&file.text[section.clone()], args.str("replace").unwrap_or_default(), 0)
         .map_err(|problem| Failure::new(format!("Unable to process replace due to error: {problem}")))?;
     let after = format!("{}{replaced}{}", &file.text[..section.start], &file.text[section.end..]);
-    file.become_text(args, look, after, &format!("{times} replacements made"), &mut plan)?;
+    file.become_text(args, look, &after, &format!("{times} replacements made"), &mut plan)?;
     Ok(plan)
 }
 

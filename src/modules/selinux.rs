@@ -50,7 +50,7 @@ fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
         known.map_or_else(|| format!("{line}\n"), |(key, value)| format!("{key}={value}\n"))
     };
     let after: String = file.text.lines().map(line).collect();
-    file.become_text(&Args::default(), look, after, "", &mut plan)?;
+    file.become_text(&Args::default(), look, &after, "", &mut plan)?;
     let should = wanted == "enforcing";
     if now.is_some_and(|now| now != should) {
         let program = look.require("setenforce", "libselinux-utils")?;

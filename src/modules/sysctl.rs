@@ -36,7 +36,7 @@ fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
     let path = file.path.clone();
     let after = edited(&file.text, name, is_present.then_some(value));
     if is_present || file.found.is_some() {
-        file.become_text(&Args::default(), look, after, "", &mut plan)?;
+        file.become_text(&Args::default(), look, &after, "", &mut plan)?;
     }
     let is_changed = !plan.changes.is_empty();
     plan.values.shift_remove("msg");

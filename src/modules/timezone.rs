@@ -51,7 +51,7 @@ fn zone(look: &dyn Look, name: &str, plan: &mut Plan) -> Result<(), Failure> {
     // Debian names it a second time.
     if said.is_some_and(|said| said.trim() != name) {
         let file = TextFile::open(look, "/etc/timezone")?;
-        file.become_text(&Args::default(), look, format!("{name}\n"), "", plan)?;
+        file.become_text(&Args::default(), look, &format!("{name}\n"), "", plan)?;
         plan.values.shift_remove("msg");
     }
     Ok(())
@@ -69,7 +69,7 @@ fn clock(args: &Args, look: &dyn Look, wanted: &str, plan: &mut Plan) -> Result<
     lines.truncate(2);
     lines.push(wanted);
     let after = lines.join("\n") + "\n";
-    file.become_text(args, look, after, "", plan)?;
+    file.become_text(args, look, &after, "", plan)?;
     plan.values.shift_remove("msg");
     Ok(())
 }
