@@ -121,7 +121,9 @@ impl<'a> Engine<'a> {
     }
 
     fn unreachable(&self, failure: &Failure) -> Failure {
-        let reason = failure.msg.rsplit(": ").next().unwrap_or_default();
+        // The address of the request says no more than that of the daemon.
+        let sent = failure.msg.split_once("Request failed: ").and_then(|(_, rest)| rest.split_once(": "));
+        let reason = sent.map_or(failure.msg.as_str(), |(_, reason)| reason);
         Failure::new(format!("cannot reach the docker daemon at {}: {reason}{}", self.host, advice(reason)))
     }
 }
