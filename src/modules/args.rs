@@ -191,7 +191,11 @@ impl Args {
                 }
                 Some(arg) => match checked(arg, &name, value) {
                     Ok(value) => drop(map.insert(arg.name.into(), value)),
-                    Err(problem) => problems.push(problem),
+                    Err(problem) => {
+                        problems.push(problem);
+                        // It was given: that it is wrong is said, and not that it is missing as well.
+                        map.insert(arg.name.into(), value.clone());
+                    }
                 },
             }
         }
@@ -353,5 +357,19 @@ fn shown(value: &Value) -> String {
     match value {
         Value::String(text) => format!("the string \"{text}\""),
         other => format!("the {} {}", other.kind(), other.to_text()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::modules;
+
+    #[test]
+    fn what_is_wrong_is_not_also_missing() {
+        let module = modules::find("firewalld").unwrap();
+        let given = Map::from_iter([("state".into(), Value::from("open"))]);
+        let problems = Args::check(module, &given).unwrap_err();
+        assert!(matches!(problems.as_slice(), [Problem::NotAChoice { .. }]), "{problems:?}");
     }
 }

@@ -94,7 +94,7 @@ pub(super) fn plan_run(args: &Args, look: &dyn Look, argv: Vec<String>, shown: V
         plan.set("msg", "Command would have run if not in check mode");
     }
     let stdin = args.text("stdin").map(|text| {
-        let end = if args.bool("stdin_add_newline") && !text.ends_with('\n') { "\n" } else { "" };
+        let end = if args.bool("stdin_add_newline") { "\n" } else { "" };
         format!("{text}{end}").into_bytes()
     });
     let cmd = Cmd { argv, stdin, chdir: chdir.map(str::to_owned), any_status: true, ..Cmd::default() };

@@ -72,6 +72,9 @@ fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
     let mut plan = Plan::default();
     if look.is_check() && installs {
         let asked = look.run(&Cmd { argv: cmd.argv.iter().cloned().chain(["--dry-run".to_owned()]).collect(), ..cmd.clone() })?;
+        if !asked.is_success() {
+            return Err(Failure::of_command(format_args!("composer {command} would fail"), &asked));
+        }
         if IDLE.iter().any(|idle| (asked.stdout_text() + &asked.stderr_text()).contains(idle)) {
             return Ok(plan);
         }

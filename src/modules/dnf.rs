@@ -166,7 +166,12 @@ impl Dnf<'_> {
             "--assumeno".clone_into(yes);
         }
         let output = self.look.run(&cmd.timeout(ASK))?;
-        Ok(!output.stdout_text().contains("Nothing to do"))
+        let said = output.stdout_text() + &output.stderr_text();
+        let is_told_no = ["aborted", "Exiting on user command"].iter().any(|end| said.contains(end));
+        if !output.is_success() && !is_told_no {
+            return Err(refused(&output));
+        }
+        Ok(!said.contains("Nothing to do"))
     }
 
     /// Those of `names` that are not installed under that name and that nothing installed provides.
@@ -224,8 +229,9 @@ impl Dnf<'_> {
 
     fn run(&self, words: &[&str], names: &[String], state: &str) -> Change {
         let what = if names.is_empty() { "all packages".to_owned() } else { names.join(" ") };
-        let after: Map = names.iter().map(|name| (name.as_str().into(), Value::from(state))).collect();
-        Change::new(what, Value::Null, after, Act::Run(self.command(words, names)))
+        let all = |state: &str| -> Map { names.iter().map(|name| (name.as_str().into(), Value::from(state))).collect() };
+        let before = if state == "absent" && !names.is_empty() { all("present").into() } else { Value::Null };
+        Change::new(what, before, all(state), Act::Run(self.command(words, names)))
     }
 
     fn command(&self, words: &[&str], names: &[String]) -> Cmd {

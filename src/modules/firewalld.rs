@@ -75,6 +75,10 @@ fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
         return Err(Failure::new("`timeout` is for rules that are not permanent"));
     }
     let mut plan = Plan::default();
+    if !args.has("zone") && !names_something(args) {
+        let warning = "the task names nothing that firewalld should see to: no service, port, rich_rule, source or the like";
+        plan.set("warnings", Value::list(vec![warning.into()]));
+    }
     for (is_meant, is_permanent) in [(is_permanent, true), ((!is_permanent || args.bool("immediate")) && !is_offline, false)] {
         if is_meant {
             let is_wanted = matches!(state, "enabled" | "present");
@@ -83,6 +87,11 @@ fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
     }
     plan.set("msg", if plan.changes.is_empty() { "no change" } else { "changed" });
     Ok(plan)
+}
+
+/// Whether a task is about anything within a zone.
+fn names_something(args: &Args) -> bool {
+    THINGS.iter().chain(&SWITCHES).map(|(name, _)| *name).chain(["port_forward", "target"]).any(|name| args.has(name))
 }
 
 impl Firewall<'_> {
@@ -97,9 +106,7 @@ impl Firewall<'_> {
 
     /// Whether the zone itself is what the task is about.
     fn is_zone(&self) -> bool {
-        let args = self.args;
-        let names = THINGS.iter().chain(&SWITCHES).map(|(name, _)| *name).chain(["port_forward", "target"]);
-        args.has("zone") && !names.into_iter().any(|name| args.has(name))
+        self.args.has("zone") && !names_something(self.args)
     }
 
     fn ask(&self, words: Vec<String>) -> Result<bool, Failure> {
@@ -139,9 +146,9 @@ impl Firewall<'_> {
         }
         for (name, word) in SWITCHES {
             if let Some(value) = self.args.get(name) {
-                // `state: enabled, masquerade: false` and `state: disabled` are the same.
+                // To disable `masquerade: false` is to enable it.
                 let is_on = value.to_bool().unwrap_or(true);
-                Firewall { is_wanted: self.is_wanted && is_on, ..self.clone() }.change(name, word, "", plan)?;
+                Firewall { is_wanted: self.is_wanted == is_on, ..self.clone() }.change(name, word, "", plan)?;
             }
         }
         for forward in self.args.items("port_forward") {

@@ -1,5 +1,6 @@
 //! `npm`: packages of Node.js, for a project or for the whole host.
 
+use super::edit::make_parents;
 use super::{Act, Arg, Args, Change, Cmd, Failure, Kind, Look, Module, Plan, finish_plainly};
 use crate::value::{Map, Value};
 use std::time::Duration;
@@ -69,7 +70,12 @@ fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
                 plan.push(npm.change(&["uninstall"], name));
             }
         }
-        (_, false) => drop(plan.push(npm.change(&["install"], &npm.operand()))),
+        (_, false) => {
+            if let Some(path) = args.str("path") {
+                make_parents(look, &format!("{path}/package.json"), &mut plan);
+            }
+            plan.push(npm.change(&["install"], &npm.operand()));
+        }
         ("latest", true) if npm.is_outdated()? => drop(plan.push(npm.change(&["update"], name.unwrap_or_default()))),
         _ => {}
     }
@@ -125,7 +131,7 @@ impl Npm<'_> {
     fn listed(&self) -> Result<(Map, Vec<String>), Failure> {
         if self.args.str("path").is_some_and(|path| !self.look.exists(path)) {
             if self.args.has("name") {
-                return Err(Failure::new("the directory in `path` is not there: make it first"));
+                return Ok((Map::new(), Vec::new()));
             }
             return Err(Failure::new(format!("path {} does not exist", self.args.str("path").unwrap_or_default())));
         }

@@ -45,9 +45,17 @@ fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
 
 /// What holds after the next boot: `semanage boolean -l` shows `(on   ,   on)`.
 fn kept(look: &dyn Look, name: &str) -> Option<bool> {
-    let program = look.which("semanage")?;
+    let Some(program) = look.which("semanage") else { return stored(look, name) };
     let text = look.run(&Cmd::new([program.as_str(), "boolean", "-l", "-n"])).ok()?.stdout_text();
     let line = text.lines().find(|line| line.split_whitespace().next() == Some(name))?;
     let inner = line.split_once('(')?.1.split_once(')')?.0;
     inner.split(',').nth(1).map(|state| state.trim() == "on")
+}
+
+/// Where there is no semanage: what `setsebool -P` has written, which only root may read.
+fn stored(look: &dyn Look, name: &str) -> Option<bool> {
+    let policy = selinux::policy(look)?;
+    let path = format!("/var/lib/selinux/{policy}/active/booleans.local");
+    let text = look.text(&path).ok().flatten()?;
+    text.lines().filter_map(|line| line.split_once('=')).find(|(key, _)| key.trim() == name).map(|(_, state)| state.trim() == "1")
 }

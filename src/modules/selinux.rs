@@ -25,6 +25,12 @@ pub(super) fn enforcing(look: &dyn Look) -> Option<bool> {
     look.text("/sys/fs/selinux/enforce").ok().flatten().map(|text| text.trim() == "1")
 }
 
+/// The name of the policy, as the host is configured.
+pub(super) fn policy(look: &dyn Look) -> Option<String> {
+    let text = look.text("/etc/selinux/config").ok().flatten()?;
+    text.lines().find_map(|line| line.strip_prefix("SELINUXTYPE=")).map(|policy| policy.trim().to_owned())
+}
+
 fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
     let wanted = args.required("state")?;
     let path = args.required("configfile")?;

@@ -10,6 +10,9 @@ const STATE: Arg = Arg::new("state", Kind::Str, "whether it is there").choices(&
 pub(super) mod sefcontext {
     use super::*;
 
+    /// How semanage lists paths that get no label.
+    const NO_CONTEXT: &str = "<<None>>";
+
     pub(crate) static MODULE: Module = Module {
         name: "sefcontext",
         collection: "community.general",
@@ -36,7 +39,7 @@ pub(super) mod sefcontext {
     fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
         let target = args.required("target")?;
         let kind = args.str("ftype").unwrap_or("a");
-        let list = Semanage::open(args, look, "fcontext")?;
+        let list = Semanage::open(args, look, "fcontext", &[])?;
         let is_present = args.str("state") != Some("absent");
         if let Some(equal) = args.str("substitute") {
             let found = list.text.lines().find_map(|line| line.split_once(" = ").filter(|(path, _)| path.trim() == target));
@@ -57,14 +60,32 @@ pub(super) mod sefcontext {
             _ => "all files",
         };
         let found = list.text.lines().find(|line| line.split_whitespace().next() == Some(target) && line.contains(word));
-        let found = found.and_then(|line| line.split_whitespace().last()).and_then(|context| context.split(':').nth(2));
+        let context = found.and_then(|line| line.split_whitespace().last());
+        let found = context.map(|context| asked_of(args, context));
+        let wanted = args.str("setype").map(|setype| wanted_of(args, setype));
         let mut words = vec!["-f", kind];
         for (name, flag) in [("setype", "-t"), ("seuser", "-s"), ("selevel", "-r")] {
             words.extend(args.str(name).filter(|_| is_present).map(|value| [flag, value]).into_iter().flatten());
         }
         words.push(target);
         let delete = ["-f", kind, target];
-        Ok(list.settle(target, found, args.str("setype"), is_present, &words, &delete))
+        Ok(list.settle(target, found.as_deref(), wanted.as_deref(), is_present, &words, &delete))
+    }
+
+    fn wanted_of(args: &Args, setype: &str) -> String {
+        let text = |name: &str| args.str(name).unwrap_or_default();
+        asked_of(args, &format!("{}::{setype}:{}", text("seuser"), text("selevel")))
+    }
+
+    /// The parts of `user:role:type:level` that the task names, and always the type.
+    fn asked_of(args: &Args, context: &str) -> String {
+        let mut parts = context.splitn(4, ':');
+        let (user, _, kind, level) = (parts.next(), parts.next(), parts.next(), parts.next());
+        let parts = [user.filter(|_| args.has("seuser")), kind, level.filter(|_| args.has("selevel"))];
+        match kind {
+            Some(kind) if !kind.eq_ignore_ascii_case(NO_CONTEXT) => parts.into_iter().flatten().collect::<Vec<_>>().join(":"),
+            _ => NO_CONTEXT.to_owned(),
+        }
     }
 }
 
@@ -92,7 +113,8 @@ pub(super) mod seport {
 
     fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
         let (proto, wanted) = (args.required("proto")?, args.required("setype")?);
-        let list = Semanage::open(args, look, "port")?;
+        let local = args.bool("local").then_some("-C");
+        let list = Semanage::open(args, look, "port", local.as_slice())?;
         let is_present = args.str("state") != Some("absent");
         let mut all = Plan::default();
         all.set("ports", args.list("ports")).set("proto", proto).set("setype", wanted);
@@ -137,7 +159,7 @@ pub(super) mod permissive {
 
     fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
         let domain = args.required("domain")?;
-        let list = Semanage::open(args, look, "permissive")?;
+        let list = Semanage::open(args, look, "permissive", &[])?;
         let found = list.text.lines().map(str::trim).find(|line| *line == domain);
         let mut plan = list.settle(domain, found, Some(domain), args.bool("permissive"), &[domain], &[domain]);
         plan.set("domain", domain).set("permissive", args.bool("permissive")).set("store", args.str("store"));
@@ -148,23 +170,31 @@ pub(super) mod permissive {
 struct Semanage {
     program: String,
     what: &'static str,
-    is_quiet: bool,
+    /// Options of every change.
+    options: Vec<String>,
     /// Everything in the list.
     text: String,
 }
 
 impl Semanage {
-    fn open(args: &Args, look: &dyn Look, what: &'static str) -> Result<Semanage, Failure> {
+    /// The list, as narrow as `only` asks for.
+    fn open(args: &Args, look: &dyn Look, what: &'static str, only: &[&str]) -> Result<Semanage, Failure> {
         if selinux::enforcing(look).is_none() && !args.bool("ignore_selinux_state") {
             return Err(Failure::new("SELinux is disabled on this host."));
         }
         let program = look.require("semanage", "policycoreutils-python-utils")?;
-        let output = look.run(&Cmd::new([program.as_str(), what, "-l", "-n"]))?;
+        let store: Vec<String> = match args.str("store").filter(|store| !store.is_empty()) {
+            Some(store) => vec!["-S".to_owned(), store.to_owned()],
+            None => Vec::new(),
+        };
+        let words = [program.as_str(), what, "-l", "-n"].into_iter().chain(only.iter().copied());
+        let output = look.run(&Cmd::new(words.chain(store.iter().map(String::as_str))))?;
         if !output.is_success() {
             return Err(Failure::of_command(format_args!("semanage does not list what it has of `{what}`"), &output));
         }
         let is_quiet = args.bool("no_reload") || args.get("reload").and_then(Value::as_bool) == Some(false);
-        Ok(Semanage { program, what, is_quiet, text: output.stdout_text() })
+        let options = is_quiet.then(|| "-N".to_owned()).into_iter().chain(store).collect();
+        Ok(Semanage { program, what, options, text: output.stdout_text() })
     }
 
     /// One entry: added, changed or deleted where it is not as wanted.
@@ -184,8 +214,8 @@ impl Semanage {
             (Some(_), false) => ("-d", delete),
             _ => return plan,
         };
-        let quiet = self.is_quiet.then_some("-N");
-        let argv = [self.program.as_str(), self.what, verb].into_iter().chain(quiet).chain(words.iter().copied());
+        let options = self.options.iter().map(String::as_str);
+        let argv = [self.program.as_str(), self.what, verb].into_iter().chain(options).chain(words.iter().copied());
         let after = wanted.filter(|_| is_present).map(str::to_owned);
         plan.push(Change::new(name, Value::from(found.map(str::to_owned)), Value::from(after), Act::Run(Cmd::new(argv))));
         plan

@@ -22,7 +22,7 @@ const ARGS: &[Arg] = &[
         .choices(&["absent", "present", "enabled", "disabled"]),
     Arg::new("classic", Kind::Bool, "without confinement").default("no"),
     Arg::new("channel", Kind::Str, "the channel to follow; `stable` where the snap is new"),
-    Arg::new("options", Kind::List, "settings: `key=value`, or `snap:key=value` where there are several snaps"),
+    Arg::new("options", Kind::List, "settings: `key=value` for all of them, or `snap:key=value`"),
     Arg::new("dangerous", Kind::Bool, "install a file that nobody signed").default("no"),
 ];
 
@@ -49,7 +49,10 @@ fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
         let name = name_of(&text);
         let found = installed.iter().find(|snap| snap.name == name);
         let is_absent = args.str("state") == Some("absent");
-        if !is_absent && found.is_none() {
+        if found.is_none() && args.str("state") == Some("enabled") {
+            return Err(Failure::new(format!("snap {name} is not installed: `state: present` installs it")));
+        }
+        if found.is_none() && args.str("state") == Some("present") {
             added.push(Value::from(name.as_str()));
         }
         if is_absent && found.is_some() {
@@ -60,7 +63,9 @@ fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
             plan.push(Change::new(format!("snap {name}"), Value::Null, words[0].as_str(), Act::Run(cmd)));
         }
     }
-    let changed = options(args, look, &tool, &mut plan)?;
+    // Only snaps that run have settings.
+    let is_active = matches!(args.str("state"), Some("present" | "enabled"));
+    let changed = if is_active { options(args, look, &tool, &mut plan)? } else { Value::list(Vec::new()) };
     plan.set("classic", args.bool("classic")).set("channel", args.str("channel"));
     plan.set("snaps_installed", Value::list(added)).set("snaps_removed", Value::list(removed)).set("options_changed", changed);
     Ok(plan)
@@ -92,7 +97,7 @@ fn wanted(args: &Args, text: &str, found: Option<&Found>) -> Vec<Vec<String>> {
     let channel = args.str("channel").map(|channel| format!("--channel={channel}"));
     match (args.str("state").unwrap_or("present"), found) {
         ("absent", Some(found)) => vec![words("remove", &found.name)],
-        ("absent", None) => Vec::new(),
+        ("absent" | "enabled" | "disabled", None) => Vec::new(),
         ("enabled", Some(found)) if found.is_disabled => vec![words("enable", &found.name)],
         ("disabled", Some(found)) if !found.is_disabled => vec![words("disable", &found.name)],
         ("present", Some(found)) => {
@@ -115,23 +120,23 @@ fn follows(found: &str, wanted: &str) -> bool {
 }
 
 fn options(args: &Args, look: &dyn Look, tool: &str, plan: &mut Plan) -> Result<Value, Failure> {
-    let names = args.list("name");
     let mut changed = Vec::new();
     for option in args.list("options") {
         let (key, value) =
             option.split_once('=').ok_or_else(|| Failure::new(format!("Cannot parse option: {option}; it is key=value")))?;
-        let (snap, key) = match (key.split_once(':'), names.as_slice()) {
-            (Some((snap, key)), _) => (snap.to_owned(), key),
-            (None, [only]) => (name_of(only), key),
-            (None, _) => return Err(Failure::new(format!("option {option}: with several snaps it is snap:key=value"))),
+        let (snaps, key) = match key.split_once(':') {
+            Some((snap, key)) => (vec![snap.to_owned()], key),
+            None => (args.list("name").iter().map(|name| name_of(name)).collect(), key),
         };
-        let output = look.run(&Cmd::new([tool, "get", snap.as_str(), key]).timeout(ASK))?;
-        if output.is_success() && output.stdout_text().trim() == value {
-            continue;
+        for snap in snaps {
+            let output = look.run(&Cmd::new([tool, "get", snap.as_str(), key]).timeout(ASK))?;
+            if output.is_success() && output.stdout_text().trim() == value {
+                continue;
+            }
+            let cmd = Cmd::new([tool, "set", snap.as_str(), &format!("{key}={value}")]).env("LC_ALL", "C.UTF-8");
+            plan.push(Change::new(format!("snap {snap}"), output.stdout_text().trim(), option.as_str(), Act::Run(cmd)));
+            changed.push(Value::from(format!("{snap}:{key}={value}")));
         }
-        let cmd = Cmd::new([tool, "set", snap.as_str(), &format!("{key}={value}")]).env("LC_ALL", "C.UTF-8");
-        plan.push(Change::new(format!("snap {snap}"), output.stdout_text().trim(), option.as_str(), Act::Run(cmd)));
-        changed.push(Value::from(format!("{snap}:{key}={value}")));
     }
     Ok(Value::list(changed))
 }

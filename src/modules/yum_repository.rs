@@ -97,8 +97,9 @@ fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
         sections.push((name.to_owned(), options(args)));
     }
     sections.sort_by(|one, other| one.0.cmp(&other.0));
-    let after: String = sections.iter().map(|(section, lines)| format!("[{section}]\n{}\n", lines.concat())).collect();
-    let is_same = normal(&before) == normal(&after);
+    let text = |(section, lines): &(String, Vec<String>)| format!("[{section}]\n{}\n", lines.concat());
+    let after = head(&before) + &sections.iter().map(text).collect::<String>();
+    let is_same = settings(&before) == settings(&after);
     let mut plan = Plan::default();
     plan.set("repo", name).set("state", args.str("state"));
     let attrs = Attrs::wanted(args, look, found.as_ref(), false)?;
@@ -126,13 +127,34 @@ fn sections(text: &str) -> Vec<(String, Vec<String>)> {
     all
 }
 
-/// Without blank lines, and with one way to write `key = value`.
-fn normal(text: &str) -> Vec<String> {
-    let line = |line: &str| match line.split_once('=') {
-        Some((key, value)) => format!("{}={}", key.trim(), value.trim()),
-        None => line.trim().to_owned(),
-    };
-    text.lines().filter(|line| !line.trim().is_empty()).map(line).collect()
+/// Comments above the first section.
+fn head(text: &str) -> String {
+    let lines = text.lines().take_while(|line| !line.trim_start().starts_with('['));
+    lines.filter(|line| is_comment(line)).map(|line| format!("{}\n", line.trim_end())).collect()
+}
+
+fn is_comment(line: &str) -> bool {
+    line.trim_start().starts_with(['#', ';'])
+}
+
+/// What a file says: comments, the order of things and the way `key = value` is written do not count.
+fn settings(text: &str) -> Vec<(String, Vec<String>)> {
+    let mut all: Vec<_> = sections(text).into_iter().map(|(section, lines)| (section, values(&lines))).collect();
+    all.sort();
+    all
+}
+
+fn values(lines: &[String]) -> Vec<String> {
+    let mut all: Vec<String> = Vec::new();
+    for line in lines.iter().filter(|line| !is_comment(line)) {
+        match (all.last_mut(), line.split_once(['=', ':'])) {
+            (Some(last), _) if line.starts_with([' ', '\t']) => last.push_str(&format!("\n{}", line.trim())),
+            (_, Some((key, value))) => all.push(format!("{}={}", key.trim(), value.trim())),
+            (_, None) => all.push(line.trim().to_owned()),
+        }
+    }
+    all.sort();
+    all
 }
 
 fn options(args: &Args) -> Vec<String> {

@@ -53,6 +53,11 @@ impl<'a> Engine<'a> {
         }
     }
 
+    /// Fails where no daemon answers, for a plan that asks it nothing else.
+    pub(crate) fn answer(&self) -> Result<(), Failure> {
+        self.get("/_ping").map(drop)
+    }
+
     /// A list by path; empty where there is none.
     pub(crate) fn list(&self, path: &str) -> Result<Vec<Value>, Failure> {
         Ok(self.get(path)?.and_then(|value| value.as_list().map(<[Value]>::to_vec)).unwrap_or_default())
@@ -116,7 +121,23 @@ impl<'a> Engine<'a> {
     }
 
     fn unreachable(&self, failure: &Failure) -> Failure {
-        Failure::new(format!("cannot reach the docker daemon at {}: {}", self.host, failure.msg))
+        // The address of the request says no more than that of the daemon.
+        let sent = failure.msg.split_once("Request failed: ").and_then(|(_, rest)| rest.split_once(": "));
+        let reason = sent.map_or(failure.msg.as_str(), |(_, reason)| reason);
+        Failure::new(format!("cannot reach the docker daemon at {}: {reason}{}", self.host, advice(reason)))
+    }
+}
+
+/// What to do about a daemon that does not answer.
+fn advice(reason: &str) -> &'static str {
+    if reason.contains("Permission denied") {
+        "; set `become: true`, or put the user into the group `docker`"
+    } else if reason.contains("No such file") {
+        "; install docker and start its service, or name another socket in `docker_host`"
+    } else if reason.contains("refused") {
+        "; start its service (`systemctl start docker`)"
+    } else {
+        ""
     }
 }
 
@@ -207,6 +228,14 @@ mod tests {
         assert_eq!(spoken("1.41").as_deref(), Some("1.41"));
         assert_eq!(spoken("1.99").as_deref(), Some("1.51"));
         assert_eq!(spoken("nonsense"), None);
+    }
+
+    #[test]
+    fn a_daemon_that_does_not_answer_is_followed_by_what_to_do() {
+        assert!(advice("Permission denied (os error 13)").contains("become"));
+        assert!(advice("No such file or directory (os error 2)").contains("install docker"));
+        assert!(advice("Connection refused (os error 111)").contains("systemctl start docker"));
+        assert_eq!(advice("timed out"), "");
     }
 
     #[test]

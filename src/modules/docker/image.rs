@@ -53,7 +53,7 @@ fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
         let source = source(args, &engine, &name, found.as_ref())?;
         plan.push(source);
     }
-    archive(args, &engine, &name, &mut plan)?;
+    archive(args, &engine, &name, found.as_ref(), &mut plan)?;
     publish(args, &engine, &name, found.as_ref(), &mut plan)?;
     plan.set("image", found.unwrap_or_default());
     Ok(plan)
@@ -123,14 +123,33 @@ fn build(args: &Args, engine: &Engine<'_>, name: &str) -> Result<Cmd, Failure> {
 }
 
 /// An archive that names the same image is left alone.
-fn archive(args: &Args, engine: &Engine<'_>, name: &str, plan: &mut Plan) -> Result<(), Failure> {
+fn archive(args: &Args, engine: &Engine<'_>, name: &str, found: Option<&Value>, plan: &mut Plan) -> Result<(), Failure> {
     let Some(path) = args.str("archive_path") else { return Ok(()) };
-    if plan.changes.is_empty() && engine.look.exists(path) {
+    let is_there = engine.look.exists(path);
+    if is_there && plan.changes.is_empty() && found.is_some_and(|image| is_archive_of(engine.look, path, name, image)) {
         return Ok(());
     }
     let cmd = engine.cli(&["save", "--output", path, name])?;
-    plan.push(Change::new(path, Value::Null, format!("archive of {name}"), Act::Run(cmd)));
+    let before = if is_there { "another archive".into() } else { Value::Null };
+    plan.push(Change::new(path, before, format!("archive of {name}"), Act::Run(cmd)));
     Ok(())
+}
+
+/// Whether an archive's lists hold this image by this name. The image is told by its configuration (`manifest.json`), or, where
+/// containerd stores images, by its manifest (`index.json`), which older archives do not have.
+fn is_archive_of(look: &dyn Look, path: &str, name: &str, image: &Value) -> bool {
+    let lists = Cmd::new(["tar", "-x", "-O", "-f", path, "manifest.json", "index.json"]);
+    let Ok(output) = look.run(&lists) else { return false };
+    let text = output.stdout_text();
+    let id = text_at(image, &["Id"]);
+    let is_named = is_id(name) || name.contains('@') || names(name).iter().any(|tag| text.contains(tag));
+    is_named && !id.is_empty() && text.contains(id.trim_start_matches("sha256:"))
+}
+
+/// How the end of a name with its tag may stand in JSON.
+fn names(name: &str) -> [String; 2] {
+    let last = name.rsplit('/').next().unwrap_or(name);
+    [format!("\"{last}\""), format!("/{last}\"")]
 }
 
 /// `repository` and `push`.

@@ -54,7 +54,8 @@ fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
             if args.bool("force") || !before.is_empty() {
                 plan.changes.extend(remove(&engine, network));
                 plan.push(create(args, &engine, name, Value::map(before)));
-                plan.changes.extend(wanted_containers(args).iter().map(|container| connect(&engine, name, container)));
+                let returning = returning_containers(args, network);
+                plan.changes.extend(returning.iter().map(|container| connect(&engine, name, container)));
             } else {
                 plan.changes.extend(memberships(args, &engine, network));
             }
@@ -77,6 +78,16 @@ fn find(engine: &Engine<'_>, name: &str) -> Result<Option<Value>, Failure> {
 
 fn wanted_containers(args: &Args) -> Vec<String> {
     args.list("connected")
+}
+
+/// Who is connected once the network is made anew: who was before, unless the task has its own list.
+fn returning_containers(args: &Args, network: &Value) -> Vec<String> {
+    let (mut wanted, found) = (wanted_containers(args), members(network));
+    if wanted.is_empty() || args.bool("appends") {
+        let others: Vec<String> = found.into_iter().filter(|container| !wanted.contains(container)).collect();
+        wanted.extend(others);
+    }
+    wanted
 }
 
 fn remove(engine: &Engine<'_>, network: &Value) -> Vec<Change> {
@@ -147,16 +158,25 @@ fn texts(value: &Value) -> Value {
     value.as_map().into_iter().flatten().map(|(key, value)| (key.clone(), text(value))).collect()
 }
 
+/// Arguments that are on or off, and off where the engine does not say.
+const SWITCHES: [(&str, &str); 5] = [
+    ("internal", "Internal"),
+    ("attachable", "Attachable"),
+    ("enable_ipv6", "EnableIPv6"),
+    ("ingress", "Ingress"),
+    ("config_only", "ConfigOnly"),
+];
+
 /// What is not as asked for; only what the task says counts.
 fn differences(args: &Args, network: &Value) -> Map {
-    let mut found = Map::new();
+    let mut found = address_differences(args, network);
     let mut note = |name: &str, value: Option<&Value>| drop(found.insert(name.into(), value.cloned().unwrap_or_default()));
-    if args.str("config_from").is_none() && args.str("driver") != Some(text_at(network, &["Driver"])) {
+    // The engine gives a configuration no driver.
+    let has_driver = args.str("config_from").is_none() && !args.bool("config_only");
+    if has_driver && args.str("driver") != Some(text_at(network, &["Driver"])) {
         note("driver", network.get("Driver"));
     }
-    for (ours, theirs) in
-        [("internal", "Internal"), ("attachable", "Attachable"), ("enable_ipv6", "EnableIPv6"), ("ingress", "Ingress")]
-    {
+    for (ours, theirs) in SWITCHES {
         if args.has(ours) && args.bool(ours) != network.get(theirs).and_then(Value::as_bool).unwrap_or_default() {
             note(ours, network.get(theirs));
         }
@@ -168,6 +188,28 @@ fn differences(args: &Args, network: &Value) -> Map {
     }
     if args.has("scope") && args.str("scope") != Some(text_at(network, &["Scope"])) {
         note("scope", network.get("Scope"));
+    }
+    if args.has("config_from") && args.str("config_from") != Some(text_at(network, &["ConfigFrom", "Network"])) {
+        note("config_from", at(network, &["ConfigFrom", "Network"]));
+    }
+    found
+}
+
+/// The same of IP addresses and who manages them.
+fn address_differences(args: &Args, network: &Value) -> Map {
+    let mut found = Map::new();
+    let mut note = |name: &str, value: Option<&Value>| drop(found.insert(name.into(), value.cloned().unwrap_or_default()));
+    // An engine before API 1.48 cannot do without IPv4, and does not speak of it.
+    let has_ipv4 = network.get("EnableIPv4").and_then(Value::as_bool);
+    if args.has("enable_ipv4") && has_ipv4.is_some_and(|has| has != args.bool("enable_ipv4")) {
+        note("enable_ipv4", network.get("EnableIPv4"));
+    }
+    if args.has("ipam_driver") && args.str("ipam_driver") != Some(text_at(network, &["IPAM", "Driver"])) {
+        note("ipam_driver", at(network, &["IPAM", "Driver"]));
+    }
+    let options = at(network, &["IPAM", "Options"]);
+    if args.get("ipam_driver_options").is_some_and(|wanted| !holds(&texts(wanted), options)) {
+        note("ipam_driver_options", options);
     }
     let ranges = at(network, &["IPAM", "Config"]);
     let known = ranges.and_then(Value::as_list).unwrap_or_default();
@@ -190,10 +232,11 @@ fn members(network: &Value) -> Vec<String> {
 }
 
 fn memberships(args: &Args, engine: &Engine<'_>, network: &Value) -> Vec<Change> {
-    if !args.has("connected") {
+    let (name, wanted, found) = (text_at(network, &["Name"]), wanted_containers(args), members(network));
+    // As with Ansible, an empty list is none at all.
+    if wanted.is_empty() {
         return Vec::new();
     }
-    let (name, wanted, found) = (text_at(network, &["Name"]), wanted_containers(args), members(network));
     let missing = wanted.iter().filter(|container| !found.contains(container)).map(|container| connect(engine, name, container));
     let extra = found.iter().filter(|container| !args.bool("appends") && !wanted.contains(container));
     missing.chain(extra.map(|container| disconnect(engine, name, container))).collect()
@@ -232,7 +275,7 @@ mod tests {
         );
         let daemon = Daemon::new().with("/networks/app", APP);
         assert!(planned(&daemon, r#"{"name":"app","ipam_config":[{"subnet":"10.9.0.0/24"}],"connected":["web"]}"#).is_empty());
-        assert_eq!(planned(&daemon, r#"{"name":"app","internal":true}"#).len(), 3);
+        assert_eq!(planned(&daemon, r#"{"name":"app","internal":true}"#).len(), 4);
         assert_eq!(planned(&daemon, r#"{"name":"app","state":"absent"}"#).len(), 2);
     }
 

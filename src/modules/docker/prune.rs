@@ -48,6 +48,7 @@ fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
         if *kind == "containers" && spare_the_parked(args, &engine, &mut plan)? {
             continue;
         }
+        engine.answer()?;
         let mut path = match *kind {
             "builder_cache" => "/build/prune".to_owned(),
             kind => format!("/{kind}/prune"),

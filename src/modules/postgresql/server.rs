@@ -134,7 +134,12 @@ pub(super) fn refused(output: &crate::modules::Output) -> Failure {
     } else {
         "the database server refused a query"
     };
-    Failure::of_command(doing, output)
+    let mut failure = Failure::of_command(doing, output);
+    if let Some((_, user)) = said.split_once("Peer authentication failed for user \"") {
+        let user = user.split('"').next().unwrap_or_default();
+        failure.msg.push_str(&format!("; it lets in the host's user of that name: set `become: true` and `become_user: {user}`"));
+    }
+    failure
 }
 
 /// A name in double quotes; a dotted one part by part.
