@@ -199,6 +199,7 @@ fn options(args: &RunArgs, config: &Config, extra: Map, found: &mut Vec<Diagnost
         strategy: config.text("strategy").map(str::to_owned),
         any_errors_fatal: config.is("any_errors_fatal"),
         inventory_specs: inventory_specs(&args.inventory, config),
+        config_file: config.file.clone(),
         playbook_dir: playbook_dir(args).to_owned(),
         show_custom_stats: config.is("show_custom_stats"),
         forgives_missing_handlers: config.bool("error_on_missing_handler") == Some(false),

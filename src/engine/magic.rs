@@ -37,6 +37,8 @@ pub(crate) fn magic(run: &Run, play: &PlayRun, host: &str, task: Option<&Task>) 
     set("ansible_verbosity", i64::from(run.options.verbosity).into());
     set("ansible_forks", run.options.forks.into());
     set("ansible_version", version());
+    set("ansible_config_file", run.options.config_file.as_deref().map(path).into());
+    set("ansible_inventory_sources", sources(&run.options.inventory_specs));
     set("ansible_playbook_python", python().into());
     let tags = |tags: &[String], default: &[&str]| -> Value {
         if tags.is_empty() { default.iter().map(|tag| Value::from(*tag)).collect() } else { tags.to_vec().into() }
@@ -53,6 +55,7 @@ pub(crate) fn magic(run: &Run, play: &PlayRun, host: &str, task: Option<&Task>) 
         set("role_name", role.name.rsplit('.').next().unwrap_or_default().into());
         set("ansible_role_name", role.name.as_str().into());
         set("role_path", path(&role.path));
+        set("ansible_collection_name", role.collection().into());
     }
     // Roles whose tasks include or import the role of this task, the nearest first.
     let around: Vec<&Role> =
@@ -79,6 +82,13 @@ fn keep<'n>(names: &mut Vec<&'n str>, name: &'n str) {
     if !names.contains(&name) {
         names.push(name);
     }
+}
+
+/// Inventories as `-i` names them, files by their whole paths. Where there is none it is Ansible's place, as there.
+fn sources(specs: &[String]) -> Value {
+    let specs = if specs.is_empty() { vec!["/etc/ansible/hosts"] } else { specs.iter().map(String::as_str).collect() };
+    let source = |spec: &str| if spec.contains(',') { spec.into() } else { path(std::path::Path::new(spec)) };
+    specs.into_iter().map(source).collect()
 }
 
 fn path(path: &std::path::Path) -> Value {

@@ -104,6 +104,8 @@ pub struct Options {
     pub any_errors_fatal: bool,
     /// The `-i` of the command line, to read them again.
     pub inventory_specs: Vec<String>,
+    /// The `ansible.cfg` that was read.
+    pub config_file: Option<PathBuf>,
     /// Where `group_vars` and `host_vars` of the playbook are.
     pub playbook_dir: PathBuf,
     /// `set_stats` is shown at the end.

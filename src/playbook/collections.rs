@@ -41,7 +41,7 @@ impl Reader {
 }
 
 /// `namespace.collection` of a file inside of one.
-fn collection_of(file: &Path) -> Option<String> {
+pub(super) fn collection_of(file: &Path) -> Option<String> {
     let mut parts = file.components().map(|part| part.as_os_str().to_string_lossy().into_owned());
     parts.find(|part| part == FOLDER)?;
     Some(format!("{}.{}", parts.next()?, parts.next()?))

@@ -1,5 +1,6 @@
 //! Tasks, blocks, roles and plays, as data.
 
+use super::collections;
 use super::keyword::{self, Inherit, Keywords, Written};
 use super::kv::scalar;
 use crate::diag::Diagnostic;
@@ -199,6 +200,13 @@ impl Context {
     /// A context inside this one.
     pub fn child(self: &Arc<Context>, keywords: Keywords) -> Context {
         Context { keywords, parent: Some(self.clone()), ..Context::default() }
+    }
+}
+
+impl Role {
+    /// `namespace.collection`, where it belongs to one.
+    pub fn collection(&self) -> Option<String> {
+        collections::collection_of(&self.path)
     }
 }
 
