@@ -482,7 +482,7 @@ impl Steps {
         })?;
         let is_anew = written.reached == Reached::Nothing && self.run.options.rolling.direction != Direction::Rollback;
         if is_anew {
-            self.find_port_free(host, written.ports.map_or(port, |ports| ports.new), values)?;
+            self.refuse_taken_port(host, written.ports.map_or(port, |ports| ports.new), values)?;
         }
         let Some(ports) = written.ports else { return Ok(()) };
         if ports.old.is_some() && is_anew {
@@ -493,7 +493,7 @@ impl Steps {
     }
 
     /// What has the port of a container that is to be started could only be found out with the host out of the balancer.
-    fn find_port_free(&self, host: usize, port: u16, values: &Map) -> Result<(), Problem> {
+    fn refuse_taken_port(&self, host: usize, port: u16, values: &Map) -> Result<(), Problem> {
         match written::taken(values, port) {
             None => Ok(()),
             Some(Value::Null) => {
