@@ -6,8 +6,8 @@
 use super::apt::refresh;
 use super::attrs::mode_of;
 use super::touch::Write;
-use super::{Act, Arg, Args, Attrs, Change, Cmd, Content, Failure, HttpRequest, Kind, Look, Module, Plan, exact, finish_plainly};
-use crate::value::Value;
+use super::{Act, Arg, Args, Attrs, Change, Cmd, Content, Failure, HttpRequest, Kind, Look, Module, Plan, finish_plainly};
+use crate::value::{Value, bytes_of, shown_text};
 
 pub(super) const MODULE: Module = Module {
     name: "apt_repository",
@@ -131,7 +131,7 @@ fn read(look: &dyn Look) -> Result<Vec<File>, Failure> {
     let parts = parts.iter().filter(|name| name.ends_with(".list")).map(|name| format!("{PARTS}/{name}"));
     let mut files = Vec::new();
     for path in std::iter::once(MAIN.to_owned()).chain(parts) {
-        let text = exact::read(look, &path).map_err(|error| Failure::io(format!("cannot read {path}"), &error))?;
+        let text = look.exact_text(&path).map_err(|error| Failure::io(format!("cannot read {path}"), &error))?;
         if let Some(text) = text {
             files.push(File { lines: text.lines().map(str::to_owned).collect(), before: Some(text), path });
         }
@@ -203,15 +203,15 @@ impl File {
     }
 
     fn change(&self, args: &Args) -> Result<Change, Failure> {
-        let before = self.before.as_deref().map(exact::shown).unwrap_or_default();
+        let before = self.before.as_deref().map(shown_text).unwrap_or_default();
         if self.is_over() {
             return Ok(Change::new(&self.path, before.as_ref(), "", Act::Remove { path: self.path.clone() }));
         }
         let is_new = self.before.is_none();
         let mode = args.get("mode").map(|mode| mode_of(mode, 0o644, false)).transpose()?.flatten();
         let attrs = Attrs { mode: mode.or(is_new.then_some(0o644)), ..Attrs::default() };
-        let write = Write { attrs, ..Write::new(&self.path, Content::Bytes(exact::bytes_of(&self.text()))) };
-        Ok(Change::new(&self.path, before.as_ref(), exact::shown(&self.text()).as_ref(), Act::Write(write)))
+        let write = Write { attrs, ..Write::new(&self.path, Content::Bytes(bytes_of(&self.text()))) };
+        Ok(Change::new(&self.path, before.as_ref(), shown_text(&self.text()).as_ref(), Act::Write(write)))
     }
 }
 

@@ -3,7 +3,7 @@
 use super::attrs::{FILE_ARGS, describe};
 use super::edit::{EDIT_ARGS, TextFile, with_backup};
 use super::pattern::Pattern;
-use super::{Arg, Args, Done, Failure, Kind, Look, Module, Plan, exact, paths};
+use super::{Arg, Args, Done, Failure, Kind, Look, Module, Plan, paths};
 use crate::value::{Map, Value};
 
 pub(super) static MODULE: Module = Module {
@@ -66,7 +66,7 @@ fn on_host(args: &Args, look: &dyn Look, src: &str) -> Result<String, Failure> {
         let path = paths::join(src, name);
         match look.stat(&path, true) {
             Ok(Some(found)) if found.kind == "file" => {
-                exact::read(look, &path).map_err(|error| Failure::io(format_args!("cannot read {path}"), &error))
+                look.exact_text(&path).map_err(|error| Failure::io(format_args!("cannot read {path}"), &error))
             }
             _ => Ok(None),
         }

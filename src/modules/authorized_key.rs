@@ -2,8 +2,8 @@
 
 use super::touch::Write;
 use super::user::accounts::Account;
-use super::{Act, Arg, Args, Attrs, Change, Content, Done, Failure, HttpRequest, Kind, Look, Module, Plan, exact};
-use crate::value::{Map, Value};
+use super::{Act, Arg, Args, Attrs, Change, Content, Done, Failure, HttpRequest, Kind, Look, Module, Plan};
+use crate::value::{Map, Value, bytes_of, shown_text};
 
 pub(super) const MODULE: Module = Module {
     name: "authorized_key",
@@ -62,7 +62,7 @@ fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
     let account = Account::find(look, args.required("user")?);
     let path = path_of(args, look, account.as_ref())?;
     let keys = wanted(args, look)?;
-    let text = exact::read(look, &path).map_err(|error| Failure::io(format!("cannot read {path}"), &error))?;
+    let text = look.exact_text(&path).map_err(|error| Failure::io(format!("cannot read {path}"), &error))?;
     let before = text.clone().unwrap_or_default();
     let mut lines: Vec<Line> = before.lines().map(Line::parse).collect();
     let old = lines.clone();
@@ -187,8 +187,8 @@ fn write(
         }
         Some(_) => {}
     }
-    let write = Write { attrs: owned(0o600), ..Write::new(path, Content::Bytes(exact::bytes_of(after))) };
-    let (before, after) = (exact::shown(before), exact::shown(after));
+    let write = Write { attrs: owned(0o600), ..Write::new(path, Content::Bytes(bytes_of(after))) };
+    let (before, after) = (shown_text(before), shown_text(after));
     changes.push(Change::new(path, before.as_ref(), after.as_ref(), Act::Write(write)));
     Ok(changes)
 }

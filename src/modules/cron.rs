@@ -2,8 +2,8 @@
 
 use super::edit::TextFile;
 use super::touch::Write;
-use super::{Act, Arg, Args, Attrs, Change, Cmd, Content, Failure, Kind, Look, Module, Plan, edit, exact, paths};
-use crate::value::Value;
+use super::{Act, Arg, Args, Attrs, Change, Cmd, Content, Failure, Kind, Look, Module, Plan, edit, paths};
+use crate::value::{Value, bytes_of, shown_text};
 
 pub(super) static MODULE: Module = Module {
     name: "cron",
@@ -125,7 +125,7 @@ impl Table {
             Table::File(file) if after.trim().is_empty() && args.str("state") == Some("absent") => {
                 plan.push(Change::new(
                     &file.path,
-                    exact::shown(&file.text).as_ref(),
+                    shown_text(&file.text).as_ref(),
                     Value::Null,
                     Act::Remove { path: file.path.clone() },
                 ));
@@ -154,9 +154,9 @@ fn write(file: &TextFile, args: &Args, after: &str, plan: &mut Plan) {
     let write = Write {
         attrs,
         backup: args.bool("backup") && file.found.is_some(),
-        ..Write::new(&file.path, Content::Bytes(exact::bytes_of(after)))
+        ..Write::new(&file.path, Content::Bytes(bytes_of(after)))
     };
-    let (before, after) = (exact::shown(&file.text), exact::shown(after));
+    let (before, after) = (shown_text(&file.text), shown_text(after));
     plan.push(Change::new(&file.path, before.as_ref(), after.as_ref(), Act::Write(write)));
 }
 

@@ -2,8 +2,8 @@
 
 use super::attrs::unsafe_writes;
 use super::touch::Write;
-use super::{Act, Arg, Args, Attrs, Change, Content, Done, Failure, Kind, Look, Plan, Stat, exact, paths};
-use crate::value::{Map, Value};
+use super::{Act, Arg, Args, Attrs, Change, Content, Done, Failure, Kind, Look, Plan, Stat, paths};
+use crate::value::{Map, Value, bytes_of, shown_text};
 
 /// What modules that edit a file take beside the file arguments.
 pub(super) const EDIT_ARGS: &[Arg] = &[
@@ -30,7 +30,7 @@ impl TextFile {
             return Err(Failure::new(format!("Path {path} is a directory !")).with("rc", 256));
         }
         let path = if found.is_some() { paths::real(look, path) } else { path.to_owned() };
-        let text = exact::read(look, &path).map_err(|error| Failure::io(format_args!("cannot read {path}"), &error))?;
+        let text = look.exact_text(&path).map_err(|error| Failure::io(format_args!("cannot read {path}"), &error))?;
         Ok(TextFile { path, found, text: text.unwrap_or_default() })
     }
 
@@ -70,9 +70,9 @@ impl TextFile {
             validate: args.str("validate").map(str::to_owned),
             backup: args.bool("backup") && self.found.is_some(),
             unsafe_writes: unsafe_writes(args, look),
-            ..Write::new(&self.path, Content::Bytes(exact::bytes_of(after)))
+            ..Write::new(&self.path, Content::Bytes(bytes_of(after)))
         };
-        let (before, after) = (exact::shown(&self.text), exact::shown(after));
+        let (before, after) = (shown_text(&self.text), shown_text(after));
         plan.push(Change::new(format!("{} (content)", self.path), before.as_ref(), after.as_ref(), Act::Write(write)));
         Ok(())
     }

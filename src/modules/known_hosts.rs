@@ -2,8 +2,8 @@
 
 use super::edit::TextFile;
 use super::touch::Write;
-use super::{Act, Arg, Args, Attrs, Change, Content, Failure, Kind, Look, Module, Plan, edit, exact, finish_plainly, paths};
-use crate::value::{Map, Value};
+use super::{Act, Arg, Args, Attrs, Change, Content, Failure, Kind, Look, Module, Plan, edit, finish_plainly, paths};
+use crate::value::{Map, Value, bytes_of, shown_text};
 use base64ct::{Base64, Encoding};
 use sha1::{Digest, Sha1};
 
@@ -97,8 +97,8 @@ fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
         edit::make_parents(look, &file.path, &mut plan);
     }
     let attrs = Attrs { mode: file.found.is_none().then_some(0o644), ..Attrs::default() };
-    let write = Write { attrs, ..Write::new(&file.path, Content::Bytes(exact::bytes_of(&after))) };
-    let (before, after) = (exact::shown(&file.text), exact::shown(&after));
+    let write = Write { attrs, ..Write::new(&file.path, Content::Bytes(bytes_of(&after))) };
+    let (before, after) = (shown_text(&file.text), shown_text(&after));
     plan.push(Change::new(paths::base_name(path), before.as_ref(), after.as_ref(), Act::Write(write)));
     Ok(plan)
 }
@@ -156,6 +156,7 @@ fn absent<'a>(name: &str, lines: &[&'a str], wanted: Option<&Entry<'_>>) -> Vec<
 
 fn shown(path: &str, file: &TextFile, after: &str) -> Map {
     let before = if file.found.is_some() { path } else { "/dev/null" };
-    let entries = [("before_header", before), ("after_header", path), ("before", file.text.as_str()), ("after", after)];
+    let (text, after) = (shown_text(&file.text), shown_text(after));
+    let entries = [("before_header", before), ("after_header", path), ("before", text.as_ref()), ("after", after.as_ref())];
     entries.into_iter().map(|(key, value)| (key.into(), Value::from(value))).collect()
 }

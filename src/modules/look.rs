@@ -1,7 +1,7 @@
 //! What a plan may see of a host.
 
 use super::Failure;
-use crate::value::{Map, Value};
+use crate::value::{Map, Value, text_of};
 use std::io;
 use std::time::Duration;
 
@@ -104,6 +104,15 @@ pub trait Look {
     fn text(&self, path: &str) -> io::Result<Option<String>> {
         match self.read(path) {
             Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The same for a file that is written again: every byte comes back through `value::bytes_of`.
+    fn exact_text(&self, path: &str) -> io::Result<Option<String>> {
+        match self.read(path) {
+            Ok(bytes) => Ok(Some(text_of(&bytes))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }

@@ -47,7 +47,6 @@ mod dnf;
 mod docker;
 mod dpkg_selections;
 mod edit;
-mod exact;
 mod expect;
 mod facts;
 mod fetch;

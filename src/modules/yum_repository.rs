@@ -3,7 +3,7 @@
 use super::attrs::FILE_ARGS;
 use super::touch::Write;
 use super::{Act, Arg, Args, Attrs, Change, Content, Failure, Kind, Look, Module, Plan, finish_plainly};
-use crate::value::Value;
+use crate::value::{Value, bytes_of, shown_text};
 
 pub(super) const MODULE: Module = Module {
     name: "yum_repository",
@@ -89,7 +89,7 @@ fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
     }
     let path = format!("{dir}/{}.repo", args.str("file").unwrap_or(name));
     let fail = |error| Failure::io(format!("cannot read {path}"), &error);
-    let (found, before) = (look.stat(&path, true).map_err(fail)?, look.text(&path).map_err(fail)?.unwrap_or_default());
+    let (found, before) = (look.stat(&path, true).map_err(fail)?, look.exact_text(&path).map_err(fail)?.unwrap_or_default());
     let mut sections = sections(&before);
     sections.retain(|(section, _)| section != name);
     let had = sections.len();
@@ -104,10 +104,10 @@ fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
     plan.set("repo", name).set("state", args.str("state"));
     let attrs = Attrs::wanted(args, look, found.as_ref(), false)?;
     if !is_same && !is_wanted && had == 0 {
-        plan.push(Change::new(&path, before, "", Act::Remove { path: path.clone() }));
+        plan.push(Change::new(&path, shown_text(&before).as_ref(), "", Act::Remove { path: path.clone() }));
     } else if !is_same {
-        let write = Write { attrs, ..Write::new(&path, Content::Bytes(after.clone().into_bytes())) };
-        plan.push(Change::new(&path, before, after, Act::Write(write)));
+        let write = Write { attrs, ..Write::new(&path, Content::Bytes(bytes_of(&after))) };
+        plan.push(Change::new(&path, shown_text(&before).as_ref(), shown_text(&after).as_ref(), Act::Write(write)));
     } else if let Some(found) = found {
         plan.changes.extend(attrs.change(look, &path, &found, true));
     }

@@ -24,9 +24,9 @@ const FILES: [(&str, &str, &str); 7] = [
 
 /// Looks ahead in one playbook.
 pub(super) struct Ahead<'a> {
-    pub(super) reader: &'a mut Reader,
-    pub(super) inventory: &'a Inventory,
-    pub(super) playbook: &'a Path,
+    reader: &'a mut Reader,
+    inventory: &'a Inventory,
+    playbook: &'a Path,
     /// Files and roles that were read, and whether what is wrong in them was taken for a reason not to run.
     seen: HashMap<(PathBuf, String), bool>,
     /// What was found out for the play that was asked about last.
