@@ -37,6 +37,10 @@ fn work(line: &Arc<Line>) {
             Some(name) => job::start(&request, name),
             None => run::run(line, &request),
         };
+        // What was killed half-way has no answer: a control side that was only asleep would take it for the task's own.
+        if line.is_gone() {
+            return;
+        }
         line.send(&FromHost::Done { id: request.id, reply });
     }
 }

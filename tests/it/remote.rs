@@ -122,11 +122,17 @@ impl Remote {
         self.child.wait().unwrap();
     }
 
-    /// Waits until it has ended by itself.
+    /// Waits until it has ended by itself, having answered nothing that was asked last.
     pub(crate) fn wait(mut self) -> Duration {
         let start = Instant::now();
         self.child.wait().unwrap();
-        start.elapsed()
+        let waited = start.elapsed();
+        while let Some(frame) = wire::read(&mut self.output).unwrap() {
+            let Frame::Json(json) = frame else { panic!("{frame:?}") };
+            let said: FromHost = wire::decode(&json).unwrap();
+            assert!(matches!(said, FromHost::Beat), "{said:?}");
+        }
+        waited
     }
 
     /// Closes the connection without waiting.
