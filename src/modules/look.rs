@@ -255,6 +255,11 @@ impl Output {
         self.code == 0
     }
 
+    /// By the signal that cannot be caught.
+    pub fn is_killed(&self) -> bool {
+        self.code == -9
+    }
+
     pub fn stdout_text(&self) -> String {
         String::from_utf8_lossy(&self.stdout).into_owned()
     }

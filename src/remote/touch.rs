@@ -60,6 +60,10 @@ impl Hands<'_> {
         let start = self.host.now();
         let output = exec::run(&self.host.line, cmd, &self.host.env, self.host.deadline)?;
         let end = self.host.now();
+        if output.is_killed() {
+            // Most likely because the lock is gone: then that is the answer.
+            lock::permit(self.host)?;
+        }
         if !cmd.any_status && !output.is_success() {
             let program = cmd.argv.first().map_or("", String::as_str);
             return Err(Failure::of_command(format_args!("`{program}` failed with status {}", output.code), &output));
