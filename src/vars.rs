@@ -231,6 +231,7 @@ mod tests {
             defaults: Arc::new(map(&layer(7))),
             vars: Arc::new(map(&layer(3))),
             dependencies: Vec::new(),
+            collections: Vec::new(),
         };
         let play = context(&layer(4), None, None);
         let around = context(&[], None, Some(play));

@@ -9,7 +9,7 @@ use crate::event::Event;
 use crate::modules;
 use crate::playbook::keyword::Keywords;
 use crate::playbook::task::texts;
-use crate::playbook::{Action, ActionKind, Context, Item, Play, Program, Task, Used};
+use crate::playbook::{Context, Item, Play, Program, Task, Used};
 use crate::strategy::Rules;
 use crate::value::{Map, Value};
 use crate::vars::Ground;
@@ -353,18 +353,7 @@ pub(crate) fn add_facts(run: &Run, play: &PlayRun, program: &mut Program) {
         }
     }
     let context = Context { keywords, parent: Some(play.play.context.clone()), ..Context::default() };
-    let task = Task {
-        span: Span::NOWHERE,
-        head: play.play.span,
-        action: Action { name: "setup".into(), span: Span::NOWHERE, kind: ActionKind::Module(module) },
-        args,
-        arg_spans: Vec::new(),
-        context: Arc::new(context),
-        with: None,
-        file: play.playbook.clone(),
-        is_handler: false,
-        problems: Vec::new(),
-    };
+    let task = Task::made("setup", module, args, context, play.play.span, play.playbook.clone());
     program.add_task(&Arc::new(task), None);
 }
 

@@ -450,11 +450,12 @@ impl Work {
 
     /// `module_defaults`, the inner ones over the outer ones; what is said of the module itself goes before what is said of its group.
     fn defaults(&self, frame: &Frame<'_>, module: &Module) -> Result<Map, Problem> {
-        let mut args = self.defaults_of(frame, |name| module.is_in_group(name))?;
+        let says = |names: &[String], name: &str| names.iter().any(|known| known == name);
+        let mut args = self.defaults_of(frame, |name| module.is_in_group(name) || says(&self.task.own_groups, name))?;
         if let Some(behind) = self.handed_to(frame, module)? {
             args.extend(self.defaults_of(frame, |name| behind.is_called(name))?);
         }
-        args.extend(self.defaults_of(frame, |name| module.is_called(name))?);
+        args.extend(self.defaults_of(frame, |name| module.is_called(name) || says(&self.task.own_names, name))?);
         Ok(args)
     }
 

@@ -1,9 +1,35 @@
-//! Collections on disk: roles and playbooks in `ansible_collections/NAMESPACE/NAME`.
+//! Collections on disk: roles, playbooks, modules and groups of modules in `ansible_collections/NAMESPACE/NAME`.
 
+use super::keyword::Written;
 use super::reader::{Reader, beside};
+use super::task::{Context, texts};
+use crate::modules::Module;
+use crate::yaml::Node;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 const FOLDER: &str = "ansible_collections";
+/// How the file of a module may end.
+const ENDINGS: [&str; 6] = ["", ".py", ".sh", ".pl", ".rb", ".bin"];
+
+/// A module of the user's own.
+pub(super) struct Own {
+    pub(super) path: PathBuf,
+    /// `namespace.collection`, where it belongs to one.
+    collection: Option<String>,
+    short: String,
+}
+
+impl Own {
+    /// What `module_defaults` may call it.
+    pub(super) fn names(&self) -> Vec<String> {
+        vec![self.short.clone(), self.full_name()]
+    }
+
+    fn full_name(&self) -> String {
+        format!("{}.{}", self.collection.as_deref().unwrap_or("ansible.legacy"), self.short)
+    }
+}
 
 impl Reader {
     /// Where collections are: beside the playbook, then in the search path.
@@ -14,19 +40,93 @@ impl Reader {
 
     /// `namespace.collection.role`, or a short name in a collection that the play names or that the file itself belongs to.
     pub(super) fn role_in_collections(&self, name: &str, file: &Path) -> Option<PathBuf> {
-        let names: Vec<String> = match name.split('.').collect::<Vec<_>>()[..] {
-            [namespace, collection, role] => vec![format!("{namespace}/{collection}/roles/{role}")],
-            [_] => {
-                let own = collection_of(file);
-                own.iter()
-                    .chain(&self.collections)
-                    .map(|collection| format!("{}/roles/{name}", collection.replacen('.', "/", 1)))
-                    .collect()
-            }
+        let own = collection_of(file);
+        let (collections, role) = match name.split('.').collect::<Vec<_>>()[..] {
+            [namespace, collection, role] => (vec![format!("{namespace}.{collection}")], role),
+            [role] => (own.iter().chain(&self.collections).cloned().collect(), role),
             _ => return None,
         };
-        let roots = self.collection_roots();
-        names.iter().flat_map(|name| roots.iter().map(move |root| root.join(name))).find(|path| path.is_dir())
+        let mut folders = collections.iter().flat_map(|collection| self.collection_folders(collection));
+        folders.find_map(|folder| Some(folder.join("roles").join(role)).filter(|path| path.is_dir()))
+    }
+
+    /// Where a collection may be.
+    fn collection_folders(&self, collection: &str) -> Vec<PathBuf> {
+        let inside = collection.replacen('.', "/", 1);
+        self.collection_roots().into_iter().map(|root| root.join(&inside)).collect()
+    }
+
+    /// The module of the user's own that is called so: in `library/` beside the playbook, in the role, or where the configuration says; in
+    /// the collection that its name says, or in one that the play names.
+    pub(super) fn own_module(&self, name: &str) -> Option<Own> {
+        if name.is_empty() || name.contains(['/', '{', ' ']) {
+            return None;
+        }
+        let (collections, short) = match name.splitn(3, '.').collect::<Vec<_>>()[..] {
+            ["ansible", "legacy", short] => (Vec::new(), short),
+            [namespace, collection, short] => (vec![format!("{namespace}.{collection}")], short),
+            _ => (self.collections.clone(), name),
+        };
+        let is_short = name == short || name.starts_with("ansible.legacy.");
+        let near = self.reading.iter().rev().flat_map(|file| beside(file).ancestors().take(3).map(|dir| dir.join("library")));
+        let libraries = near.chain(self.library.iter().cloned()).filter(|_| is_short).map(|dir| (None, dir));
+        let shared = collections.iter().flat_map(|collection| {
+            let folders = self.collection_folders(collection).into_iter();
+            folders.map(|folder| (Some(collection.clone()), folder.join("plugins/modules")))
+        });
+        libraries.chain(shared).find_map(|(collection, dir)| {
+            let path = ENDINGS.map(|ending| dir.join(format!("{short}{ending}"))).into_iter().find(|path| path.is_file())?;
+            Some(Own { path, collection, short: short.to_owned() })
+        })
+    }
+
+    /// The groups that `module_defaults` around a task name, that a collection on disk defines, and that the task's module is in.
+    pub(super) fn own_groups(&mut self, context: &Context, module: Option<&Module>, own: Option<&Own>) -> Vec<String> {
+        let Some(full) =
+            own.map(Own::full_name).or_else(|| module.map(|module| format!("{}.{}", module.collection, module.name)))
+        else {
+            return Vec::new();
+        };
+        let mut groups: Vec<String> = context.gathered("module_defaults").into_iter().flat_map(groups_in).collect();
+        groups.retain(|group| self.members(group).contains(&full));
+        groups.into_iter().map(|group| format!("group/{group}")).collect()
+    }
+
+    /// The modules of `namespace.collection.group`, as `meta/runtime.yml` lists them.
+    fn members(&mut self, group: &str) -> &BTreeSet<String> {
+        if !self.action_groups.contains_key(group) {
+            let mut members = BTreeSet::new();
+            self.add_members(group, &mut BTreeSet::new(), &mut members);
+            self.action_groups.insert(group.to_owned(), members);
+        }
+        &self.action_groups[group]
+    }
+
+    fn add_members(&mut self, group: &str, seen: &mut BTreeSet<String>, members: &mut BTreeSet<String>) {
+        let Some((collection, short)) = group.rsplit_once('.').filter(|(collection, _)| collection.contains('.')) else { return };
+        if !seen.insert(group.to_owned()) {
+            return;
+        }
+        let full = |name: &str| if name.contains('.') { name.to_owned() } else { format!("{collection}.{name}") };
+        let Some(runtime) = self.runtime_of(collection) else { return };
+        let entries = runtime.get("action_groups").and_then(|groups| groups.get(short)).and_then(Node::as_list);
+        for entry in entries.unwrap_or_default() {
+            if let Some(name) = entry.as_str() {
+                members.insert(full(name));
+            }
+            let more = entry.get("metadata").and_then(|metadata| metadata.get("extend_group")).map(Node::to_value);
+            for group in more.iter().flat_map(texts) {
+                self.add_members(&full(&group), seen, members);
+            }
+        }
+    }
+
+    fn runtime_of(&mut self, collection: &str) -> Option<Node> {
+        let path = self.collection_folders(collection).into_iter().map(|folder| folder.join("meta/runtime.yml"));
+        let path = path.into_iter().find(|path| path.is_file())?;
+        let node = self.file(&path, crate::diag::Span::NOWHERE)?;
+        self.reading.pop();
+        Some(node)
     }
 
     /// The file of `namespace.collection.playbook`; anything else is a path already.
@@ -45,4 +145,11 @@ pub(super) fn collection_of(file: &Path) -> Option<String> {
     let mut parts = file.components().map(|part| part.as_os_str().to_string_lossy().into_owned());
     parts.find(|part| part == FOLDER)?;
     Some(format!("{}.{}", parts.next()?, parts.next()?))
+}
+
+/// The groups with full names that one `module_defaults` names.
+fn groups_in(written: &Written) -> Vec<String> {
+    let maps = written.value.as_list().unwrap_or(std::slice::from_ref(&written.value));
+    let names = maps.iter().filter_map(|map| map.as_map()).flat_map(|map| map.keys());
+    names.filter_map(|name| Some(name.as_str()?.strip_prefix("group/")?.to_owned())).collect()
 }

@@ -67,7 +67,6 @@ static KNOWN: &[&str] = &[
     "hostname",
     "htpasswd",
     "import_playbook",
-    "include",
     "ini_file",
     "iptables",
     "k8s",

@@ -6,6 +6,7 @@ use crate::diag::{Diagnostic, Severity, Sources, Span, closest};
 use crate::value::{Map, Template, Value};
 use crate::yaml::{self, Node, Trust};
 use indexmap::IndexMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -18,8 +19,10 @@ pub struct Reader {
     pub library: Vec<PathBuf>,
     /// Where collections are searched after `collections/` beside the playbook.
     pub collections_path: Vec<PathBuf>,
-    /// The collections that the play being read names.
+    /// The collections that what is being read names.
     pub(super) collections: Vec<String>,
+    /// The modules of the groups that collections define, by full names.
+    pub(super) action_groups: BTreeMap<String, BTreeSet<String>>,
     pub(super) roles: IndexMap<PathBuf, Arc<Role>>,
     /// Handlers of roles that were read since the last [`Reader::take_handlers`].
     pub(super) handlers: Vec<Arc<Task>>,
@@ -61,6 +64,7 @@ impl Reader {
             library: Vec::new(),
             collections_path: Vec::new(),
             collections: Vec::new(),
+            action_groups: BTreeMap::new(),
             roles: IndexMap::new(),
             handlers: Vec::new(),
             imported: Vec::new(),
@@ -398,14 +402,18 @@ impl Reader {
     }
 
     pub fn items(&mut self, list: &Node, context: &Arc<Context>, file: &Path, is_handler: bool) -> Vec<Item> {
-        match list.as_list() {
+        let named = context.nearest("collections").map(|written| texts(&written.value)).unwrap_or_default();
+        let outer = std::mem::replace(&mut self.collections, named);
+        let items = match list.as_list() {
             Some(nodes) => nodes.iter().filter_map(|node| self.item(node, context, file, is_handler)).collect(),
             None if list.is_null() => Vec::new(),
             None => {
                 self.wrong("not-a-list", "tasks are a list", list.span, "this is not a list");
                 Vec::new()
             }
-        }
+        };
+        self.collections = outer;
+        items
     }
 
     fn handler_items(&mut self, list: &Node, context: &Arc<Context>, file: &Path) -> Vec<Arc<Task>> {

@@ -1,9 +1,10 @@
 //! Finding and reading roles.
 
+use super::collections::collection_of;
 use super::keyword::{Keywords, ROLE, Written};
 use super::reader::{Reader, beside, flat};
 use super::section::FoundSpan;
-use super::task::{Block, Context, Item, Role, RoleUse, Task};
+use super::task::{Block, Context, Item, Role, RoleUse, Task, texts};
 use crate::diag::{Diagnostic, Span, closest};
 use crate::value::{Map, Value};
 use crate::yaml::{Content, Node};
@@ -107,7 +108,12 @@ impl Reader {
 
     /// Tasks of a role inside `context`; its handlers are kept for [`Reader::take_handlers`].
     fn role_tasks(&mut self, role: &Arc<Role>, parts: &Parts, context: &Arc<Context>, span: Span) -> Vec<Item> {
-        let inner = Arc::new(Context { role: Some(role.clone()), parent: Some(context.clone()), ..Context::default() });
+        let mut keywords = Keywords::new();
+        if !role.collections.is_empty() {
+            let names = role.collections.iter().map(|name| Value::from(name.as_str())).collect::<Vec<_>>();
+            keywords.insert("collections", Written { value: names.into(), span });
+        }
+        let inner = Arc::new(Context { keywords, role: Some(role.clone()), parent: Some(context.clone()), ..Context::default() });
         if let Some(file) = part_file(&role.path.join("handlers"), &parts.handlers)
             && let Some(node) = self.file(&file, span)
         {
@@ -169,26 +175,29 @@ impl Reader {
         let defaults = variables("defaults", &parts.defaults);
         let vars = variables("vars", &parts.vars);
         let short = path.file_name().map_or_else(|| name.to_owned(), |name| name.to_string_lossy().into_owned());
+        let meta = self.meta(path);
+        let named = meta.as_ref().and_then(|meta| meta.get("collections")).map(|names| texts(&names.to_value()));
+        let collections = collection_of(path).into_iter().chain(named.unwrap_or_default()).collect();
         let role = Arc::new(Role {
             name: if name.contains('/') { short } else { name.to_owned() },
             path: path.to_owned(),
             defaults: Arc::new(defaults),
             vars: Arc::new(vars),
-            dependencies: self.dependencies(path),
+            dependencies: self.dependencies(path, meta.as_ref()),
+            collections,
         });
         self.roles.insert(key, role.clone());
         role
     }
 
     /// The roles named in its `meta`, for their variables.
-    fn dependencies(&mut self, path: &Path) -> Vec<Arc<Role>> {
+    fn dependencies(&mut self, path: &Path, meta: Option<&Node>) -> Vec<Arc<Role>> {
         if self.opening.iter().any(|open| open == path) {
             return Vec::new();
         }
         self.opening.push(path.to_owned());
-        let meta = self.meta(path);
         let file = path.join("meta/main.yml");
-        let entries = meta.as_ref().and_then(|meta| meta.get("dependencies")).and_then(Node::as_list).unwrap_or_default();
+        let entries = meta.and_then(|meta| meta.get("dependencies")).and_then(Node::as_list).unwrap_or_default();
         let mut found = Vec::new();
         for entry in entries {
             let Some((name, span)) = self.role_name(entry) else { continue };

@@ -1,5 +1,6 @@
 //! Tasks, blocks and static imports.
 
+use super::collections::Own;
 use super::keyword::{self, BLOCK, Keywords, TASK, Written};
 use super::reader::{Reader, beside, head_of};
 use super::task::{Action, ActionKind, Block, Context, Item, Task};
@@ -86,10 +87,10 @@ impl Reader {
                 );
                 None
             }
-            ([], [(key, value)]) if self.own_module(key).is_some() => {
-                let own = self.own_module(key);
-                Some(Found { own, ..Found::new(key, value, key.as_str()?, modules::find(OWN)) })
+            ([], [(key, value)]) if let Some(own) = key.as_str().and_then(|name| self.own_module(name)) => {
+                Some(Found { own: Some(own), ..Found::new(key, value, key.as_str()?, modules::find(OWN)) })
             }
+            ([], [(key, _)]) if self.is_removed(key) => None,
             ([], [(key, value)]) if self.is_elsewhere(key) => Some(Found::new(key, value, key.as_str()?, None)),
             ([], _) | ([_], _) => {
                 let module = known.first().and_then(|(key, value)| callable(key.as_str()?).filter(|_| value.is_null()));
@@ -101,25 +102,16 @@ impl Reader {
         }
     }
 
-    /// The file of a module of the user's own: in `library/` beside the playbook, in the role, or where the configuration says.
-    fn own_module(&self, key: &Node) -> Option<PathBuf> {
-        let name = key.as_str().filter(|name| !name.is_empty() && !name.contains(['/', '{', ' ']))?;
-        let near = self.reading.iter().rev().flat_map(|file| beside(file).ancestors().take(3).map(|dir| dir.join("library")));
-        let dirs = near.chain(self.library.iter().cloned());
-        let mut full = name.splitn(3, '.');
-        let shared = match (full.next(), full.next(), full.next()) {
-            (Some(space), Some(collection), Some(short)) if !elsewhere::is_known(name) => Some((space, collection, short)),
-            _ => None,
-        };
-        let below = |(space, collection, _): (&str, &str, &str)| {
-            let inside = Path::new("ansible_collections").join(space).join(collection).join("plugins/modules");
-            let near = self.reading.iter().flat_map(|file| beside(file).ancestors().take(3).map(|dir| dir.join("collections")));
-            near.chain(self.collections_path.iter().cloned()).map(|dir| dir.join(&inside)).collect::<Vec<_>>()
-        };
-        let short = shared.map_or(name, |(.., short)| short);
-        let dirs = dirs.filter(|_| shared.is_none()).chain(shared.map(below).unwrap_or_default());
-        let endings = ["", ".py", ".sh", ".pl", ".rb", ".bin"];
-        dirs.flat_map(|dir| endings.map(|ending| dir.join(format!("{short}{ending}")))).find(|path| path.is_file())
+    /// Whether this is the old word for both kinds of include, with the one that most people meant.
+    fn is_removed(&mut self, key: &Node) -> bool {
+        let is_removed = key.as_str().is_some_and(|name| matches!(name, "include" | "ansible.builtin.include"));
+        if is_removed {
+            let diagnostic =
+                Diagnostic::error("removed-module", "`include` is no more").at(key.span, "removed in ansible-core 2.16");
+            let diagnostic = diagnostic.patch(key.span, "include_tasks", "reads the file when the run comes to it");
+            self.diagnostics.push(diagnostic.note("`import_tasks` reads it before the run"));
+        }
+        is_removed
     }
 
     /// Whether a module of this name is known to exist, though not here: then only a host that comes to the task fails.
@@ -206,8 +198,10 @@ impl Reader {
             keywords.insert("delegate_to", Written { value: Value::from("localhost"), span: found.span });
         }
         let inner = self.settled(context.child(keywords));
+        let own_groups = self.own_groups(&inner, found.module, found.own.as_ref());
         if let Some(module) = found.module {
-            check_arguments(module, &args, found, has_defaults(&inner, module), &mut problems);
+            let has_defaults = !own_groups.is_empty() || has_defaults(&inner, module);
+            check_arguments(module, &args, found, has_defaults, &mut problems);
             match module.name {
                 // An import is read now, so its arguments must be right now.
                 "import_tasks" | "import_role" if !problems.is_empty() => {
@@ -222,9 +216,10 @@ impl Reader {
                 _ => {}
             }
         }
-        if let Some(path) = &found.own {
-            args.insert("_path".into(), path.to_string_lossy().into_owned().into());
+        if let Some(own) = &found.own {
+            args.insert("_path".into(), own.path.to_string_lossy().into_owned().into());
         }
+        let own_names = found.own.as_ref().map(Own::names).unwrap_or_default();
         let kind = found.module.map_or(ActionKind::Dynamic, ActionKind::Module);
         let action = Action { name: found.name.clone(), span: found.span, kind };
         Some(Item::Task(Arc::new(Task {
@@ -234,6 +229,8 @@ impl Reader {
             args,
             arg_spans: found.arg_spans(),
             context: inner,
+            own_names,
+            own_groups,
             with,
             file: file.to_owned(),
             is_handler,
@@ -444,8 +441,8 @@ struct Found {
     /// Where its task begins.
     head: Span,
     module: Option<&'static Module>,
-    /// The file of a user's own module.
-    own: Option<PathBuf>,
+    /// Where the module is the user's own.
+    own: Option<Own>,
     args: Value,
     value_span: Span,
     arg_nodes: Vec<(String, Span, Span)>,

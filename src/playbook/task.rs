@@ -50,6 +50,8 @@ pub struct Role {
     pub vars: Arc<Map>,
     /// Roles that run before it: it sees their variables, below its own.
     pub dependencies: Vec<Arc<Role>>,
+    /// Where it looks for short names: its own collection and those that its `meta` names.
+    pub collections: Vec<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -79,6 +81,10 @@ pub struct Task {
     /// Where each argument was written.
     pub arg_spans: Vec<(String, Span)>,
     pub context: Arc<Context>,
+    /// What `module_defaults` may call its module, where it is the user's own.
+    pub own_names: Vec<String>,
+    /// Groups of `module_defaults` that its module is in because a collection of the user says so.
+    pub own_groups: Vec<String>,
     /// `with_items` and its kind; `loop` is a keyword.
     pub with: Option<(String, Written)>,
     /// The file it was read from, for relative paths.
@@ -211,6 +217,31 @@ impl Role {
 }
 
 impl Task {
+    /// One that nobody wrote: the run needs it, on behalf of what stands at `head` in `file`.
+    pub fn made(
+        name: impl Into<String>,
+        module: &'static Module,
+        args: Map,
+        context: Context,
+        head: Span,
+        file: PathBuf,
+    ) -> Task {
+        Task {
+            span: head,
+            head,
+            action: Action { name: name.into(), span: head, kind: ActionKind::Module(module) },
+            args,
+            arg_spans: Vec::new(),
+            context: Arc::new(context),
+            own_names: Vec::new(),
+            own_groups: Vec::new(),
+            with: None,
+            file,
+            is_handler: false,
+            problems: Vec::new(),
+        }
+    }
+
     pub fn keyword(&self, name: &str) -> Option<&Written> {
         self.context.nearest(name)
     }

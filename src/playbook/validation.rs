@@ -3,7 +3,7 @@
 use super::keyword::Keywords;
 use super::reader::Reader;
 use super::roles::Parts;
-use super::task::{Action, ActionKind, Context, Item, Role, Task};
+use super::task::{Context, Item, Role, Task};
 use crate::diag::Span;
 use crate::modules;
 use crate::value::{Map, Value};
@@ -38,18 +38,9 @@ impl Reader {
             ("provided_arguments".into(), Value::map(params(context))),
             ("validate_args_context".into(), about.into_iter().collect()),
         ]);
-        Some(Item::Task(Arc::new(Task {
-            span,
-            head: span,
-            action: Action { name: format!("ansible.builtin.{MODULE}"), span, kind: ActionKind::Module(module) },
-            args,
-            arg_spans: Vec::new(),
-            context: Arc::new(context.child(keywords)),
-            with: None,
-            file: role.path.join("meta/argument_specs.yml"),
-            is_handler: false,
-            problems: Vec::new(),
-        })))
+        let file = role.path.join("meta/argument_specs.yml");
+        let name = format!("ansible.builtin.{MODULE}");
+        Some(Item::Task(Arc::new(Task::made(name, module, args, context.child(keywords), span, file))))
     }
 }
 

@@ -8,7 +8,7 @@ use crate::engine::hands::TaskHands;
 use crate::engine::plays::PlayRun;
 use crate::engine::work::Work;
 use crate::modules;
-use crate::playbook::{Action, ActionKind, Context, Task};
+use crate::playbook::{Context, Task};
 use crate::value::{Map, Value};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -17,20 +17,7 @@ use std::sync::atomic::AtomicBool;
 pub(super) fn task(play: &PlayRun, module: &str) -> Option<Arc<Task>> {
     let found = modules::find(module)?;
     let context = Context { parent: Some(play.play.context.clone()), ..Context::default() };
-    let action = Action { name: module.to_owned(), span: Span::NOWHERE, kind: ActionKind::Module(found) };
-    let task = Task {
-        span: Span::NOWHERE,
-        head: Span::NOWHERE,
-        action,
-        args: Map::new(),
-        arg_spans: Vec::new(),
-        context: Arc::new(context),
-        with: None,
-        file: play.playbook.clone(),
-        is_handler: false,
-        problems: Vec::new(),
-    };
-    Some(Arc::new(task))
+    Some(Arc::new(Task::made(module, found, Map::new(), context, Span::NOWHERE, play.playbook.clone())))
 }
 
 /// Runs an internal module on a host of the inventory.
