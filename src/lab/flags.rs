@@ -13,7 +13,7 @@ use super::state;
 use super::voice::Voice;
 
 /// How long a container may take to boot.
-const BOOT_MAX: Duration = Duration::from_secs(90);
+const BOOT_MAX: Duration = Duration::from_secs(180);
 
 /// Flags every machine needs, however it gets its rights.
 const ALWAYS: [&str; 5] =

@@ -16,6 +16,9 @@ use std::sync::Arc;
 const MANY: usize = 8;
 /// A plan may ask to be made again after applying; that ends here.
 const ROUNDS_MAX: usize = 3;
+/// What helps where the system refuses, and whose words it refuses with.
+const AS_ROOT: &str = "the task's user may not do this: `become: true` makes it root";
+const REFUSALS: [&str; 3] = ["Permission denied", "Operation not permitted", "are you root"];
 
 pub(super) fn run(line: &Arc<Line>, request: &Request) -> Reply {
     let mut task = Task {
@@ -145,7 +148,9 @@ impl Task {
         let is_ok = ended.is_ok();
         let mut values = ended.unwrap_or_else(|failure| {
             let mut values = failure.values;
-            values.insert("msg".into(), failure.msg.into());
+            let is_root = rustix::process::geteuid().is_root();
+            let msg = if is_root || !lacks_rights(&failure.msg) { failure.msg } else { format!("{}; {AS_ROOT}", failure.msg) };
+            values.insert("msg".into(), msg.into());
             values
         });
         if !values.contains_key("changed") {
@@ -156,6 +161,10 @@ impl Task {
         }
         if is_ok { Reply::Ok { values } } else { Reply::Failed { values } }
     }
+}
+
+fn lacks_rights(msg: &str) -> bool {
+    REFUSALS.iter().any(|words| msg.contains(words))
 }
 
 /// A file that may be put in its place together with others.

@@ -5,6 +5,7 @@ use roll::wire::{self, Frame, FromHost, Reply, Request, ToHost};
 use sha2::{Digest, Sha256};
 use std::io::Write;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 use std::{fs, thread};
@@ -47,7 +48,7 @@ impl Remote {
         let (input, output) = (child.stdin.take(), child.stdout.take().unwrap());
         let mut remote = Remote { child, input, output, bodies: Vec::new(), lines: Vec::new(), next: 0, dir };
         let FromHost::Hello { uid, .. } = remote.hear() else { panic!("hello comes first") };
-        assert_eq!(uid, fs::metadata("/proc/self").unwrap().uid());
+        assert_eq!(uid, fs::metadata(format!("/proc/{}", remote.child.id())).unwrap().uid());
         remote
     }
 
@@ -251,6 +252,25 @@ fn many_files_come_into_their_places_together() {
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o640);
     }
     assert!(!changed(&remote.ok("copy", &args)));
+}
+
+#[test]
+fn whoever_may_not_is_told_what_would_help_and_root_is_not() {
+    let place = tempfile::tempdir().unwrap();
+    fs::set_permissions(place.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let program = place.path().join("roll-remote");
+    fs::copy(env!("CARGO_BIN_EXE_roll-remote"), &program).unwrap();
+    let mut command = Command::new(&program);
+    if rustix::process::geteuid().is_root() {
+        command.uid(65534).gid(65534);
+    }
+    let mut remote = Remote::start_as(&mut command, &[]);
+    let msg = text(&remote.failed("file", r#"{"path":"/etc/new","state":"touch"}"#), "msg").to_owned();
+    assert!(msg.contains("Permission denied") && msg.ends_with("`become: true` makes it root"), "{msg}");
+    let msg = text(&remote.failed("command", r#"{"_raw_params":"cat /etc/shadow"}"#), "msg").to_owned();
+    assert_eq!(msg, "non-zero return code", "what a command of the playbook says is its own");
+    let msg = text(&remote.failed("file", r#"{"path":"/etc/none/new","state":"touch"}"#), "msg").to_owned();
+    assert!(!msg.contains("become"), "{msg}");
 }
 
 /// Only whoever may mount a file system of a few megabytes can fill one.
