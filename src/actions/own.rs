@@ -1,25 +1,13 @@
-//! A module of the user's own, from `library/`: a program of any language, or Python that needs only Python's own library and
-//! `ansible.module_utils.basic`, of which the host gets what modules commonly use (`own_basic.py`).
+//! A module of the user's own, from `library/` or a collection: a program of any language, or Python that needs only Python's own library,
+//! `module_utils` of the user's own, and `ansible.module_utils.basic`, of which the host gets what modules commonly use (`own/basic.py`).
+
+mod python;
 
 use super::{Answer, Bodies, Hands, Problem};
 use crate::modules::Args;
 use crate::value::{Map, Value};
 use std::path::Path;
 
-/// Stands for the parts of `ansible.module_utils` that are known here.
-const BASIC: &str = include_str!("own_basic.py");
-/// What a module may import of it.
-const KNOWN: [&str; 9] = [
-    "basic",
-    "_text",
-    "common.text.converters",
-    "common.validation",
-    "parsing.convert_bool",
-    "six",
-    "common._collections_compat",
-    "common.dict_transformations",
-    "common.process",
-];
 /// A placeholder that is replaced by the arguments as JSON.
 const PLACE: &str = "<<INCLUDE_ANSIBLE_MODULE_JSON_ARGS>>";
 
@@ -33,9 +21,8 @@ pub(super) async fn own(args: &Args, hands: &impl Hands) -> Result<Answer, Probl
     let mut host = Map::from_iter([("_name".into(), Value::from(&name))]);
     let mut bodies = Bodies::default();
     match text {
-        Some(text) if is_python(&text) => {
-            can_run(&name, &text)?;
-            let python = in_python(&name, &text, &json(given, &name, hands));
+        Some(text) if python::is_python(&text) => {
+            let python = python::bundle(&name, path, &text, &json(given, &name, hands))?;
             host.insert("_python".into(), python.into());
             if let Ok(program) = hands.expression("ansible_python_interpreter") {
                 host.insert("_interpreter".into(), program);
@@ -54,30 +41,6 @@ pub(super) async fn own(args: &Args, hands: &impl Hands) -> Result<Answer, Probl
         }
     }
     hands.module("_own", host, bodies).await.map(Answer::of)
-}
-
-fn is_python(text: &str) -> bool {
-    text.lines().any(|line| {
-        line.trim_start().starts_with("from ansible.module_utils") || line.trim_start().starts_with("import ansible.module_utils")
-    })
-}
-
-/// Whether all that it imports of Ansible is known here.
-fn can_run(name: &str, text: &str) -> Result<(), Problem> {
-    for line in text.lines().map(str::trim_start) {
-        let Some(rest) = line.strip_prefix("from ansible").or_else(|| line.strip_prefix("import ansible")) else { continue };
-        let part = rest.split_whitespace().next().unwrap_or_default().trim_start_matches(".module_utils").trim_start_matches('.');
-        let is_known = rest.starts_with(".module_utils") && KNOWN.iter().any(|known| part == *known || part.starts_with("six."));
-        let is_all_of_it = rest.starts_with(".module_utils import") && rest.contains("basic");
-        if !(is_known || is_all_of_it) {
-            return Err(Problem::new(format!(
-                "the module `{name}` cannot run here: it needs `{}`, and of Ansible's own Python only ansible.module_utils.basic and \
-                 what belongs to it are there",
-                line.trim_end()
-            )));
-        }
-    }
-    Ok(())
 }
 
 /// The arguments, and what Ansible tells modules beside them.
@@ -118,25 +81,9 @@ fn interpreter(text: &str, hands: &impl Hands) -> Option<String> {
     Some(if variable == "python" { variable.to_owned() } else { line.to_owned() })
 }
 
-/// One text: what it imports, its arguments, and itself.
-fn in_python(name: &str, text: &str, args: &str) -> String {
-    let quoted = |text: &str| Value::from(text).to_json();
-    format!("{BASIC}\n_run({}, {}, {})\n", quoted(name), quoted(args), quoted(text))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_a_module_imports_is_looked_at() {
-        let basic = "from ansible.module_utils.basic import AnsibleModule\nfrom ansible.module_utils.common.text.converters import to_text";
-        assert!(is_python(basic) && can_run("x", basic).is_ok());
-        let foreign = "from ansible.module_utils.basic import *\nfrom ansible.module_utils.urls import open_url";
-        let problem = can_run("x", foreign).unwrap_err();
-        assert!(problem.failure.msg.contains("`from ansible.module_utils.urls import open_url`"), "{}", problem.failure.msg);
-        assert!(!is_python("#!/usr/bin/python\nimport json\n# WANT_JSON"));
-    }
 
     #[test]
     fn arguments_are_words_of_a_shell() {

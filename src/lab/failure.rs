@@ -40,6 +40,13 @@ pub(crate) enum LabError {
         seconds: u64,
         tail: String,
     },
+    /// A machine's systemd ended, or did not come up in time; `watches` is how many inotify instances a user may have, where that is few.
+    Boot {
+        machine: String,
+        because: String,
+        tail: String,
+        watches: Option<u32>,
+    },
     /// None of the known ways to boot systemd in a container works on this engine.
     NoBoot {
         tried: Vec<(&'static str, String)>,
@@ -92,6 +99,7 @@ impl LabError {
             Self::Start { .. } => "lab-start",
             Self::Command { .. } => "lab-command",
             Self::Late { .. } => "lab-late",
+            Self::Boot { .. } => "lab-boot",
             Self::NoBoot { .. } => "lab-no-boot",
             Self::BadAnswer { .. } => "lab-bad-answer",
             Self::File { .. } => "lab-file",
@@ -112,6 +120,10 @@ impl LabError {
                 Some("install Docker and start it, or run this as root on Debian, where it is installed".into())
             }
             Self::RemoteEngine { .. } => Some("unset DOCKER_HOST, or point it at the engine of this machine".into()),
+            Self::Boot { watches: Some(watches), .. } => Some(format!(
+                "with other labs beside it, try `sysctl fs.inotify.max_user_instances=1024`: {watches} are allowed here, and systemd \
+                 takes about six on each machine"
+            )),
             Self::NoTool { tool, .. } => Some(format!("install `{tool}`")),
             Self::WhichLab { running } => Some(format!("name one of {}", listed(running))),
             Self::NoLab { .. } => Some("`roll lab status` lists the labs that run".into()),
@@ -123,7 +135,7 @@ impl LabError {
     /// The end of what the failing program wrote.
     pub(super) fn tail(&self) -> Option<&str> {
         match self {
-            Self::Command { tail, .. } | Self::Late { tail, .. } if !tail.is_empty() => Some(tail),
+            Self::Command { tail, .. } | Self::Late { tail, .. } | Self::Boot { tail, .. } if !tail.is_empty() => Some(tail),
             _ => None,
         }
     }
@@ -144,6 +156,7 @@ impl fmt::Display for LabError {
             Self::Command { what, status: Some(status), .. } => write!(f, "{what} failed with exit code {status}"),
             Self::Command { what, status: None, .. } => write!(f, "{what} was ended by a signal"),
             Self::Late { on, seconds, .. } => write!(f, "{on} took longer than {seconds} s"),
+            Self::Boot { machine, because, .. } => write!(f, "`{machine}` did not boot: {because}"),
             Self::NoBoot { tried } => {
                 write!(f, "no container boots systemd on this engine")?;
                 tried.iter().try_for_each(|(way, why)| write!(f, "; {way}: {why}"))
@@ -186,6 +199,10 @@ mod tests {
         let found = failed.explain();
         assert_eq!((found.code.as_str(), found.title.as_str()), ("lab-command", "docker run failed with exit code 125"));
         assert_eq!((found.notes, found.help), (vec!["no space left".to_owned()], Vec::new()));
+        let boot = LabError::Boot { machine: "m".into(), because: "it ended".into(), tail: String::new(), watches: Some(128) };
+        let found = boot.explain();
+        assert_eq!(found.title, "`m` did not boot: it ended");
+        assert!(found.help[0].contains("`sysctl fs.inotify.max_user_instances=1024`: 128 are allowed here"), "{:?}", found.help);
         let which = LabError::WhichLab { running: vec!["a1".parse().unwrap(), "b2".parse().unwrap()] };
         assert_eq!(which.explain().help, ["name one of `a1`, `b2`"]);
     }

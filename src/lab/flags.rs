@@ -14,6 +14,8 @@ use super::voice::Voice;
 
 /// How long a container may take to boot.
 const BOOT_MAX: Duration = Duration::from_secs(180);
+/// So many inotify instances are enough for several labs.
+const WATCHES_ENOUGH: u32 = 512;
 
 /// Flags every machine needs, however it gets its rights.
 const ALWAYS: [&str; 5] =
@@ -143,21 +145,22 @@ pub(super) async fn wait_for_boot(engine: &Engine, container: &str) -> Result<()
         };
         if !is_running(engine, container).await? {
             let log = engine.docker(["logs", "--tail", "5", container]).await.unwrap_or_default();
-            return Err(LabError::Command {
-                what: format!("booting `{container}`"),
-                status: None,
-                tail: format!("{said}\n{log}"),
-            });
+            return Err(no_boot(container, "its systemd ended".into(), format!("{said}\n{log}")));
         }
         let state = said.lines().last().unwrap_or_default();
         if state == "running" || state == "degraded" {
             return Ok(());
         }
         if Instant::now() >= until {
-            return Err(LabError::Late { on: format!("booting `{container}`"), seconds: BOOT_MAX.as_secs(), tail: said });
+            return Err(no_boot(container, format!("not within {} s", BOOT_MAX.as_secs()), said));
         }
         sleep(Duration::from_millis(150)).await;
     }
+}
+
+fn no_boot(container: &str, because: String, tail: String) -> LabError {
+    let limit = std::fs::read_to_string("/proc/sys/fs/inotify/max_user_instances").ok().and_then(|text| text.trim().parse().ok());
+    LabError::Boot { machine: container.to_owned(), because, tail, watches: limit.filter(|limit| *limit < WATCHES_ENOUGH) }
 }
 
 async fn is_running(engine: &Engine, container: &str) -> Result<bool, LabError> {

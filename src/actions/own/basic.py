@@ -3,6 +3,7 @@ import json as _json
 import os as _os
 import sys as _sys
 import types as _types
+from importlib.machinery import ModuleSpec as _Spec
 
 
 def to_text(value, encoding='utf-8', errors='surrogateescape', nonstring='simplerepr'):
@@ -378,7 +379,34 @@ def get_bin_path(program, opt_dirs=None, required=None):
     raise ValueError('Failed to find required executable "%s" in paths: %s' % (program, ':'.join(dirs)))
 
 
-def _run(name, args, text):
+class _Brought(object):
+    """Finds the modules that came along, and the packages around them."""
+
+    def __init__(self, parts):
+        self.parts = parts
+        self.packages = set()
+        for name in parts:
+            outer = name.rpartition('.')[0]
+            while outer:
+                self.packages.add(outer)
+                outer = outer.rpartition('.')[0]
+
+    def find_spec(self, name, path=None, target=None):
+        part = self.parts.get(name)
+        if part is None and name not in self.packages:
+            return None
+        return _Spec(name, self, is_package=part is None or part['package'] or name in self.packages)
+
+    def create_module(self, spec):
+        return None
+
+    def exec_module(self, module):
+        part = self.parts.get(module.__name__)
+        if part is not None:
+            exec(compile(part['text'], module.__name__.replace('.', '/') + '.py', 'exec'), module.__dict__)
+
+
+def _run(name, args, text, package, parts):
     global _GIVEN
     _GIVEN = _json.loads(args)
     own = {key: value for key, value in globals().items() if not key.startswith('_')}
@@ -400,6 +428,8 @@ def _run(name, args, text):
             setattr(_sys.modules[parent], last, made)
     main = _types.ModuleType('__main__')
     main.__file__ = name + '.py'
+    main.__package__ = package or None
+    _sys.meta_path.insert(0, _Brought(_json.loads(parts)))
     _sys.modules['__main__'] = main
     _sys.argv = [name]
     exec(compile(text, name + '.py', 'exec'), main.__dict__)

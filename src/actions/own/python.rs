@@ -1,0 +1,240 @@
+//! A module in Python as one text: itself, what it imports from `module_utils` beside it, and what stands for Ansible's own Python.
+
+use super::super::Problem;
+use crate::value::{Map, Value};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Stands for the parts of `ansible.module_utils` that are known here.
+const BASIC: &str = include_str!("basic.py");
+/// What a module may import of it.
+const KNOWN: [&str; 9] = [
+    "basic",
+    "_text",
+    "common.text.converters",
+    "common.validation",
+    "parsing.convert_bool",
+    "six",
+    "common._collections_compat",
+    "common.dict_transformations",
+    "common.process",
+];
+const FOLDER: &str = "ansible_collections";
+const UTILS: &str = "ansible.module_utils";
+/// What a module brings along is bounded, as it is sent each time.
+const SIZE_MAX: usize = 8 << 20;
+
+/// Whether a text is a module in Python that wants something of Ansible.
+pub(super) fn is_python(text: &str) -> bool {
+    imports(text, "").iter().any(|import| import.module.starts_with("ansible"))
+}
+
+/// One text that needs nothing but Python.
+pub(super) fn bundle(name: &str, path: &Path, text: &str, args: &str) -> Result<String, Problem> {
+    let place = Place::of(path);
+    let mut found = BTreeMap::new();
+    place.gather(name, text, &place.package, &mut found)?;
+    if found.values().map(|part| part.text.len()).sum::<usize>() > SIZE_MAX {
+        return Err(Problem::new(format!("the module `{name}` imports more than {} MiB", SIZE_MAX >> 20)));
+    }
+    let parts = found.into_iter().map(|(name, part)| {
+        let fields = [("text".into(), Value::from(part.text)), ("package".into(), part.is_package.into())];
+        (name.into(), Value::map(fields.into_iter().collect::<Map>()))
+    });
+    let parts = Value::map(parts.collect::<Map>());
+    let quoted = |text: &str| Value::from(text).to_json();
+    let [name, args, text] = [name, args, text].map(quoted);
+    Ok(format!("{BASIC}\n_run({name}, {args}, {text}, {}, {})\n", quoted(&place.package), quoted(&parts.to_json())))
+}
+
+/// One `import` of a text.
+#[derive(Debug, PartialEq)]
+struct Import {
+    module: String,
+    /// What it takes out of that: names, or further modules.
+    names: Vec<String>,
+    line: String,
+}
+
+/// A module that is sent along.
+struct Part {
+    text: String,
+    is_package: bool,
+}
+
+/// Where a module stands, and so what it may import.
+struct Place {
+    /// The directory that `ansible_collections` is in.
+    collections: Option<PathBuf>,
+    /// `module_utils` beside the directory of the module.
+    utils: PathBuf,
+    /// What the module's own directory is called, where that has a name.
+    package: String,
+}
+
+impl Place {
+    fn of(path: &Path) -> Place {
+        let dir = path.parent().unwrap_or(Path::new(""));
+        let utils = dir.parent().unwrap_or(Path::new("")).join("module_utils");
+        let root = dir.ancestors().find(|dir| dir.file_name().is_some_and(|name| name == FOLDER)).and_then(Path::parent);
+        let inside = root.and_then(|root| dir.strip_prefix(root).ok()).unwrap_or(Path::new(""));
+        let package = inside.iter().map(|part| part.to_string_lossy()).collect::<Vec<_>>().join(".");
+        Place { collections: root.map(Path::to_owned), utils, package }
+    }
+
+    /// Everything that `text` imports and that has to come along, with what that imports.
+    fn gather(&self, name: &str, text: &str, package: &str, found: &mut BTreeMap<String, Part>) -> Result<(), Problem> {
+        for import in imports(text, package) {
+            if !["ansible", FOLDER].iter().any(|root| is_within(&import.module, root)) {
+                continue;
+            }
+            let own =
+                std::iter::once(import.module.clone()).chain(import.names.iter().map(|name| format!("{}.{name}", import.module)));
+            let own: Vec<(String, PathBuf)> = own.filter_map(|module| Some((module.clone(), self.file_of(&module)?))).collect();
+            if own.is_empty() && !is_known(&import) {
+                return Err(Problem::new(format!(
+                    "the module `{name}` cannot run here: it needs `{}`, and of Ansible's own Python only ansible.module_utils.basic and \
+                     what belongs to it are there",
+                    import.line
+                )));
+            }
+            for (module, path) in own {
+                self.add(name, &module, &path, found)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn add(&self, name: &str, module: &str, path: &Path, found: &mut BTreeMap<String, Part>) -> Result<(), Problem> {
+        if found.contains_key(module) {
+            return Ok(());
+        }
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| Problem::new(format!("the module `{name}` imports `{}`: {error}", path.display())))?;
+        let is_package = path.ends_with("__init__.py");
+        found.insert(module.to_owned(), Part { text: text.clone(), is_package });
+        let package = if is_package { module } else { module.rsplit_once('.').map_or("", |(package, _)| package) };
+        self.gather(name, &text, package, found)?;
+        // What its packages say of themselves.
+        let (outer, is_utils) =
+            module.rsplit_once('.').map_or(("", false), |(outer, _)| (outer, outer.contains(".module_utils.")));
+        match self.file_of(outer).filter(|_| is_utils) {
+            Some(path) => self.add(name, outer, &path, found),
+            None => Ok(()),
+        }
+    }
+
+    fn file_of(&self, module: &str) -> Option<PathBuf> {
+        let base = match module.strip_prefix(UTILS).and_then(|rest| rest.strip_prefix('.')) {
+            Some(rest) => self.utils.join(rest.replace('.', "/")),
+            None if is_within(module, FOLDER) => self.collections.as_ref()?.join(module.replace('.', "/")),
+            None => return None,
+        };
+        [base.with_extension("py"), base.join("__init__.py")].into_iter().find(|path| path.is_file())
+    }
+}
+
+fn is_within(module: &str, root: &str) -> bool {
+    module.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
+/// Whether it is there in what stands for Ansible's own.
+fn is_known(import: &Import) -> bool {
+    let Some(part) = import.module.strip_prefix(UTILS) else { return false };
+    match part.strip_prefix('.') {
+        Some(part) => KNOWN.contains(&part) || part.starts_with("six."),
+        None => import.names.iter().any(|name| name == "basic"),
+    }
+}
+
+/// The imports of a text; those that begin with dots are named in full.
+fn imports(text: &str, package: &str) -> Vec<Import> {
+    let mut found = Vec::new();
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        let line = line.trim();
+        let bare = |name: &str| name.split_whitespace().next().unwrap_or_default().to_owned();
+        if let Some((module, names)) = line.strip_prefix("from ").and_then(|rest| rest.split_once(" import ")) {
+            let mut names = names.split('#').next().unwrap_or_default().to_owned();
+            while names.contains('(') && !names.contains(')') {
+                let Some(more) = lines.next() else { break };
+                names.push(' ');
+                names.push_str(more.split('#').next().unwrap_or_default());
+            }
+            let names = names.trim_matches(['(', ')', ' ']).split(',').map(bare).filter(|name| !name.is_empty()).collect();
+            found.push(Import { module: in_full(module.trim(), package), names, line: line.to_owned() });
+        } else if let Some(modules) = line.strip_prefix("import ") {
+            let modules = modules.split('#').next().unwrap_or_default().split(',').map(bare);
+            found.extend(modules.map(|module| Import { module, names: Vec::new(), line: line.to_owned() }));
+        }
+    }
+    found
+}
+
+/// One dot is the package itself, each further one a package around it.
+fn in_full(module: &str, package: &str) -> String {
+    let bare = module.trim_start_matches('.');
+    let dots = module.len() - bare.len();
+    if dots == 0 {
+        return module.to_owned();
+    }
+    let mut parts: Vec<&str> = package.split('.').collect();
+    parts.truncate(parts.len().saturating_sub(dots - 1));
+    parts.into_iter().chain(Some(bare)).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(".")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gathered(path: &Path, text: &str) -> Result<Vec<String>, String> {
+        let place = Place::of(path);
+        let mut found = BTreeMap::new();
+        place.gather("x", text, &place.package, &mut found).map_err(|problem| problem.failure.msg)?;
+        Ok(found.into_keys().collect())
+    }
+
+    #[test]
+    fn what_a_module_imports_is_looked_at() {
+        let basic = "from ansible.module_utils.basic import AnsibleModule\nfrom ansible.module_utils.common.text.converters import to_text";
+        assert!(is_python(basic) && gathered(Path::new("library/x.py"), basic) == Ok(Vec::new()));
+        let foreign = "from ansible.module_utils.basic import *\nfrom ansible.module_utils.urls import open_url";
+        let msg = gathered(Path::new("library/x.py"), foreign).unwrap_err();
+        assert!(msg.contains("`from ansible.module_utils.urls import open_url`"), "{msg}");
+        assert!(!is_python("#!/usr/bin/python\nimport json\n# WANT_JSON"));
+    }
+
+    #[test]
+    fn imports_are_named_in_full() {
+        let text = "from ..module_utils.net import (  # two\n    ask,\n    tell as say,\n)\nimport os, ansible.module_utils.six as six\n";
+        let found = imports(text, "ansible_collections.a.b.plugins.modules");
+        let names: Vec<&str> = found.iter().map(|import| import.module.as_str()).collect();
+        assert_eq!(names, ["ansible_collections.a.b.plugins.module_utils.net", "os", "ansible.module_utils.six"]);
+        assert_eq!(found[0].names, ["ask", "tell"]);
+        assert_eq!(in_full(".x", "a.b"), "a.b.x");
+    }
+
+    #[test]
+    fn what_lies_beside_a_module_comes_along() {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| {
+            let path = dir.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(&path, text).unwrap();
+            path
+        };
+        write("module_utils/net.py", "from ansible.module_utils.deep.er import x\n");
+        write("module_utils/deep/__init__.py", "");
+        write("module_utils/deep/er.py", "from . import twin\n");
+        write("module_utils/deep/twin.py", "");
+        let text = "from ansible.module_utils import net\n";
+        let found = gathered(&dir.path().join("library/x.py"), text).unwrap();
+        let wanted = ["deep", "deep.er", "deep.twin", "net"].map(|name| format!("ansible.module_utils.{name}"));
+        assert_eq!(found, wanted);
+        write("c/ansible_collections/a/b/plugins/module_utils/net.py", "");
+        let module = dir.path().join("c/ansible_collections/a/b/plugins/modules/x.py");
+        let found = gathered(&module, "from ..module_utils.net import ask\n").unwrap();
+        assert_eq!(found, ["ansible_collections.a.b.plugins.module_utils.net"]);
+        assert!(gathered(&module, "from ..module_utils.none import ask\n").unwrap_err().contains("cannot run here"));
+    }
+}
