@@ -203,6 +203,9 @@ impl Change {
     }
 }
 
+/// So much of a command is shown in a message.
+const CALL_MAX: usize = 200;
+
 impl Failure {
     pub fn new(msg: impl Into<String>) -> Failure {
         Failure { msg: msg.into(), values: Map::new() }
@@ -217,6 +220,16 @@ impl Failure {
     /// `doing` says what was tried, as in "cannot read /etc/hosts".
     pub fn io(doing: impl std::fmt::Display, error: &std::io::Error) -> Failure {
         Failure::new(format!("{doing}: {error}"))
+    }
+
+    /// A change that a program could not make: how it was called, and how it ended.
+    pub fn of_change(cmd: &Cmd, output: &Output) -> Failure {
+        let called = cmd.argv.iter().map(|word| words::quote(word)).collect::<Vec<_>>().join(" ");
+        let shown = match called.char_indices().nth(CALL_MAX) {
+            Some((end, _)) => format!("{}…", &called[..end]),
+            None => called,
+        };
+        Failure::of_command(format_args!("`{shown}` failed with status {}", output.code), output)
     }
 
     /// A program that ended badly: its last words, and `rc`, `stdout`, `stderr` as values.

@@ -65,8 +65,7 @@ impl Hands<'_> {
             lock::permit(self.host)?;
         }
         if !cmd.any_status && !output.is_success() {
-            let program = cmd.argv.first().map_or("", String::as_str);
-            return Err(Failure::of_command(format_args!("`{program}` failed with status {}", output.code), &output));
+            return Err(Failure::of_change(cmd, &output));
         }
         let mut values = Map::new();
         values.insert("rc".into(), output.code.into());

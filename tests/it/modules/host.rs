@@ -354,7 +354,7 @@ impl FakeHost {
         let script = self.command(cmd)?;
         let output = script.output();
         if !cmd.any_status && !output.is_success() {
-            return Err(Failure::of_command(format_args!("`{}` failed with status {}", cmd.argv[0], output.code), &output));
+            return Err(Failure::of_change(cmd, &output));
         }
         self.happen(&script);
         let mut values = Map::new();
