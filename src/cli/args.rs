@@ -132,10 +132,10 @@ pub(super) struct RunArgs {
     /// Run notified handlers even on hosts that failed
     #[arg(long)]
     pub(super) force_handlers: bool,
-    /// Accepted: facts are never kept between runs
+    /// Facts that were kept by earlier runs are gathered anew
     #[arg(long)]
     pub(super) flush_cache: bool,
-    /// Accepted: modules are built in
+    /// Where modules of your own are looked for, before `library` of the configuration
     #[arg(short = 'M', long, value_name = "PATH")]
     pub(super) module_path: Vec<PathBuf>,
     #[command(flatten)]
@@ -495,9 +495,12 @@ pub(super) struct ExecArgs {
     /// Seconds that the task may take
     #[arg(long, value_name = "SECONDS")]
     pub(super) task_timeout: Option<u64>,
-    /// Accepted: modules are built in
-    #[arg(short = 'M', long, value_name = "PATH", hide = true)]
+    /// Where modules of your own are looked for, before `library` of the configuration
+    #[arg(short = 'M', long, value_name = "PATH")]
     pub(super) module_path: Vec<PathBuf>,
+    /// Facts that were kept by earlier runs are gathered anew
+    #[arg(long)]
+    pub(super) flush_cache: bool,
     /// Where `group_vars` and `roles` are looked for
     #[arg(long, value_name = "DIRECTORY")]
     pub(super) playbook_dir: Option<PathBuf>,
@@ -551,6 +554,9 @@ pub(super) struct InventoryArgs {
     /// Accepted, so that scripts need no change
     #[arg(short, long, action = ArgAction::Count, hide = true)]
     pub(super) verbose: u8,
+    /// Accepted: nothing about the inventory is kept between runs
+    #[arg(long, hide = true)]
+    pub(super) flush_cache: bool,
     /// Where the tree begins
     #[arg(value_name = "GROUP", default_value = "all")]
     pub(super) group: String,

@@ -47,6 +47,8 @@ fn as_run(args: &ExecArgs, config: &Config) -> RunArgs {
         check: args.check,
         diff: args.diff,
         forks: args.forks,
+        module_path: args.module_path.clone(),
+        flush_cache: args.flush_cache,
         verbose: args.verbose,
         connection: args.connection.clone(),
         escalation: args.escalation.clone(),

@@ -47,7 +47,8 @@ pub(super) fn draft_of(args: &RunArgs, text: Option<&Text>, config: &Config, sou
     let inventory = read_inventory(sources, &args.inventory, config, &extra, &mut found);
     let options = options(args, config, extra.clone(), &mut found);
     let mut reader = Reader::new(sources.clone(), roles_path(config), render(extra));
-    reader.library = config.paths("library").unwrap_or_default();
+    reader.library = args.module_path.iter().flat_map(std::env::split_paths).collect();
+    reader.library.extend(config.paths("library").unwrap_or_default());
     reader.collections_path = collections_path(config);
     reader.duplicate_keys = duplicate_keys(config);
     let mut playbooks = Vec::new();

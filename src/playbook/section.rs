@@ -154,7 +154,8 @@ impl Reader {
         let written = value.as_str().or_else(|| value.get("module").and_then(Node::as_str)).unwrap_or_default();
         let (name, rest) = kv::first_word(written);
         let name = name.to_owned();
-        let module = callable(&name);
+        let own = if callable(&name).is_some() { None } else { self.own_module(&name) };
+        let module = callable(&name).or_else(|| modules::find(OWN).filter(|_| own.is_some()));
         if module.is_none() && !name.contains("{{") {
             let named = Node { span: value.span, content: crate::yaml::Content::Scalar(Value::from(name.as_str())) };
             if !self.is_elsewhere(&named) {
@@ -162,7 +163,7 @@ impl Reader {
                 return None;
             }
         }
-        let mut found = Found::new(key, value, &name, module);
+        let mut found = Found { own, ..Found::new(key, value, &name, module) };
         if let Value::Map(map) = &mut found.args {
             let map = Arc::make_mut(map);
             map.shift_remove("module");

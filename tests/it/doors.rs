@@ -157,3 +157,11 @@ fn settings_are_listed_with_what_set_them() {
     assert!(roll("list").stdout.contains("ssh_connection.ssh_args: text (ANSIBLE_SSH_ARGS)\n"));
     assert!(Roll::new().args(["config"]).run().stdout.contains("defaults.forks(default)\n"));
 }
+
+#[test]
+fn a_module_of_ones_own_is_called_by_hand() {
+    let module = "#!/bin/sh\n. \"$1\"\necho \"{\\\"changed\\\": false, \\\"msg\\\": \\\"hello $name\\\"}\"\n";
+    let roll = Roll::new().file("mine/greet.sh", module);
+    let ran = roll.args(["exec", "localhost", "-c", "local", "-M", "mine", "-m", "greet", "-a", "name=you"]).run();
+    assert!(ran.code == Some(0) && ran.stdout.contains("\"msg\": \"hello you\""), "{ran:?}");
+}
