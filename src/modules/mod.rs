@@ -74,6 +74,7 @@ mod own;
 mod package;
 mod package_facts;
 mod pam_limits;
+mod pamd;
 mod ping;
 mod pip;
 mod placeholders;
@@ -450,6 +451,7 @@ pub static RARE: &[&Module] = &[
     &crypto::publickey::MODULE,
     &package_facts::MODULE,
     &pam_limits::MODULE,
+    &pamd::MODULE,
     &postgresql::db::MODULE,
     &postgresql::ext::MODULE,
     &postgresql::owner::MODULE,
