@@ -59,6 +59,7 @@ mod getent;
 mod git;
 mod git_config;
 mod group;
+mod haproxy;
 mod hostname;
 mod htpasswd;
 mod ini_file;
@@ -430,6 +431,7 @@ pub static RARE: &[&Module] = &[
     &gem::MODULE,
     &getent::MODULE,
     &git_config::MODULE,
+    &haproxy::MODULE,
     &hostname::MODULE,
     &htpasswd::MODULE,
     &ini_file::MODULE,
