@@ -67,6 +67,7 @@ mod iptables;
 mod known_hosts;
 mod lineinfile;
 mod locale_gen;
+mod mail;
 mod modprobe;
 mod mount;
 mod mysql;
@@ -438,6 +439,7 @@ pub static RARE: &[&Module] = &[
     &iptables::MODULE,
     &known_hosts::MODULE,
     &locale_gen::MODULE,
+    &mail::MODULE,
     &modprobe::MODULE,
     &mount::MODULE,
     &mysql::db::MODULE,

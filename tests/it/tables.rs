@@ -26,6 +26,7 @@ const ALWAYS_CHANGE: &[(&str, &str)] = &[
     ("docker_compose_v2", "what there is to do only compose itself knows"),
     ("docker_container_exec", "runs a program every time"),
     ("docker_image_push", "whether the registry has it only pushing tells"),
+    ("mail", "sends one every time"),
     ("_own", "what there is to do only the user's own program knows"),
     ("tempfile", "makes a new one every time"),
 ];
