@@ -40,6 +40,13 @@ pub trait Look {
         self.http(request).map(|reply| (reply, None))
     }
 
+    /// A command for HAProxy's runtime API that changes nothing (`show stat`), and its whole answer. `socket` is the path of the admin
+    /// socket, which speaks lines and no HTTP.
+    fn ask(&self, socket: &str, line: &str) -> Result<String, Failure> {
+        let _ = line;
+        Err(Failure::new(format!("cannot talk to haproxy at {socket} from here")))
+    }
+
     /// Makes one request of `host:port`, and sees how long its connection is kept afterwards.
     fn idle(&self, address: &str, path: &str, cap: Duration) -> Result<IdleEnd, Failure> {
         let _ = (path, cap);

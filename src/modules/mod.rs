@@ -59,6 +59,7 @@ mod getent;
 mod git;
 mod git_config;
 mod group;
+mod haproxy;
 mod hostname;
 mod htpasswd;
 mod ini_file;
@@ -66,6 +67,7 @@ mod iptables;
 mod known_hosts;
 mod lineinfile;
 mod locale_gen;
+mod mail;
 mod modprobe;
 mod mount;
 mod mysql;
@@ -74,6 +76,7 @@ mod own;
 mod package;
 mod package_facts;
 mod pam_limits;
+mod pamd;
 mod ping;
 mod pip;
 mod placeholders;
@@ -442,12 +445,14 @@ pub static RARE: &[&Module] = &[
     &gem::MODULE,
     &getent::MODULE,
     &git_config::MODULE,
+    &haproxy::MODULE,
     &hostname::MODULE,
     &htpasswd::MODULE,
     &ini_file::MODULE,
     &iptables::MODULE,
     &known_hosts::MODULE,
     &locale_gen::MODULE,
+    &mail::MODULE,
     &modprobe::MODULE,
     &mount::MODULE,
     &mysql::db::MODULE,
@@ -463,6 +468,7 @@ pub static RARE: &[&Module] = &[
     &crypto::publickey::MODULE,
     &package_facts::MODULE,
     &pam_limits::MODULE,
+    &pamd::MODULE,
     &postgresql::db::MODULE,
     &postgresql::ext::MODULE,
     &postgresql::owner::MODULE,

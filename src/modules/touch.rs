@@ -3,7 +3,7 @@
 use super::app::book::Book;
 use super::pattern::Pattern;
 use super::{Attrs, Cmd, Failure, HttpRequest, Look};
-use crate::value::Map;
+use crate::value::{Map, Value};
 use std::time::Duration;
 
 /// Hands on one host. Only [`Touch::perform`] ever changes anything.
@@ -82,6 +82,8 @@ pub enum Act {
         path: String,
         hash: String,
     },
+    /// One command for HAProxy's runtime API; answers with `command` and `answer`.
+    Tell(Box<Tell>),
     /// The lock of an app, and the generation that goes with it.
     Lock(Box<Lock>),
     /// Nothing to carry out: the change only says that something is not as wanted.
@@ -96,6 +98,18 @@ pub struct Answer {
     pub texts: Vec<String>,
     /// The one text is for every time that it asks; otherwise each is for one time.
     pub is_repeated: bool,
+}
+
+/// A command that changes something. HAProxy says nothing to one that it carries out.
+#[derive(Clone, Debug)]
+pub struct Tell {
+    /// The path of the admin socket.
+    pub socket: String,
+    pub line: String,
+    /// An answer that is not empty fails the task, unless it is wanted.
+    pub any_answer: bool,
+    /// Returned as `found`: how things were before.
+    pub found: Value,
 }
 
 /// What is wanted of an app's lock. Answers with `held`, and where it is not, with `holder`; a stale rollout fails as `fenced`.
@@ -158,6 +172,19 @@ pub struct Done {
 impl Lock {
     pub(crate) fn book(&self) -> Book {
         Book { app: self.app.clone(), dir: self.dir.clone() }
+    }
+}
+
+impl Tell {
+    /// With what may be done about it.
+    pub fn refused(&self, answer: &str) -> Failure {
+        let answer = answer.trim();
+        let hint = if answer.starts_with("Permission denied") {
+            "; orders need a socket of level admin (`stats socket PATH level admin` in HAProxy's configuration)"
+        } else {
+            ""
+        };
+        Failure::new(format!("haproxy refused `{}`: {answer}{hint}", self.line))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::blobs::hex;
 use super::line::Line;
-use super::{exec, http, idle, lock};
+use super::{admin, exec, http, idle, lock};
 use crate::modules::{Cmd, Failure, HttpReply, HttpRequest, IdleEnd, Look, Output, Space, Stat};
 use crate::wire::{FromHost, Lease, Request};
 use sha2::Digest;
@@ -106,6 +106,10 @@ impl Look for Host {
 
     fn http(&self, request: &HttpRequest) -> Result<HttpReply, Failure> {
         http::request(self, request)
+    }
+
+    fn ask(&self, socket: &str, line: &str) -> Result<String, Failure> {
+        admin::ask(socket, line, self.time_left(admin::TIMEOUT))
     }
 
     fn idle(&self, address: &str, path: &str, cap: Duration) -> Result<IdleEnd, Failure> {

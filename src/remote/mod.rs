@@ -9,6 +9,7 @@
 //! It is a static program and must never call libc's name services (`getpwnam`, `getaddrinfo`, `std::env::home_dir`): on a host
 //! they load libraries that do not fit and crash. Account files and `getent` are read instead. Start reading at `serve.rs`.
 
+mod admin;
 mod blobs;
 mod converse;
 mod door;

@@ -3,7 +3,7 @@
 use super::blobs::random;
 use super::host::{Host, digest_of};
 use super::write::{self, directory_of, io_failure};
-use super::{converse, exec, http, lock};
+use super::{admin, converse, exec, http, lock};
 use crate::modules::attrs::Flags;
 use crate::modules::{Act, Attrs, Cmd, Done, Failure, HttpReply, HttpRequest, Look, Touch};
 use crate::value::{Map, Value};
@@ -46,6 +46,7 @@ impl Touch for Hands<'_> {
             Act::Download { request, checksum, write } => write::download(self.host, request, checksum.as_deref(), write),
             Act::MakeTemp { dir, prefix, suffix, is_dir } => make_temp(self.host, dir.as_deref(), prefix, suffix, *is_dir),
             Act::Send { path, hash } => self.send(path, hash),
+            Act::Tell(tell) => admin::tell(tell, self.host.time_left(admin::TIMEOUT)),
             Act::Note => Ok(Done::default()),
         }
     }

@@ -8,6 +8,7 @@
 //!     programs: [git, /usr/sbin/useradd]
 //!     commands: [{ run: "dpkg -l *", stdout: "…", stderr: "…", code: 1, once: true, then: { files: … } }]   # `then`: the host afterwards
 //!     http: [{ request: "GET http://x/", status: 200, json: {}, headers: {}, once: true, sends: { … }, then: { … } }, { request: "GET docker:/info", refused: true }]
+//!     sockets: [{ ask: "/run/haproxy.sock show stat", answer: "…", once: true, refused: true, then: { … } }]
 //!     ports: [80, "db:5432"]         # open ones
 //!     env: { HTTP_PROXY: … }
 //!     blobs: ["text"]                # sent ahead; arguments name one as `sha256:text`

@@ -22,11 +22,11 @@ const NEVER_FAIL: &[(&str, &str)] = &[("_app_inspect", "a host without Docker is
 const ALWAYS_CHANGE: &[(&str, &str)] = &[
     ("_app_beat", "a lock is no file: whether it is held only taking it tells"),
     ("_app_lock", "a lock is no file: whether it is held only taking it tells"),
-    ("_haproxy", "opens its socket itself; what it answers is tested beside it"),
     ("composer", "what there is to do only composer itself knows"),
     ("docker_compose_v2", "what there is to do only compose itself knows"),
     ("docker_container_exec", "runs a program every time"),
     ("docker_image_push", "whether the registry has it only pushing tells"),
+    ("mail", "sends one every time"),
     ("_own", "what there is to do only the user's own program knows"),
     ("tempfile", "makes a new one every time"),
 ];

@@ -61,6 +61,7 @@ fn answers(case: &Value) -> Vec<String> {
     };
     let mut all = of("commands", "run");
     all.extend(of("http", "request"));
+    all.extend(of("sockets", "ask"));
     all
 }
 
@@ -102,6 +103,7 @@ pub(super) fn line(change: &Change) -> String {
         }
         Act::MakeTemp { .. } => "temp".to_owned(),
         Act::Send { path, .. } => format!("send {path}"),
+        Act::Tell(tell) => format!("tell {} {}", tell.socket, tell.line),
         Act::Lock(lock) => format!("{:?} {}", lock.wish, lock.dir),
         Act::Note => format!("note {}", change.what),
     }

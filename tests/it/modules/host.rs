@@ -2,7 +2,7 @@
 
 use super::case::covers;
 use super::world::{Entry, Script, World, clean, shown_command, shown_request};
-use roll::modules::touch::Write;
+use roll::modules::touch::{Tell, Write};
 use roll::modules::{Act, Attrs, Cmd, Content, Done, Failure, HttpReply, HttpRequest, IdleEnd, Look, Output, Space, Stat, Touch};
 use roll::value::{Map, Value};
 use sha2::Digest;
@@ -87,6 +87,30 @@ impl FakeHost {
     }
 }
 
+impl FakeHost {
+    fn spoken(&self, socket: &str, line: &str) -> Result<Script, Failure> {
+        let found = self.world.borrow_mut().answer(&format!("{socket} {line}"));
+        let script = found.ok_or_else(|| self.surprise(format!("the case has no answer to `{socket} {line}`")))?;
+        let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
+        if script.is_refused() {
+            Err(Failure::io(format_args!("cannot talk to haproxy at {socket}"), &refused))
+        } else {
+            Ok(script)
+        }
+    }
+
+    fn told(&self, tell: &Tell) -> Result<Done, Failure> {
+        let script = self.spoken(&tell.socket, &tell.line)?;
+        let answer = script.said();
+        if !tell.any_answer && !answer.trim().is_empty() {
+            return Err(tell.refused(&answer));
+        }
+        self.happen(&script);
+        let values = [("command", Value::from(&tell.line)), ("answer", answer.into()), ("found", tell.found.clone())];
+        Ok(Done { values: values.into_iter().map(|(key, value)| (key.into(), value)).collect(), changed: None })
+    }
+}
+
 impl Look for FakeHost {
     fn stat(&self, path: &str, follow: bool) -> io::Result<Option<Stat>> {
         let world = self.world.borrow();
@@ -158,6 +182,14 @@ impl Look for FakeHost {
         Ok(reply)
     }
 
+    fn ask(&self, socket: &str, line: &str) -> Result<String, Failure> {
+        let script = self.spoken(socket, line)?;
+        if script.then().is_some() {
+            return Err(self.surprise(format!("a plan asks `{socket} {line}`, which changes the host")));
+        }
+        Ok(script.said())
+    }
+
     fn idle(&self, address: &str, _: &str, _: Duration) -> Result<IdleEnd, Failure> {
         let (host, port) = address.rsplit_once(':').unwrap();
         let is_open = self.world.borrow().is_open(host, port.parse().unwrap());
@@ -224,6 +256,7 @@ impl Touch for FakeHost {
             Act::Run(cmd) | Act::Converse { cmd, .. } => return self.ran(cmd),
             Act::Http { request, accept } => return self.asked(request, accept),
             Act::Download { request, checksum, write } => return self.downloaded(request, checksum.as_deref(), write),
+            Act::Tell(tell) => return self.told(tell),
             Act::Lock(_) => return Ok(Done { values: Map::from_iter([("held".into(), true.into())]), changed: None }),
             Act::Send { .. } => return Ok(Done { changed: Some(false), ..Done::default() }),
             Act::MakeTemp { dir, prefix, suffix, is_dir } => {
@@ -255,6 +288,7 @@ fn touched(act: &Act) -> Option<&str> {
         | Act::Http { .. }
         | Act::MakeTemp { .. }
         | Act::Send { .. }
+        | Act::Tell(_)
         | Act::Lock(_)
         | Act::Note => None,
     }

@@ -40,6 +40,7 @@ pub(super) struct World {
     /// The first that fits answers.
     commands: Vec<Script>,
     http: Vec<Script>,
+    sockets: Vec<Script>,
     /// `host:port`, or a port on any host.
     ports: Vec<String>,
     pub(super) env: BTreeMap<String, String>,
@@ -124,6 +125,7 @@ impl World {
                 "programs" => list(Some(value)).iter().for_each(|program| self.program(&line_of(program))),
                 "commands" => drop(self.commands.splice(0..0, scripts(value, "run"))),
                 "http" => drop(self.http.splice(0..0, scripts(value, "request"))),
+                "sockets" => drop(self.sockets.splice(0..0, scripts(value, "ask"))),
                 "ports" => self.ports = list(Some(value)).iter().map(line_of).collect(),
                 "denied" => self.denied = list(Some(value)).iter().map(line_of).collect(),
                 "env" => value.as_map().expect("variables").iter().for_each(|(name, value)| {
@@ -268,6 +270,12 @@ impl World {
         Some(script)
     }
 
+    pub(super) fn answer(&mut self, line: &str) -> Option<Script> {
+        let script = take(&mut self.sockets, |pattern| fits(pattern, line))?;
+        self.asked.insert(script.pattern.clone());
+        Some(script)
+    }
+
     pub(super) fn page(&mut self, request: &HttpRequest) -> Option<Script> {
         let line = shown_request(request);
         let script = take(&mut self.http, |pattern| fits(pattern, &line))?;
@@ -304,6 +312,11 @@ impl Script {
 
     pub(super) fn is_refused(&self) -> bool {
         self.answer.get("refused").and_then(Value::to_bool).unwrap_or(false)
+    }
+
+    /// What is said at a socket.
+    pub(super) fn said(&self) -> String {
+        text(&self.answer, "answer").unwrap_or_default()
     }
 
     /// What the body of the request must hold, as JSON.
