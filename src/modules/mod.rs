@@ -66,6 +66,7 @@ mod iptables;
 mod known_hosts;
 mod lineinfile;
 mod locale_gen;
+mod lvg;
 mod modprobe;
 mod mount;
 mod mysql;
@@ -435,6 +436,7 @@ pub static RARE: &[&Module] = &[
     &iptables::MODULE,
     &known_hosts::MODULE,
     &locale_gen::MODULE,
+    &lvg::MODULE,
     &modprobe::MODULE,
     &mount::MODULE,
     &mysql::db::MODULE,
