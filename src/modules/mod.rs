@@ -67,6 +67,7 @@ mod known_hosts;
 mod lineinfile;
 mod locale_gen;
 mod lvg;
+mod lvol;
 mod modprobe;
 mod mount;
 mod mysql;
@@ -437,6 +438,7 @@ pub static RARE: &[&Module] = &[
     &known_hosts::MODULE,
     &locale_gen::MODULE,
     &lvg::MODULE,
+    &lvol::MODULE,
     &modprobe::MODULE,
     &mount::MODULE,
     &mysql::db::MODULE,
