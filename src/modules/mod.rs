@@ -51,6 +51,7 @@ mod expect;
 mod facts;
 mod fetch;
 mod file;
+mod filesystem;
 mod find;
 mod firewalld;
 mod gem;
@@ -427,6 +428,7 @@ pub static RARE: &[&Module] = &[
     &docker::image_push::MODULE,
     &dpkg_selections::MODULE,
     &expect::MODULE,
+    &filesystem::MODULE,
     &firewalld::MODULE,
     &gem::MODULE,
     &getent::MODULE,
