@@ -51,6 +51,7 @@ mod expect;
 mod facts;
 mod fetch;
 mod file;
+mod filesystem;
 mod find;
 mod firewalld;
 mod gem;
@@ -68,6 +69,8 @@ mod known_hosts;
 mod lineinfile;
 mod locale_gen;
 mod mail;
+mod lvg;
+mod lvol;
 mod modprobe;
 mod mount;
 mod mysql;
@@ -441,6 +444,7 @@ pub static RARE: &[&Module] = &[
     &docker::image_push::MODULE,
     &dpkg_selections::MODULE,
     &expect::MODULE,
+    &filesystem::MODULE,
     &firewalld::MODULE,
     &gem::MODULE,
     &getent::MODULE,
@@ -453,6 +457,8 @@ pub static RARE: &[&Module] = &[
     &known_hosts::MODULE,
     &locale_gen::MODULE,
     &mail::MODULE,
+    &lvg::MODULE,
+    &lvol::MODULE,
     &modprobe::MODULE,
     &mount::MODULE,
     &mysql::db::MODULE,
