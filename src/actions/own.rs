@@ -21,7 +21,7 @@ pub(super) async fn own(args: &Args, hands: &impl Hands) -> Result<Answer, Probl
     let mut host = Map::from_iter([("_name".into(), Value::from(&name))]);
     let mut bodies = Bodies::default();
     match text {
-        Some(text) if python::is_python(&text) => {
+        Some(text) if python::is_python(path, &text) => {
             let python = python::bundle(&name, path, &text, &json(given, &name, hands))?;
             host.insert("_python".into(), python.into());
             if let Ok(program) = hands.expression("ansible_python_interpreter") {

@@ -71,7 +71,7 @@ pub(super) fn reservation(element: &Element) -> Map {
 pub(super) fn attribute(answer: &Element) -> Map {
     let named = answer.children.iter().filter(|child| !matches!(child.name.as_str(), "requestId" | "instanceId"));
     let value = |child: &Element| match child.child("value") {
-        Some(value) => Value::map(Map::from_iter([("value".into(), scalar(&child.name, &value.text))])),
+        Some(value) => Value::pair("value", scalar(&child.name, &value.text)),
         None => value(child),
     };
     named.map(|child| (name_of(&child.name, &[]).into(), value(child))).collect()

@@ -265,7 +265,7 @@ impl Work {
         let name = super::hands::delegate(self, frame).ok().flatten()?;
         let there =
             crate::playbook::scalar(&format!("{{{{ hostvars[{}] }}}}", Value::from(name.as_str()).to_json()), Span::NOWHERE);
-        let vars = Value::map(Map::from_iter([(name.into(), there)]));
+        let vars = Value::pair(&name, there);
         Some(Map::from_iter([("ansible_delegated_vars".into(), vars)]))
     }
 

@@ -63,7 +63,7 @@ fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
         plan.set("current", Value::map(current));
         return Ok(plan);
     }
-    let shown = |text: Value| Value::map(Map::from_iter([(question.into(), text)]));
+    let shown = |text: Value| Value::pair(question, text);
     let new = if kind == "password" { Value::secret(wanted.as_str()) } else { Value::from(&wanted) };
     let before = shown(current.get(question).cloned().unwrap_or_else(|| "".into()));
     plan.set("current", shown(new.clone())).set("previous", Value::map(current));

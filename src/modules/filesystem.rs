@@ -1,7 +1,7 @@
 //! `filesystem`: what a device or an image holds: made, grown to the size of the device, or wiped.
 
-use super::{Act, Arg, Args, Change, Cmd, Failure, Kind, Look, Module, Output, Plan, Rule, Stat, finish_plainly, words};
-use crate::value::{Map, Value};
+use super::{Act, Arg, Args, Change, Cmd, Failure, Kind, Look, Module, Output, Plan, Rule, Stat, finish_plainly, lvg, words};
+use crate::value::Value;
 use std::time::Duration;
 
 pub(super) const MODULE: Module = Module {
@@ -111,10 +111,6 @@ fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
     Ok(task.plan)
 }
 
-fn shown(key: &str, value: impl Into<Value>) -> Value {
-    Value::map(Map::from_iter([(key.into(), value.into())]))
-}
-
 /// The number after a word, up to what is none.
 fn number_after(text: &str, word: &str) -> Option<u64> {
     let (_, rest) = text.split_once(word)?;
@@ -174,7 +170,7 @@ impl Task<'_> {
 
     fn wipe(&mut self, found: &str) -> Result<(), Failure> {
         let words = vec!["--all".to_owned(), self.dev.to_owned()];
-        self.push("wipefs", "util-linux", words, shown("fstype", found), Value::Null)
+        self.push("wipefs", "util-linux", words, Value::pair("fstype", found), Value::Null)
     }
 
     fn make(&mut self, found: Option<&str>) -> Result<(), Failure> {
@@ -186,8 +182,8 @@ impl Task<'_> {
         let force = (self.kind == "f2fs" && found.is_some()).then(|| "-f".to_owned());
         let words = maker.flags.iter().map(|flag| (*flag).to_owned()).chain(force).chain(self.uuid_options(&opts)?);
         let words = words.chain(opts.iter().cloned()).chain([self.dev.to_owned()]).collect();
-        let before = found.map_or(Value::Null, |found| shown("fstype", found));
-        self.push(maker.program, maker.package, words, before, shown("fstype", self.kind))?;
+        let before = found.map_or(Value::Null, |found| Value::pair("fstype", found));
+        self.push(maker.program, maker.package, words, before, Value::pair("fstype", self.kind))?;
         // mkfs.xfs names one in `-m`.
         match self.args.str("uuid") {
             Some(_) if self.kind == "xfs" && !given.contains("uuid=") => self.set_uuid(),
@@ -230,7 +226,7 @@ impl Task<'_> {
         };
         let value = (self.kind != "lvm").then(|| uuid.clone());
         let words = std::iter::once(flag.to_owned()).chain(value).chain([self.dev.to_owned()]).collect();
-        self.push(program, package, words, Value::Null, shown("uuid", uuid))
+        self.push(program, package, words, Value::Null, Value::pair("uuid", uuid))
     }
 
     fn grow(&mut self) -> Result<(), Failure> {
@@ -239,7 +235,7 @@ impl Task<'_> {
         if device < size.saturating_add(step.max(1)) {
             return Ok(());
         }
-        self.push(program, "", words, shown("size", size), shown("size", device))
+        self.push(program, "", words, Value::pair("size", size), Value::pair("size", device))
     }
 
     fn device_size(&self) -> Result<u64, Failure> {
@@ -319,10 +315,11 @@ impl Task<'_> {
 
     fn physical_volume(&self) -> Result<Extent, Failure> {
         let fields = "pv_size,pe_start,vg_extent_size";
-        let words = ["--noheadings", "--units", "b", "--nosuffix", "--separator", ";", "-o", fields, self.dev];
-        let said = self.says("pvs", "lvm2", &words)?;
-        let sizes: Option<Vec<u64>> = said.trim().split(';').map(|size| size.trim().parse().ok()).collect();
-        let Some([size, start, extent]) = sizes.as_deref() else { return Err(self.unreadable("pvs", &said)) };
+        let rows = lvg::rows(self.look, "pvs", &["--units", "b", "--nosuffix", "-o", fields, self.dev])?;
+        let sizes: Option<Vec<u64>> = rows.iter().flatten().map(|size| size.parse().ok()).collect();
+        let Some([size, start, extent]) = sizes.as_deref() else {
+            return Err(self.unreadable("pvs", &format!("{rows:?}")));
+        };
         // One of no group counts its whole device.
         let start = if *extent == 0 { 0 } else { *start };
         Ok(Extent { size: size.saturating_add(start), step: *extent, program: "pvresize", words: vec![self.dev.to_owned()] })

@@ -1,7 +1,7 @@
 //! `iptables`: one rule, a chain, or the policy of a chain, in the kernel's tables.
 
 use super::{Act, Arg, Args, Change, Cmd, Failure, Kind, Look, Module, Output, Plan, Rule, finish_plainly};
-use crate::value::{Map, Value};
+use crate::value::Value;
 use std::time::Duration;
 
 pub(super) static MODULE: Module = Module {
@@ -118,7 +118,7 @@ impl Tables<'_> {
     }
 
     fn act(&self, words: &[&str], rule: Vec<String>, before: &str, after: &str) -> Change {
-        let shown = |state: &str| Value::map(Map::from_iter([("state".into(), Value::from(state))]));
+        let shown = |state: &str| Value::pair("state", state);
         Change::new(words.join(" "), shown(before), shown(after), Act::Run(self.cmd(words, rule)))
     }
 

@@ -1,7 +1,7 @@
 //! `lvg`: a volume group of LVM, its physical volumes, and whether its logical volumes are active.
 
 use super::{Arg, Args, Change, Cmd, Failure, Kind, Look, Module, Output, Plan, Rule, finish_plainly, paths, words};
-use crate::value::{Map, Value};
+use crate::value::Value;
 use std::time::Duration;
 
 pub(super) const MODULE: Module = Module {
@@ -95,10 +95,6 @@ pub(super) fn options(args: &Args, name: &str) -> Result<Vec<String>, Failure> {
     words::split(args.str(name).unwrap_or_default()).map_err(|problem| Failure::new(format!("`{name}`: {problem}")))
 }
 
-fn shown(key: &str, value: impl Into<Value>) -> Value {
-    Value::map(Map::from_iter([(key.into(), value.into())]))
-}
-
 impl Group<'_> {
     fn push(&mut self, program: &str, words: Vec<String>, what: &str, before: Value, after: Value) -> Result<(), Failure> {
         let program = self.look.require(program, "lvm2")?;
@@ -122,7 +118,7 @@ impl Group<'_> {
                 "volume group {name} has logical volumes ({count}): `force: true` removes them too"
             )));
         }
-        self.act("vgremove", &["--force"], shown("state", "present"), shown("state", "absent"))
+        self.act("vgremove", &["--force"], Value::pair("state", "present"), Value::pair("state", "absent"))
     }
 
     /// Every device of the task must be there.
@@ -174,7 +170,7 @@ impl Group<'_> {
         let options = options(self.args, "pv_options")?;
         for device in devices {
             let words = options.iter().cloned().chain(["-f".to_owned(), device.clone()]).collect();
-            self.push("pvcreate", words, device, Value::Null, shown("state", "physical volume"))?;
+            self.push("pvcreate", words, device, Value::Null, Value::pair("state", "physical volume"))?;
         }
         Ok(())
     }
@@ -200,7 +196,7 @@ impl Group<'_> {
         words.extend(devices.iter().cloned());
         self.make_volumes(&devices)?;
         let what = format!("volume group {}", self.name);
-        self.push("vgcreate", words, &what, Value::Null, shown("pvs", devices))
+        self.push("vgcreate", words, &what, Value::Null, Value::pair("pvs", devices))
     }
 
     /// None where the task does not say.
@@ -228,12 +224,12 @@ impl Group<'_> {
             self.activate(is_active)?;
         }
         if self.args.bool("reset_vg_uuid") {
-            self.act("vgchange", &["-u"], Value::Null, shown("uuid", "another one"))?;
+            self.act("vgchange", &["-u"], Value::Null, Value::pair("uuid", "another one"))?;
         }
         if self.args.bool("reset_pv_uuid") {
             for device in self.wanted.clone().iter().filter(|device| !missing.contains(device)) {
                 let words = vec!["-u".to_owned(), device.clone()];
-                self.push("pvchange", words, device, Value::Null, shown("uuid", "another one"))?;
+                self.push("pvchange", words, device, Value::Null, Value::pair("uuid", "another one"))?;
             }
         }
         if self.wanted.is_empty() {
@@ -251,11 +247,11 @@ impl Group<'_> {
         let rows = rows(self.look, "vgs", &["-o", fields, self.name])?;
         let is_auto = rows.iter().any(|row| field(row, 1) == "enabled");
         if has_autoactivation && is_auto != is_wanted {
-            let word = |is_auto| shown("autoactivation", if is_auto { "enabled" } else { "disabled" });
+            let word = |is_auto| Value::pair("autoactivation", if is_auto { "enabled" } else { "disabled" });
             self.act("vgchange", &[AUTOACTIVATION, yes(is_wanted)], word(is_auto), word(is_wanted))?;
         }
         if rows.iter().any(|row| is_activation_due(field(row, 0), is_wanted)) {
-            let word = |is_active| shown("state", if is_active { "active" } else { "inactive" });
+            let word = |is_active| Value::pair("state", if is_active { "active" } else { "inactive" });
             self.act("vgchange", &["--activate", yes(is_wanted)], word(!is_wanted), word(is_wanted))?;
         }
         Ok(())
@@ -276,7 +272,7 @@ impl Group<'_> {
             };
             if device.saturating_sub(*start).saturating_sub(*size) >= (*extent).max(1) {
                 let words = vec![volume.device.clone()];
-                self.push("pvresize", words, &volume.device, shown("size", *size), shown("size", *device))?;
+                self.push("pvresize", words, &volume.device, Value::pair("size", *size), Value::pair("size", *device))?;
             }
         }
         Ok(())
@@ -290,7 +286,13 @@ impl Group<'_> {
         let after: Vec<String> = before.iter().chain(missing).cloned().collect();
         self.make_volumes(missing)?;
         let words = std::iter::once(self.name.to_owned()).chain(missing.iter().cloned()).collect();
-        self.push("vgextend", words, &format!("volume group {}", self.name), shown("pvs", before), shown("pvs", after))
+        self.push(
+            "vgextend",
+            words,
+            &format!("volume group {}", self.name),
+            Value::pair("pvs", before),
+            Value::pair("pvs", after),
+        )
     }
 
     fn reduce(&mut self, mine: &[&Volume], missing: &[String]) -> Result<(), Failure> {
@@ -302,7 +304,7 @@ impl Group<'_> {
         let all = |volumes: &[&Volume]| -> Vec<String> {
             volumes.iter().map(|volume| volume.device.clone()).chain(missing.iter().cloned()).collect()
         };
-        let (before, after) = (shown("pvs", all(mine)), shown("pvs", all(&kept)));
+        let (before, after) = (Value::pair("pvs", all(mine)), Value::pair("pvs", all(&kept)));
         let words = ["--force".to_owned(), self.name.to_owned()].into_iter();
         let words = words.chain(extra.iter().map(|volume| volume.device.clone())).collect();
         self.push("vgreduce", words, &format!("volume group {}", self.name), before, after)

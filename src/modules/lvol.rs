@@ -2,7 +2,7 @@
 
 use super::lvg::{ask, field, options, rows, split};
 use super::{Arg, Args, Change, Cmd, Failure, Kind, Look, Module, Plan, Rule, finish_plainly, paths};
-use crate::value::{Map, Value};
+use crate::value::Value;
 
 pub(super) const MODULE: Module = Module {
     name: "lvol",
@@ -198,12 +198,8 @@ impl Volume {
     }
 }
 
-fn shown(key: &str, value: impl Into<Value>) -> Value {
-    Value::map(Map::from_iter([(key.into(), value.into())]))
-}
-
 fn megabytes(size: f64) -> Value {
-    shown("size", format!("{} MiB", size / MEGABYTE))
+    Value::pair("size", format!("{} MiB", size / MEGABYTE))
 }
 
 impl Task<'_> {
@@ -227,7 +223,7 @@ impl Task<'_> {
             return Err(Failure::new(format!("{} and its data are removed only with `force: true`", self.path())));
         }
         let words = vec!["--force".to_owned(), self.path()];
-        self.push("lvremove", words, shown("state", "present"), shown("state", "absent"))
+        self.push("lvremove", words, Value::pair("state", "present"), Value::pair("state", "absent"))
     }
 
     fn create(&mut self) -> Result<(), Failure> {
@@ -244,8 +240,8 @@ impl Task<'_> {
         let is_thin = self.args.has("lv") && (self.args.has("thinpool") || self.args.has("snapshot") && !is_sized);
         let volumes = if is_thin { Vec::new() } else { self.args.list("pvs") };
         let words = [vec!["--yes".to_owned()], words, volumes].concat();
-        let size = self.size.as_ref().map(|size| shown("size", size.word.as_str()));
-        self.push("lvcreate", words, Value::Null, size.unwrap_or_else(|| shown("state", "present")))?;
+        let size = self.size.as_ref().map(|size| Value::pair("size", size.word.as_str()));
+        self.push("lvcreate", words, Value::Null, size.unwrap_or_else(|| Value::pair("state", "present")))?;
         // A new volume is active, whatever its options: LVM has to clear its first bytes.
         if self.args.bool("active") { Ok(()) } else { self.activate(false, false) }
     }
@@ -319,7 +315,7 @@ impl Task<'_> {
 
     /// Some volumes stay inactive unless LVM is told not to skip them.
     fn activate(&mut self, is_wanted: bool, is_skipped: bool) -> Result<(), Failure> {
-        let word = |is_active| shown("active", is_active);
+        let word = |is_active| Value::pair("active", is_active);
         let skip = is_skipped.then(|| "-K".to_owned());
         let words = std::iter::once(if is_wanted { "-ay" } else { "-an" }.to_owned());
         let words = words.chain(skip).chain([self.path()]).collect();

@@ -2,7 +2,7 @@
 
 use super::edit::TextFile;
 use super::{Arg, Args, Change, Cmd, Failure, Kind, Look, Module, Plan, finish_plainly, paths};
-use crate::value::{Map, Value};
+use crate::value::Value;
 
 pub(super) static MODULE: Module = Module {
     name: "modprobe",
@@ -37,7 +37,7 @@ fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
         let program = look.require("modprobe", "kmod")?;
         let words: Vec<&str> =
             if is_loaded { vec!["-r", name] } else { [name].into_iter().chain(params.split_whitespace()).collect() };
-        let shown = |state: &str| Value::map(Map::from_iter([("state".into(), Value::from(state))]));
+        let shown = |state: &str| Value::pair("state", state);
         let before = if is_loaded { "present" } else { "absent" };
         let run = Change::run(name, Cmd::new([program.as_str()].into_iter().chain(words)));
         plan.push(Change { before: shown(before), after: shown(state), ..run });

@@ -2,7 +2,7 @@
 
 use super::edit::{self, TextFile, make_parents};
 use super::{Act, Arg, Args, Attrs, Change, Cmd, Failure, Kind, Look, Module, Plan, Rule};
-use crate::value::{Map, Value};
+use crate::value::Value;
 
 pub(super) static MODULE: Module = Module {
     name: "mount",
@@ -144,7 +144,7 @@ impl Task<'_> {
 
     fn run(&mut self, program: &str, words: Vec<String>, before: &str, after: &str) -> Result<(), Failure> {
         let program = self.look.require(program, "mount")?;
-        let shown = |state: &str| Value::map(Map::from_iter([("state".into(), Value::from(state))]));
+        let shown = |state: &str| Value::pair("state", state);
         let run = Change::run(self.path, Cmd::new([program].into_iter().chain(words)));
         self.plan.push(Change { before: shown(before), after: shown(after), ..run });
         Ok(())

@@ -2,7 +2,7 @@
 
 use super::edit::TextFile;
 use super::{Act, Arg, Args, Change, Failure, Kind, Look, Module, Plan, Rule, finish_plainly, paths};
-use crate::value::{Map, Value};
+use crate::value::Value;
 
 pub(super) static MODULE: Module = Module {
     name: "timezone",
@@ -43,7 +43,7 @@ fn zone(look: &dyn Look, name: &str, plan: &mut Plan) -> Result<(), Failure> {
     let found = target.strip_prefix(ZONES).map(|name| name.trim_start_matches('/'));
     let said = look.text("/etc/timezone").ok().flatten();
     let before = found.or(said.as_deref().map(str::trim)).unwrap_or("n/a").to_owned();
-    let shown = |name: &str| Value::map(Map::from_iter([("name".into(), Value::from(name))]));
+    let shown = |name: &str| Value::pair("name", name);
     if found != Some(name) {
         let act = Act::Symlink { path: link.to_owned(), target: file };
         plan.push(Change::new(link, shown(&before), shown(name), act));

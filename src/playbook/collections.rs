@@ -62,14 +62,13 @@ impl Reader {
         if name.is_empty() || name.contains(['/', '{', ' ']) {
             return None;
         }
-        let (collections, short) = match name.splitn(3, '.').collect::<Vec<_>>()[..] {
-            ["ansible", "legacy", short] => (Vec::new(), short),
-            [namespace, collection, short] => (vec![format!("{namespace}.{collection}")], short),
-            _ => (self.collections.clone(), name),
+        let (in_library, collections, short) = match name.splitn(3, '.').collect::<Vec<_>>()[..] {
+            ["ansible", "legacy", short] => (true, Vec::new(), short),
+            [namespace, collection, short] => (false, vec![format!("{namespace}.{collection}")], short),
+            _ => (true, self.collections.clone(), name),
         };
-        let is_short = name == short || name.starts_with("ansible.legacy.");
         let near = self.reading.iter().rev().flat_map(|file| beside(file).ancestors().take(3).map(|dir| dir.join("library")));
-        let libraries = near.chain(self.library.iter().cloned()).filter(|_| is_short).map(|dir| (None, dir));
+        let libraries = near.chain(self.library.iter().cloned()).filter(|_| in_library).map(|dir| (None, dir));
         let shared = collections.iter().flat_map(|collection| {
             let folders = self.collection_folders(collection).into_iter();
             folders.map(|folder| (Some(collection.clone()), folder.join("plugins/modules")))

@@ -16,9 +16,10 @@ use std::sync::Arc;
 const MANY: usize = 8;
 /// A plan may ask to be made again after applying; that ends here.
 const ROUNDS_MAX: usize = 3;
-/// What helps where the system refuses, and whose words it refuses with.
-const AS_ROOT: &str = "the task's user may not do this: `become: true` makes it root";
+/// What a system says that refuses.
 const REFUSALS: [&str; 3] = ["Permission denied", "Operation not permitted", "are you root"];
+/// What helps there.
+const AS_ROOT: &str = "the task's user may not do this: `become: true` makes it root";
 
 pub(super) fn run(line: &Arc<Line>, request: &Request) -> Reply {
     let mut task = Task {

@@ -85,6 +85,11 @@ impl Value {
         Value::Map(Arc::new(entries))
     }
 
+    /// A mapping of one key.
+    pub fn pair(key: &str, value: impl Into<Value>) -> Value {
+        Value::map(Map::from_iter([(key.into(), value.into())]))
+    }
+
     /// A string that must never be shown.
     pub fn secret(text: impl Into<Arc<str>>) -> Value {
         Value::String(Text::secret(text))

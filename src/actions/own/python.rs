@@ -24,9 +24,9 @@ const UTILS: &str = "ansible.module_utils";
 /// What a module brings along is bounded, as it is sent each time.
 const SIZE_MAX: usize = 8 << 20;
 
-/// Whether a text is a module in Python that wants something of Ansible.
-pub(super) fn is_python(text: &str) -> bool {
-    imports(text, "").iter().any(|import| import.module.starts_with("ansible"))
+/// Whether the text at `path` is a module in Python that wants something of Ansible, or of a collection.
+pub(super) fn is_python(path: &Path, text: &str) -> bool {
+    imports(text, &Place::of(path).package).iter().any(Import::is_ours)
 }
 
 /// One text that needs nothing but Python.
@@ -54,6 +54,13 @@ struct Import {
     /// What it takes out of that: names, or further modules.
     names: Vec<String>,
     line: String,
+}
+
+impl Import {
+    /// Whether it cannot come from the host's own Python.
+    fn is_ours(&self) -> bool {
+        ["ansible", FOLDER].iter().any(|root| is_within(&self.module, root))
+    }
 }
 
 /// A module that is sent along.
@@ -85,7 +92,7 @@ impl Place {
     /// Everything that `text` imports and that has to come along, with what that imports.
     fn gather(&self, name: &str, text: &str, package: &str, found: &mut BTreeMap<String, Part>) -> Result<(), Problem> {
         for import in imports(text, package) {
-            if !["ansible", FOLDER].iter().any(|root| is_within(&import.module, root)) {
+            if !import.is_ours() {
                 continue;
             }
             let own =
@@ -197,11 +204,17 @@ mod tests {
     #[test]
     fn what_a_module_imports_is_looked_at() {
         let basic = "from ansible.module_utils.basic import AnsibleModule\nfrom ansible.module_utils.common.text.converters import to_text";
-        assert!(is_python(basic) && gathered(Path::new("library/x.py"), basic) == Ok(Vec::new()));
+        assert!(is_python(Path::new("library/x.py"), basic) && gathered(Path::new("library/x.py"), basic) == Ok(Vec::new()));
         let foreign = "from ansible.module_utils.basic import *\nfrom ansible.module_utils.urls import open_url";
         let msg = gathered(Path::new("library/x.py"), foreign).unwrap_err();
         assert!(msg.contains("`from ansible.module_utils.urls import open_url`"), "{msg}");
-        assert!(!is_python("#!/usr/bin/python\nimport json\n# WANT_JSON"));
+        for other in
+            ["#!/usr/bin/python\nimport json\n# WANT_JSON", "import ansible_runner", "from ..module_utils.net import ask"]
+        {
+            assert!(!is_python(Path::new("library/x.py"), other), "{other}");
+        }
+        let module = Path::new("c/ansible_collections/a/b/plugins/modules/x.py");
+        assert!(is_python(module, "from ..module_utils.net import ask"));
     }
 
     #[test]

@@ -109,10 +109,7 @@ fn databases(args: &Args, server: &Server<'_>) -> Result<Value, Failure> {
          ON t.TABLE_SCHEMA = s.SCHEMA_NAME GROUP BY s.SCHEMA_NAME"
     ))?;
     let sized = |row: &Row| match has_size {
-        true => Value::map(Map::from_iter([(
-            "size".into(),
-            scalar(Some(text(row, "size")).filter(|text| !text.is_empty()).or(Some("0"))),
-        )])),
+        true => Value::pair("size", scalar(Some(text(row, "size")).filter(|text| !text.is_empty()).or(Some("0")))),
         false => empty(),
     };
     Ok(rows.iter().map(|row| (text(row, "name"), sized(row))).collect())

@@ -174,7 +174,7 @@ fn plain(query: &str, lines: &[&str]) -> Vec<Value> {
         Some(word) if word.eq_ignore_ascii_case("show") => query.split_whitespace().nth(1).unwrap_or_default(),
         _ => "QUERY PLAN",
     };
-    lines.iter().map(|line| Value::map(Map::from_iter([(name.into(), Value::from(*line))]))).collect()
+    lines.iter().map(|line| Value::pair(name, *line)).collect()
 }
 
 #[cfg(test)]

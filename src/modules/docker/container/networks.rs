@@ -12,7 +12,7 @@ fn wanted(args: &Args) -> &[Value] {
 /// A container can be made in one network only: in the first, if that is its network mode.
 pub(super) fn first_endpoint(args: &Args) -> Option<Value> {
     let first = wanted(args).first().filter(|_| is_first_the_mode(args))?;
-    Some(Value::map(Map::from_iter([(text_at(first, &["name"]).into(), endpoint(first))])))
+    Some(Value::pair(text_at(first, &["name"]), endpoint(first)))
 }
 
 fn is_first_the_mode(args: &Args) -> bool {

@@ -135,5 +135,5 @@ fn dict(call: &mut Call<'_, '_>) -> Res<Val> {
 fn dict_kv(call: &mut Call<'_, '_>) -> Res<Val> {
     let key = call.needed(0, "key")?.to_text();
     let value = data(call)?;
-    Ok(from_value(&Value::map(Map::from_iter([(key.into(), value)]))))
+    Ok(from_value(&Value::pair(&key, value)))
 }
