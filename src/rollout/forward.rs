@@ -4,7 +4,6 @@ use super::{Answer, Ask, At, Effect, Guards, Host, OnFailure, Outcome, Rollout, 
 
 impl Rollout {
     pub(super) fn went_forward(&mut self, ask: Ask, answer: Answer, effects: &mut Vec<Effect>) {
-        let may_cut = self.rules.may_cut;
         let host = &mut self.hosts[ask.host];
         let is_done = match (ask.step, answer) {
             // Not now: it may be that the balancer could not be spoken to. What is true then is read anew.
@@ -19,7 +18,6 @@ impl Rollout {
             }
             // Whatever came of it, the release is in place.
             (Step::Retire, _) => return,
-            (Step::AwaitQuiet, Answer::Capped) => may_cut,
             // Nothing was there to be put aside: right only where the app never ran.
             (Step::Park, Answer::Empty) => !host.has_old,
             (_, answer) => answer == Answer::Ok,

@@ -47,8 +47,6 @@ pub struct Rules {
     pub on_failure: OnFailure,
     /// Watch a batch for a while before it counts as done.
     pub bake: bool,
-    /// Go on when the app did not become quiet in time: requests are cut.
-    pub may_cut: bool,
     /// How often "not now" (busy, below the floor, balancer not readable) is asked again before it is a failure.
     pub patience: u16,
     pub goal: Goal,
@@ -70,7 +68,6 @@ impl Rules {
             floor: Floor::AllButBatch,
             on_failure: OnFailure::Revert,
             bake: true,
-            may_cut: false,
             patience: 30,
             goal: Goal::New,
             lock_order: (0..hosts).collect(),
@@ -183,7 +180,7 @@ pub enum Step {
     Check,
     /// Out of the balancer. Start-first: the old target on the way there, the new one on the way back.
     Drain,
-    /// Until nothing is connected to what left: `Ok`, or `Capped`.
+    /// Until nothing is connected to what left; `Failed` where that did not come in time: nothing is cut.
     AwaitQuiet,
     /// Old container stopped and aside: `Ok`, or `Empty` where there was none.
     Park,
@@ -230,8 +227,6 @@ pub enum Answer {
     Empty,
     /// Not now.
     Busy,
-    /// Waited as long as is allowed, and it still is not so.
-    Capped,
     Failed,
     /// No answer came, or the host cannot be reached: whether it happened is not known.
     Lost,

@@ -36,7 +36,7 @@ pub(crate) struct Node {
     run: u8,
     /// The balancer still shows it as serving.
     lags: bool,
-    /// Somebody decided that requests may be cut.
+    /// On the way back, after it could not be looked at: its requests are cut.
     is_cut: bool,
     is_baked: bool,
     is_ready: bool,
@@ -160,7 +160,6 @@ pub(crate) enum Way {
     Fails,
     FailsAtHalf,
     Busy,
-    Capped,
     NeverWorks,
     /// The host is gone.
     NoAnswer,
@@ -222,7 +221,7 @@ impl Display for Move {
 }
 
 pub(crate) fn rules(batches: &[usize]) -> Rules {
-    Rules { batches: batches.to_vec(), may_cut: true, patience: 1, ..Rules::careful(4) }
+    Rules { batches: batches.to_vec(), patience: 1, ..Rules::careful(4) }
 }
 
 impl Setup {
@@ -841,7 +840,7 @@ impl Lab {
         control.is_fenced |= answer == Answer::Fenced;
         // On the way back, an app that could not be looked at three times is stopped all the same.
         let is_blind = ask.is_back && ask.step == Step::AwaitQuiet && ask.attempt == 2;
-        self.node(ask).is_cut |= (is_blind && answer != Answer::Ok) || answer == Answer::Capped;
+        self.node(ask).is_cut |= is_blind && answer != Answer::Ok;
         self.tell(at, Input::Answered(ask, answer));
     }
 
@@ -873,7 +872,6 @@ impl Lab {
             way(Way::Fails, &|lab| failed(lab, Answer::Failed));
             match ask.step {
                 Step::Check | Step::Drain => way(Way::Busy, &|lab| failed(lab, Answer::Busy)),
-                Step::AwaitQuiet => way(Way::Capped, &|lab| failed(lab, Answer::Capped)),
                 Step::Switch => {
                     way(Way::NeverWorks, &|lab| {
                         lab.world.nodes[ask.host].works[NEW] = false;

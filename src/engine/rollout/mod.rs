@@ -36,7 +36,7 @@ use front::Front;
 use hold::{Hold, Wish};
 use settings::Settings;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use steps::{Runs, Steps};
 use tokio::sync::mpsc;
@@ -148,7 +148,6 @@ impl Driver {
                 playbook::OnFailure::Halt => OnFailure::Halt,
             },
             bake: !spec.bake.is_zero() && run.options.rolling.hotfix.is_none(),
-            may_cut: false,
             patience: u16::try_from(seconds).unwrap_or(u16::MAX).max(PATIENCE_MIN),
             goal: match run.options.rolling.direction {
                 Direction::Forward => Goal::New,
@@ -534,10 +533,7 @@ fn living(input: &Input) -> Option<usize> {
 /// An answer that is bad news.
 fn failure(input: &Input) -> Option<(Ask, Answer)> {
     match input {
-        Input::Answered(ask, answer) if matches!(answer, Answer::Failed | Answer::Lost | Answer::Capped) => Some((*ask, *answer)),
+        Input::Answered(ask, answer) if matches!(answer, Answer::Failed | Answer::Lost) => Some((*ask, *answer)),
         _ => None,
     }
 }
-
-/// Evidence of failures, by host, for the words at the end.
-type Notes = Mutex<BTreeMap<usize, String>>;

@@ -6,7 +6,7 @@ use super::hold::{self, Denied, Hold};
 use super::seen::Seen;
 use super::settings::Settings;
 use super::written::{self, Misplaced, Written};
-use super::{Notes, tools, words};
+use super::{tools, words};
 use crate::actions::Problem;
 use crate::engine::plays::PlayRun;
 use crate::engine::{Direction, Run, locked};
@@ -54,9 +54,8 @@ pub(super) struct Steps {
     written: Mutex<BTreeMap<usize, Written>>,
     /// Who served when the balancer was read last.
     serving: Mutex<BTreeSet<usize>>,
-    notes: Notes,
     /// The last bad news of each host, in its own words.
-    said: Notes,
+    said: Mutex<BTreeMap<usize, String>>,
     /// When the balancer could be read last.
     read_at: Mutex<Option<Instant>>,
     /// What it said when it could not.
@@ -80,8 +79,7 @@ impl Steps {
             denied: Mutex::default(),
             written: Mutex::default(),
             serving: Mutex::default(),
-            notes: Notes::default(),
-            said: Notes::default(),
+            said: Mutex::default(),
             read_at: Mutex::default(),
             unread: Mutex::default(),
             pools: Mutex::default(),
@@ -442,8 +440,12 @@ impl Steps {
     /// How far did an unfinished rollout come? Where Docker is not installed yet, the app never ran.
     async fn inspect(&self, host: usize) -> Result<Answer, Problem> {
         let values = self.hold.state(self.name(host)).await?;
-        if removes_itself(&values) {
+        if is_so_of_current(&values, "auto_remove") {
             return Err(Problem::new(words::removes_itself(self.name(host), &self.spec.app)));
+        }
+        let balancer = &self.settings.of(host).balancer;
+        if is_so_of_current(&values, "host_network") && balancer.port == 0 && balancer.kind != "none" {
+            return Err(Problem::new(words::has_no_port(self.name(host), &self.spec.app)));
         }
         let has_parked = values.get("parked").and_then(Value::as_list).is_some_and(|parked| !parked.is_empty());
         self.has_parked.fetch_or(has_parked, Ordering::SeqCst);
@@ -555,9 +557,8 @@ impl Steps {
         if values.get("quiet").and_then(Value::to_bool) == Some(true) {
             return Ok(Answer::Ok);
         }
-        let open = values.get("open").and_then(Value::to_int).unwrap_or(0);
-        self.note(host, words::not_quiet(self.name(host), open, started.elapsed()));
-        Ok(Answer::Capped)
+        let seen = values.get("seen").map(Value::to_text).unwrap_or_default();
+        Err(Problem::new(words::not_quiet(self.name(host), &seen, started.elapsed())))
     }
 
     async fn park(&self, host: usize) -> Result<Answer, Problem> {
@@ -816,10 +817,6 @@ impl Steps {
         self.fitness.why()
     }
 
-    fn note(&self, host: usize, text: String) {
-        locked(&self.notes).insert(host, text);
-    }
-
     /// A failed task has been shown already; what is true now, and the container's last words, have not.
     pub(super) async fn explain_tasks(&self, ask: Ask) {
         locked(&self.said).insert(ask.host, "a task of the play failed".to_owned());
@@ -833,10 +830,7 @@ impl Steps {
         let wants_logs = matches!(ask.step, Step::Switch | Step::Verify | Step::AwaitHealthy | Step::Confirm | Step::Bake)
             && !problem.is_unreachable;
         let logs = if wants_logs { self.logs(ask.host).await } else { Vec::new() };
-        let mut diagnostic = words::failed(ask, self.has_both(ask.host), self.name(ask.host), problem);
-        if let Some(note) = locked(&self.notes).get(&ask.host) {
-            diagnostic = diagnostic.note(note.clone());
-        }
+        let diagnostic = words::failed(ask, self.has_both(ask.host), self.name(ask.host), problem);
         let phase = words::step(ask.step).to_owned();
         self.run.emitter.emit(&Event::Rollout(RolloutEvent::HostFailed {
             host: self.name(ask.host).to_owned(),
@@ -868,9 +862,8 @@ pub(super) fn is_running(values: &Map) -> bool {
     values.get("current").and_then(|current| current.get("is_running")).and_then(Value::to_bool).unwrap_or(false)
 }
 
-/// Stopping such a container would remove it: nothing to go back to would be left.
-fn removes_itself(values: &Map) -> bool {
-    values.get("current").and_then(|current| current.get("auto_remove")).and_then(Value::to_bool).unwrap_or(false)
+fn is_so_of_current(values: &Map, name: &str) -> bool {
+    values.get("current").and_then(|current| current.get(name)).and_then(Value::to_bool).unwrap_or(false)
 }
 
 /// What came of comparing each host of a batch with an old one.

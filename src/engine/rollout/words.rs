@@ -133,6 +133,13 @@ pub(super) fn removes_itself(host: &str, app: &str) -> String {
     format!("container `{app}` on `{host}` was started with `auto_remove`: once stopped it could not be gone back to")
 }
 
+pub(super) fn has_no_port(host: &str, app: &str) -> String {
+    format!(
+        "container `{app}` on `{host}` is in the host's own network, where its connections can be told from others only by their port: \
+         name it as `balancer.port`"
+    )
+}
+
 pub(super) fn unhealthy_again(host: &str, shown: &str) -> String {
     format!("`{host}` stopped being healthy while it was watched: {shown}")
 }
@@ -194,8 +201,8 @@ pub(super) fn not_drained(host: &str, sessions: u64, waited: Duration) -> String
     format!("`{host}` still has {sessions} requests in flight after {} s", waited.as_secs())
 }
 
-pub(super) fn not_quiet(host: &str, open: i64, waited: Duration) -> String {
-    format!("`{host}` still sees {open} open connections after {} s; its container was not stopped", waited.as_secs())
+pub(super) fn not_quiet(host: &str, seen: &str, waited: Duration) -> String {
+    format!("`{host}` is out of the balancer and was not quiet within {} s, as it sees itself: {seen}", waited.as_secs())
 }
 
 pub(super) fn not_healthy(host: &str, probe: &ProbeSpec, tries: u32, last: &str) -> String {

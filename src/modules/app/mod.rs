@@ -130,7 +130,13 @@ fn describe(container: &Value) -> Value {
         ("health", health.into()),
         ("pid", int_at(container, &["State", "Pid"]).into()),
         ("auto_remove", bool_at(container, &["HostConfig", "AutoRemove"]).into()),
+        ("host_network", is_on_host_network(container).into()),
     ])
+}
+
+/// Its connections are among those of everything else on the host.
+fn is_on_host_network(container: &Value) -> bool {
+    text_at(container, &["HostConfig", "NetworkMode"]) == "host"
 }
 
 /// Parked containers of an app, oldest generation first.

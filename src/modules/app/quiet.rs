@@ -3,7 +3,7 @@
 //! What is looked at: the TCP table of the *container's* network namespace (published ports are translated before they reach it, so
 //! the host's own table shows nothing), ten times a second, and the kernel's count of accepted connections there.
 //!
-//! What counts as traffic, for connections to the app's port from any peer that is not in `ignore` (the container's own
+//! What counts as traffic, for connections to the app's port (without one: to whatever the container listens on) from any peer that is not in `ignore` (the container's own
 //! loopback is always ignored: that is its own health check):
 //! - **open**: one that is established, or half-closed by its peer, for longer than `probe_max` seconds. A request that takes its time
 //!   is such a connection; so is an idle keep-alive connection, which cannot be told from one by looking at it. HAProxy closes those
@@ -21,7 +21,7 @@ use super::{COLLECTION, Engine};
 use crate::modules::docker::engine::{at, bool_at, int_at};
 use crate::modules::{Arg, Args, Failure, Kind, Look, Module, Plan, finish_plainly};
 use crate::value::Value;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -32,7 +32,12 @@ pub(in crate::modules) static MODULE: Module = Module {
     args: &[&[
         Arg::new("container", Kind::Str, "name of the app's container").required(),
         Arg::new("parked", Kind::Int, "rather the container that was put aside in this rollout"),
-        Arg::new("port", Kind::Int, "port of the host, or of the container where it is not published").required(),
+        Arg::new(
+            "port",
+            Kind::Int,
+            "port of the host, or of the container where it is not published; 0 for whatever it listens on",
+        )
+        .required(),
         Arg::new("quiet", Kind::Float, "seconds without traffic").default("3"),
         Arg::new("cap", Kind::Float, "seconds after which the waiting ends").default("60"),
         Arg::new("ignore", Kind::List, "addresses whose connections do not count"),
@@ -48,6 +53,8 @@ pub(in crate::modules) static MODULE: Module = Module {
 
 const SAMPLE_EVERY: Duration = Duration::from_millis(100);
 const SAY_EVERY: f64 = 3.0;
+/// How many of those that are connected are named.
+const PEERS_MAX: usize = 3;
 
 fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
     let engine = Engine::of(&Args::default(), look)?;
@@ -59,13 +66,12 @@ fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
         plan.set("quiet", true).set("waited", 0.0).set("open", 0_i64).set("new", 0_i64);
         return Ok(plan);
     };
-    let port = container_port(&container, args.int("port").unwrap_or_default())?;
-    let mut watch = Watch::new(args, look, int_at(&container, &["State", "Pid"]), port);
+    let door = door(&container, args.int("port").unwrap_or_default())?;
+    let mut watch = Watch::new(args, look, int_at(&container, &["State", "Pid"]), door);
     watch.probes += own_checks(&container, watch.quiet);
     let end = watch.wait();
     plan.set("quiet", end.is_quiet).set("waited", end.waited);
-    plan.set("open", end.open.len()).set("new", end.new);
-    plan.set("peers", end.open.iter().map(|peer| Value::from(peer.to_string())).collect::<Value>());
+    plan.set("open", end.open).set("new", end.new).set("seen", end.seen);
     Ok(plan)
 }
 
@@ -82,7 +88,10 @@ fn own_checks(container: &Value, quiet: f64) -> u64 {
 }
 
 /// Where a port of the host leads to inside.
-fn container_port(container: &Value, port: i64) -> Result<u16, Failure> {
+fn door(container: &Value, port: i64) -> Result<Door, Failure> {
+    if port == 0 && !super::is_on_host_network(container) {
+        return Ok(Door::Any);
+    }
     let published = at(container, &["NetworkSettings", "Ports"]).and_then(Value::as_map);
     let leads_there = |bindings: &Value| {
         let bindings = bindings.as_list().unwrap_or_default();
@@ -90,14 +99,23 @@ fn container_port(container: &Value, port: i64) -> Result<u16, Failure> {
     };
     let inside = published.into_iter().flatten().find(|(_, bindings)| leads_there(bindings));
     let inside = inside.and_then(|(name, _)| name.to_string().split('/').next()?.parse().ok());
-    inside.map_or_else(|| u16::try_from(port).map_err(|_| Failure::new(format!("{port} is not a port"))), Ok)
+    let port = inside.map_or_else(|| u16::try_from(port).map_err(|_| Failure::new(format!("{port} is not a port"))), Ok);
+    port.map(Door::Port)
+}
+
+/// Where those connect to whose traffic counts.
+#[derive(Clone, Copy)]
+enum Door {
+    Port(u16),
+    /// Whatever is listened on.
+    Any,
 }
 
 /// One wait, with what it has seen.
 struct Watch<'a> {
     look: &'a dyn Look,
     pid: i64,
-    port: u16,
+    door: Door,
     quiet: f64,
     cap: f64,
     probe_max: f64,
@@ -113,9 +131,11 @@ struct Watch<'a> {
 struct End {
     is_quiet: bool,
     waited: f64,
-    /// Peers of the connections that were still open.
-    open: Vec<IpAddr>,
+    /// Connections that were still open.
+    open: usize,
     new: u64,
+    /// The last look, for people.
+    seen: String,
 }
 
 /// What one sample shows.
@@ -127,14 +147,14 @@ struct Sample {
 }
 
 impl<'a> Watch<'a> {
-    fn new(args: &Args, look: &'a dyn Look, pid: i64, port: u16) -> Watch<'a> {
+    fn new(args: &Args, look: &'a dyn Look, pid: i64, door: Door) -> Watch<'a> {
         let number = |name: &str| args.float(name).unwrap_or_default().max(0.0);
         let probers = u64::try_from(args.int("probers").unwrap_or(1)).unwrap_or_default();
         let each = (number("quiet") / number("probe_every").max(0.1)).floor() as u64 + 1;
         Watch {
             look,
             pid,
-            port,
+            door,
             quiet: number("quiet"),
             cap: number("cap"),
             probe_max: number("probe_max"),
@@ -152,15 +172,15 @@ impl<'a> Watch<'a> {
             let now = self.look.now();
             let Some(sample) = self.sample(now) else {
                 // The namespace is gone, and every connection with it.
-                return End { is_quiet: true, waited: now - start, open: Vec::new(), new: 0 };
+                return End { is_quiet: true, waited: now - start, open: 0, new: 0, seen: String::new() };
             };
             let is_traffic = !sample.open.is_empty() || sample.new > self.probes;
             // From the first look that found nothing, not from the last one that found something.
             quiet_since = if is_traffic { None } else { quiet_since.or(Some(now)) };
             let is_quiet = quiet_since.is_some_and(|since| now - since >= self.quiet);
             if is_quiet || now - start >= self.cap {
-                let open = sample.open.into_iter().map(|(_, peer)| peer).collect();
-                return End { is_quiet, waited: now - start, open, new: sample.new };
+                let seen = line(&sample, now, quiet_since, self.quiet);
+                return End { is_quiet, waited: now - start, open: sample.open.len(), new: sample.new, seen };
             }
             if now - said >= SAY_EVERY {
                 said = now;
@@ -177,7 +197,8 @@ impl<'a> Watch<'a> {
         let accepted = read("snmp").as_deref().and_then(sockets::accepted);
         let mut found = sockets::parse(&tcp);
         found.extend(sockets::parse(&tcp6));
-        found.retain(|connection| self.counts(connection));
+        let listening: BTreeSet<u16> = found.iter().filter(|one| one.is_listening()).map(|one| one.port).collect();
+        found.retain(|connection| self.counts(connection, &listening));
         let mut since = BTreeMap::new();
         for connection in &found {
             let key = (connection.peer, connection.peer_port);
@@ -189,9 +210,13 @@ impl<'a> Watch<'a> {
         Some(Sample { open: open.collect(), new: self.newly_accepted(now, accepted) })
     }
 
-    fn counts(&self, connection: &Connection) -> bool {
+    fn counts(&self, connection: &Connection, listening: &BTreeSet<u16>) -> bool {
         let is_ignored = connection.peer.is_loopback() || self.ignore.contains(&connection.peer);
-        connection.port == self.port && connection.is_open() && !is_ignored
+        let is_here = match self.door {
+            Door::Port(port) => connection.port == port,
+            Door::Any => listening.contains(&connection.port),
+        };
+        is_here && connection.is_open() && !is_ignored
     }
 
     /// Over the last quiet time; a shorter watch has seen less, which is why quiet needs the whole of it.
@@ -207,10 +232,12 @@ impl<'a> Watch<'a> {
 
 fn line(sample: &Sample, now: f64, quiet_since: Option<f64>, quiet: f64) -> String {
     let oldest = sample.open.iter().map(|(since, _)| now - since).fold(0.0, f64::max);
+    let peers: BTreeSet<String> = sample.open.iter().map(|(_, peer)| peer.to_string()).collect();
+    let peers = peers.into_iter().take(PEERS_MAX).collect::<Vec<_>>().join(", ");
     match (sample.open.len(), quiet_since) {
         (_, Some(since)) => format!("no traffic for {:.0} of {quiet:.0} s", now - since),
         (0, None) => format!("{} new connections in {quiet:.0} s", sample.new),
-        (1, None) => format!("1 connection open, {oldest:.0} s old"),
-        (count, None) => format!("{count} connections open, oldest {oldest:.0} s"),
+        (1, None) => format!("1 connection open, {oldest:.0} s old, from {peers}"),
+        (count, None) => format!("{count} connections open, oldest {oldest:.0} s, from {peers}"),
     }
 }

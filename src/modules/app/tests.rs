@@ -170,7 +170,9 @@ fn quiet_after(tables: &[&[(&str, u16)]], accepted: &[u64], extra: &str) -> (Val
         let hex =
             |peer: &str| peer.split('.').rev().map(|byte| format!("{:02X}", byte.parse::<u8>().unwrap())).collect::<String>();
         let lines = peers.iter().map(|(peer, port)| format!("0: 020011AC:1388 {}:{port:04X} 01 0:0\n", hex(peer)));
-        lines.collect::<String>()
+        // It listens on its port, and is connected to somebody else's database.
+        let others = ["0: 00000000:1388 00000000:0000 0A 0:0\n", "1: 020011AC:C350 0900000A:1538 01 0:0\n"];
+        lines.chain(others.map(str::to_owned)).collect::<String>()
     };
     let snmp = |count: &u64| format!("Tcp: PassiveOpens\nTcp: {count}\n");
     let tables: Vec<String> = tables.iter().map(table).collect();
@@ -197,10 +199,20 @@ fn an_idle_app_is_quiet_after_the_quiet_time() {
 fn a_connection_that_stays_is_waited_for_and_cut_only_at_the_cap() {
     let (end, said) = quiet_after(&[&[("10.0.0.9", 50000)]], &[5], "");
     assert_eq!((end.get("quiet"), end.get("open")), (Some(&Value::from(false)), Some(&Value::from(1))));
-    assert_eq!(end.get("peers").unwrap().to_json(), r#"["10.0.0.9"]"#);
-    assert_eq!(said[0], "1 connection open, 3 s old");
+    let seen = end.get("seen").unwrap().to_text();
+    assert!(seen.starts_with("1 connection open") && seen.ends_with("from 10.0.0.9"), "{seen}");
+    assert_eq!(said[0], "1 connection open, 3 s old, from 10.0.0.9");
     let (end, _) = quiet_after(&[&[("10.0.0.9", 50000)]], &[5], r#","ignore":["10.0.0.9"]"#);
     assert_eq!(end.get("quiet"), Some(&Value::from(true)));
+}
+
+/// An ALB's target group knows the port; a play need not.
+#[test]
+fn without_a_port_whatever_the_container_listens_on_counts() {
+    let (end, _) = quiet_after(&[&[("10.0.0.9", 50000)]], &[5], r#","port":0"#);
+    assert_eq!((end.get("quiet"), end.get("open")), (Some(&Value::from(false)), Some(&Value::from(1))));
+    let (end, _) = quiet_after(&[&[]], &[5], r#","port":0"#);
+    assert_eq!(end.get("quiet"), Some(&Value::from(true)), "its own connection to a database is none of its clients");
 }
 
 #[test]

@@ -36,6 +36,9 @@ struct Container {
     restarts: usize,
     /// Of the host.
     port: Option<u16>,
+    /// Whose connections are its own.
+    pid: u32,
+    network: &'static str,
 }
 
 impl Container {
@@ -49,15 +52,25 @@ impl Container {
         json!({
             "Id": self.id, "Name": format!("/{}", self.name), "Image": self.image_id, "Config": config,
             "RestartCount": self.restarts, "Mounts": [],
-            "State": { "Running": self.running, "Status": if self.running { "running" } else { "exited" }, "Pid": 0,
+            "State": { "Running": self.running, "Status": if self.running { "running" } else { "exited" }, "Pid": self.pid,
                        "ExitCode": 0, "StartedAt": "2026-01-01T00:00:00Z" },
-            "HostConfig": { "RestartPolicy": { "Name": self.policy, "MaximumRetryCount": 0 }, "AutoRemove": false, "PortBindings": bindings },
+            "HostConfig": { "RestartPolicy": { "Name": self.policy, "MaximumRetryCount": 0 }, "AutoRemove": false, "NetworkMode": self.network, "PortBindings": bindings },
             "NetworkSettings": { "Ports": ports, "Networks": {} },
         })
     }
 }
 
 impl Books {
+    /// The connections of a process are those of every container there is.
+    pub(super) fn connected_as(&mut self, pid: u32) {
+        self.containers.iter_mut().for_each(|container| container.pid = pid);
+    }
+
+    /// Every container there is uses the network of its host.
+    pub(super) fn on_host_network(&mut self) {
+        self.containers.iter_mut().for_each(|container| container.network = "host");
+    }
+
     /// The tag of what runs under this name.
     pub(super) fn running(&self, name: &str) -> Option<String> {
         let container = self.containers.iter().find(|container| container.name == name && container.running)?;
@@ -134,6 +147,8 @@ impl Books {
                 "ExposedPorts": body["ExposedPorts"].as_object().cloned().unwrap_or_default(),
             }),
             restarts: 0,
+            pid: 0,
+            network: "bridge",
         });
         id
     }

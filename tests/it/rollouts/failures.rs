@@ -3,6 +3,7 @@
 
 use super::fleet::{Fleet, Ran};
 use serde_json::json;
+use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
@@ -211,6 +212,37 @@ fn requests_that_never_end_are_not_cut() {
     assert_eq!(fleet.containers(), ["shop=one", "shop=one"], "{}", ran.said);
     assert_eq!(front.lock().unwrap().told.get("web1").map(String::as_str), Some("ready"));
     golden("drain-never-empties", &ran);
+}
+
+/// The balancer's API cannot tell, the host itself can.
+#[test]
+fn traffic_that_only_the_host_sees_is_not_cut() {
+    let fleet = Fleet::new(3);
+    let _double = fleet.in_a_target_group(&ZONES, &json!({}));
+    fleet.rewrite("quiet: 50ms, deadline: 5s", "quiet: 2s, deadline: 4s");
+    // Connecting sends nothing: it tells which address of this machine is not a loopback one.
+    let chosen = UdpSocket::bind("0.0.0.0:0").unwrap();
+    chosen.connect("192.0.2.1:9").unwrap();
+    let address = chosen.local_addr().unwrap().ip();
+    let listener = TcpListener::bind((address, fleet.port)).unwrap();
+    let _client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    fleet.hosts[0].books.lock().unwrap().connected_as(std::process::id());
+    let ran = fleet.run(&[], &TO_TWO);
+    assert_eq!((ran.code, fleet.containers()), (Some(13), vec!["shop=one".to_owned(); 3]), "{}", ran.said);
+    ran.says("`web1` failed while its requests were to end: `web1` is out of the balancer and was not quiet within ");
+    ran.says(&format!("old, from {address}"));
+}
+
+#[test]
+fn connections_that_cannot_be_told_from_others_are_refused_first() {
+    let fleet = Fleet::new(3);
+    let _double = fleet.in_a_target_group(&ZONES, &json!({}));
+    fleet.hosts[2].books.lock().unwrap().on_host_network();
+    golden("host-network-without-port", &fleet.run(&[], &TO_TWO));
+    assert_eq!(fleet.containers(), ["shop=one"; 3]);
+    fleet.rewrite("{ kind: alb,", &format!("{{ kind: alb, port: {},", fleet.port));
+    let ran = fleet.run(&[], &TO_TWO);
+    assert_eq!((ran.code, fleet.containers()), (Some(0), vec!["shop=two".to_owned(); 3]), "{}", ran.said);
 }
 
 #[test]
