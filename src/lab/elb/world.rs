@@ -200,8 +200,7 @@ impl World {
     pub(super) fn pass(&mut self, now: f64) {
         let (groups, lag) = (&self.config.groups, self.knobs.lag_out);
         // The plane must have seen it leave, too.
-        self.targets
-            .retain(|key, target| target.left_at.is_none_or(|left| now < left + groups[key.group].delay().max(lag) + 1.0));
+        self.targets.retain(|key, target| target.left_at.is_none_or(|left| now < left + lag + groups[key.group].delay() + 1.0));
         let all = (0..groups.len()).flat_map(|group| self.current(group, now)).collect();
         self.history.push((now, all));
         self.history.retain(|(at, _)| now - at <= HISTORY_SECONDS);
@@ -282,7 +281,8 @@ impl World {
             return if serves { Route::In } else { Route::Out };
         }
         match target.left_at {
-            Some(left) if now < left + self.config.groups[key.group].delay() => Route::Draining,
+            // They wait for the delay from when they hear of it.
+            Some(left) if now < left + self.knobs.lag_out + self.config.groups[key.group].delay() => Route::Draining,
             Some(_) => Route::Cut,
             None => Route::Out,
         }
@@ -417,6 +417,9 @@ mod tests {
         world.deregister(&key("i-1"), 100.0);
         assert_eq!(state(&world, "i-1", 100.0), "draining Target.DeregistrationInProgress");
         assert_eq!((route(&world, "i-1", 119.0), route(&world, "i-1", 120.0)), (Some(Route::In), Some(Route::Draining)));
+        // The API has shown it as gone for a while by then; the nodes wait for their requests as long as anybody does.
+        assert_eq!(state(&world, "i-1", 149.0), "gone");
+        assert_eq!((route(&world, "i-1", 149.0), route(&world, "i-1", 150.0)), (Some(Route::Draining), Some(Route::Cut)));
         world.register(key("i-3"), 100.0).unwrap();
         assert_eq!(state(&world, "i-3", 104.0), "initial Elb.RegistrationInProgress");
         assert!(!world.due(104.0).contains(&key("i-3")) && world.due(105.0).contains(&key("i-3")));
