@@ -264,7 +264,7 @@ fn script(token: &str, programs: &Programs) -> String {
          g() {{ if [ -L \"$1\" ]; then return; fi; \
          if [ -O \"$1\" ] && [ -f \"$1/$n\" ] && [ -O \"$1/$n\" ] && [ -x \"$1/$n\" ]; then \
          echo; echo \"$t go\"; exec \"$1/$n\"; fi; }}; \
-         c=$XDG_CACHE_HOME; if [ -O \"$c\" ]; then :; elif [ -O \"$HOME\" ]; then c=$HOME/.cache; else c=/nonexistent; fi; \
+         c=$XDG_CACHE_HOME; if [ -O \"$c\" ]; then :; elif [ -O \"$HOME\" ]; then c=$HOME/.cache; else c=/dev/null; fi; \
          g \"$c/roll\"; u=$(id -u); f=; \
          set -- \"$c/roll\" \"/run/user/$u/roll\" \"/var/tmp/roll-$u\" \"/tmp/roll-$u\" \"/dev/shm/roll-$u\"; \
          for d in \"$@\"; do g \"$d\"; done; \

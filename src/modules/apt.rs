@@ -273,8 +273,12 @@ impl Apt<'_> {
                 Ok(self.job("install", self.operands(&specs, must_update)?, None))
             }
             _ => {
-                let missing: Vec<Spec> =
-                    specs.into_iter().filter(|spec| !is_satisfied(spec, dpkg) && self.may_install(spec, dpkg)).collect();
+                let mut missing = Vec::new();
+                for spec in specs {
+                    if self.may_install(&spec, dpkg) && !self.is_satisfied(&spec, dpkg)? {
+                        missing.push(spec);
+                    }
+                }
                 Ok(self.job("install", self.operands(&missing, must_update)?, None))
             }
         }
@@ -308,6 +312,20 @@ impl Apt<'_> {
             return Err(Failure::new(format!("No package(s) matching '{}' available", spec.name)));
         }
         Ok(names.iter().map(|name| spec.named(name)).collect())
+    }
+
+    /// Installed in a version that is wanted, or a virtual name that something installed provides.
+    fn is_satisfied(&self, spec: &Spec, dpkg: &Dpkg) -> Result<bool, Failure> {
+        match dpkg.installed(spec) {
+            Some(package) => Ok(spec.accepts(&package.version)),
+            None if spec.version != Wanted::Any || dpkg.provider(spec).is_none() => Ok(false),
+            // Some names are both: apt itself provides apt-transport-https, which is a package as well.
+            None => {
+                let policy = self.ask("apt-cache", &["policy", &spec.to_apt(None)])?.stdout_text();
+                let candidate = policy.lines().find_map(|line| line.trim().strip_prefix("Candidate:"));
+                Ok(candidate.is_none_or(|version| version.trim() == "(none)"))
+            }
+        }
     }
 
     /// `only_upgrade` leaves alone what is not installed.
@@ -513,14 +531,6 @@ impl Apt<'_> {
     fn ask(&self, program: &str, words: &[&str]) -> Result<Output, Failure> {
         let argv = std::iter::once(program).chain(words.iter().copied());
         self.look.run(&Cmd::new(argv).env("LC_ALL", "C").timeout(ASK))
-    }
-}
-
-/// Installed in a version that is wanted, or provided by something that is installed.
-fn is_satisfied(spec: &Spec, dpkg: &Dpkg) -> bool {
-    match dpkg.installed(spec) {
-        Some(package) => spec.accepts(&package.version),
-        None => spec.version == Wanted::Any && dpkg.provider(spec).is_some(),
     }
 }
 

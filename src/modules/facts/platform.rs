@@ -233,17 +233,18 @@ pub(super) fn chroot(look: &dyn Look, _: &str, facts: &mut Map) {
     set(facts, "is_chroot", look.env("debian_chroot").is_some() || differs);
 }
 
-/// No Python is needed on a host. Where there is one, it says its version; where not, the fact is an empty map.
+/// What stands for the Python of a host that has none: a distribution of today would install at least this.
+const NO_PYTHON: &str = "3.9.0";
+
+/// No Python is needed on a host, but roles choose names of packages by its version.
 pub(super) fn python(look: &dyn Look, _: &str, facts: &mut Map) {
-    let own = Some("/usr/bin/python3".to_owned()).filter(|path| look.exists(path));
-    let Some(path) = own.or_else(|| look.which("python3")) else {
-        return set(facts, "python", Map::new());
-    };
-    let said = look.run(&Cmd::new([path.as_str(), "-V"]).timeout(Duration::from_secs(5))).ok();
+    let own = Some("/usr/bin/python3".to_owned()).filter(|path| look.exists(path)).or_else(|| look.which("python3"));
+    let said = own.as_ref().and_then(|path| look.run(&Cmd::new([path.as_str(), "-V"]).timeout(Duration::from_secs(5))).ok());
     let said = said.map(|output| output.stdout_text()).unwrap_or_default();
-    let version = said.trim().strip_prefix("Python ").unwrap_or_default();
+    let version = said.trim().strip_prefix("Python ").unwrap_or(NO_PYTHON);
+    let path = own.unwrap_or_else(|| "/usr/bin/python3".to_owned());
     let parts: Vec<Value> = version.split('.').filter_map(|part| part.parse::<i64>().ok()).map(Value::from).collect();
-    let mut found = map([("executable", path.as_str().into()), ("type", "cpython".into()), ("has_sslcontext", true.into())]);
+    let mut found = map([("executable", path.into()), ("type", "cpython".into()), ("has_sslcontext", true.into())]);
     if let [major, minor, micro] = parts.as_slice() {
         let names = ["major", "minor", "micro", "releaselevel", "serial"];
         let values = [major.clone(), minor.clone(), micro.clone(), "final".into(), 0.into()];
