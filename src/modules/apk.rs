@@ -1,8 +1,9 @@
 //! `apk`: packages of Alpine.
 //!
-//! What is wanted of a host is in apk's world file, and what is installed in a record of its own: where both have a package, no process is
-//! started. For the rest apk is asked, in simulation, what it would do; its answer is the plan. A simulation knows only the package lists
-//! that are there, but apk itself fetches missing and old ones: what it refuses is left to the real run, outside of check mode.
+//! What is wanted of a host is in apk's world file, and what is installed in a record of its own: where both have a package,
+//! no process is started. For the rest apk is asked, in simulation, what it would do; its answer is the plan. A simulation
+//! knows only the package lists that are there, but apk itself fetches missing and old ones: what it refuses is left to the
+//! real run, outside of check mode.
 
 use super::apt::lock::{self, Locks};
 use super::{Act, Arg, Args, Change, Cmd, Done, Failure, Kind, Look, Module, Output, Plan, Rule};
@@ -132,11 +133,15 @@ fn asks_only_for_update(args: &Args) -> bool {
 
 /// Digests of the package lists that are there.
 fn lists(look: &dyn Look) -> Value {
-    let paths = CACHES.iter().flat_map(|dir| {
-        let names = look.list(dir).unwrap_or_default().into_iter();
-        names.filter(|name| name.starts_with("APKINDEX")).map(move |name| format!("{dir}/{name}"))
-    });
-    paths.map(|path| Value::from(look.digest(&path, "sha256").unwrap_or_default())).collect()
+    let mut digests = Vec::new();
+    for dir in CACHES {
+        for name in look.list(dir).unwrap_or_default() {
+            if name.starts_with("APKINDEX") {
+                digests.push(Value::from(look.digest(&format!("{dir}/{name}"), "sha256").unwrap_or_default()));
+            }
+        }
+    }
+    digests.into()
 }
 
 fn packages(steps: &[Step]) -> Value {
@@ -183,26 +188,29 @@ impl Apk<'_> {
         let own = self.world(WORLD)?;
         let mut wanted = self.world(self.args.str("world").unwrap_or(WORLD))?;
         wanted.extend_from_slice(&own);
-        let is_due = |spec: &Spec| is_latest || !(spec.is_plain() && spec.is_in(&wanted) && spec.is_installed(installed));
-        let due: Vec<Spec> = specs.into_iter().filter(is_due).collect();
-        if let Some(spec) = due.iter().find(|spec| spec.is_file() && !spec.text.contains("://") && !self.look.exists(&spec.text))
-        {
-            return Err(Failure::new(format!("there is no file {} on the host; copy it there first", spec.text)));
-        }
-        if due.is_empty() {
-            return Ok(None);
-        }
         let mut job = Job { words: vec!["add".to_owned()], ..Job::default() };
         if is_latest {
             job.words.push("--upgrade".to_owned());
-            job.names = due.iter().filter(|spec| !spec.is_file()).map(|spec| spec.name.clone()).collect();
         }
-        job.words.extend(due.iter().map(|spec| spec.text.clone()));
-        for spec in due.iter().filter(|spec| !spec.is_file() && !spec.is_in(&wanted)) {
-            job.old.extend(own.iter().filter(|line| name_of(line) == spec.name).cloned());
-            job.new.push(spec.text.clone());
+        let options = job.words.len();
+        for spec in specs {
+            let is_wanted = spec.is_file() || spec.is_in(&wanted);
+            if !is_latest && spec.is_plain() && is_wanted && spec.is_installed(installed) {
+                continue;
+            }
+            if spec.is_file() && !spec.text.contains("://") && !self.look.exists(&spec.text) {
+                return Err(Failure::new(format!("there is no file {} on the host; copy it there first", spec.text)));
+            }
+            if !is_wanted {
+                job.old.extend(own.iter().filter(|line| name_of(line) == spec.name).cloned());
+                job.new.push(spec.text.clone());
+            }
+            if is_latest && !spec.is_file() {
+                job.names.push(spec.name);
+            }
+            job.words.push(spec.text);
         }
-        Ok(Some(job))
+        Ok((job.words.len() > options).then_some(job))
     }
 
     fn remove(&self, specs: &[Spec], installed: &str) -> Result<Option<Job>, Failure> {
@@ -232,7 +240,9 @@ impl Apk<'_> {
         let said = if must_update && is_real && !is_removal { None } else { Some(self.ask(&words)?) };
         let output = match said {
             Some(output) if output.is_success() => output,
-            Some(output) if is_removal || !is_real && !must_update && !lacks_lists(&output) => return Err(refused(&output)),
+            Some(output) if is_removal || !is_real && !must_update && !lacks_lists(&output) => {
+                return Err(Failure::of_command("apk", &output));
+            }
             // Only the real run can tell.
             _ => {
                 if is_certain {
@@ -267,26 +277,39 @@ impl Apk<'_> {
     }
 
     fn ask(&self, words: &[&str]) -> Result<Output, Failure> {
-        let argv = self.start().into_iter().chain(words.iter().map(|word| (*word).to_owned()));
-        self.look.run(&Cmd::new(argv).timeout(ASK))
+        let mut cmd = self.start();
+        for word in words {
+            cmd.argv.push((*word).to_owned());
+        }
+        self.look.run(&cmd.timeout(ASK))
     }
 
     /// Waits for a lock that somebody else got in between.
     fn command(&self, words: &[String]) -> Cmd {
-        let wait = ["--wait".to_owned(), LOCK_WAIT.to_string()];
-        Cmd::new(self.start().into_iter().chain(wait).chain(words.iter().cloned()))
+        let mut cmd = self.start();
+        cmd.argv.push("--wait".to_owned());
+        cmd.argv.push(LOCK_WAIT.to_string());
+        cmd.argv.extend_from_slice(words);
+        cmd
     }
 
     /// The program with the options of all commands.
-    fn start(&self) -> Vec<String> {
+    fn start(&self) -> Cmd {
         let mut argv = vec![self.program.clone()];
-        argv.extend(self.args.bool("no_cache").then(|| "--no-cache".to_owned()));
+        let mut add = |word: &str| argv.push(word.to_owned());
+        if self.args.bool("no_cache") {
+            add("--no-cache");
+        }
         let repositories = self.args.list("repository");
         if !repositories.is_empty() {
-            argv.extend(["--repositories-file", "/dev/null"].map(str::to_owned));
+            add("--repositories-file");
+            add("/dev/null");
         }
-        argv.extend(repositories.into_iter().flat_map(|one| ["--repository".to_owned(), one]));
-        argv
+        for repository in &repositories {
+            add("--repository");
+            add(repository);
+        }
+        Cmd { argv, ..Cmd::default() }
     }
 }
 
@@ -356,17 +379,4 @@ fn blocked<'a>(stdout: &'a str, installed: &str) -> Option<(&'a str, &'a str)> {
 /// There are repositories that apk has no list of yet.
 fn lacks_lists(output: &Output) -> bool {
     output.stderr_text().contains("opening from cache ")
-}
-
-fn refused(output: &Output) -> Failure {
-    let unknown =
-        output.stderr_text().lines().find_map(|line| line.trim().strip_suffix(" (no such package):").map(str::to_owned));
-    let failure = Failure::of_command("apk", output);
-    match unknown {
-        Some(name) => {
-            let msg = format!("No package matching '{name}' is available; `update_cache: true` refreshes the package lists");
-            Failure { msg, ..failure }
-        }
-        None => failure,
-    }
 }
