@@ -5,13 +5,14 @@
 //! by name (see `lock`) before anything is planned on top of a half-done installation.
 
 mod dpkg;
-mod lock;
+pub(super) mod lock;
 mod spec;
 
 use super::touch::Write;
 use super::{Act, Arg, Args, Change, Cmd, Content, Done, Failure, HttpRequest, Kind, Look, Module, Output, Plan, Rule, glob};
 use crate::value::{Map, Value};
 use dpkg::Dpkg;
+use lock::Locks;
 use spec::{Spec, Wanted};
 use std::time::Duration;
 
@@ -68,6 +69,11 @@ const ARGS: &[Arg] = &[
     Arg::new("auto_install_module_deps", Kind::Bool, "nothing needs to be installed for this module").default("yes"),
 ];
 
+const LOCKS: Locks = Locks {
+    program: "apt",
+    files: &["/var/lib/dpkg/lock-frontend", "/var/lib/dpkg/lock", "/var/lib/apt/lists/lock", "/var/cache/apt/archives/lock"],
+    hint: "; lock_timeout says how long to wait",
+};
 const UPDATE_STAMP: &str = "/var/lib/apt/periodic/update-success-stamp";
 const LISTS: &str = "/var/lib/apt/lists";
 const ARCHIVES: &str = "/var/cache/apt/archives";
@@ -108,7 +114,7 @@ fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
     plan.set("cache_update_time", updated);
     let (mut jobs, mut files) = apt.jobs(must_update)?;
     let is_idle = jobs.is_empty() && files.is_empty() && !must_update;
-    if !is_idle && !look.is_check() && lock::wait(look, args.int("lock_timeout").unwrap_or(60))? {
+    if !is_idle && !look.is_check() && lock::wait(look, &LOCKS, args.int("lock_timeout").unwrap_or(60))? {
         (jobs, files) = apt.jobs(must_update)?;
     }
     if args.bool("clean") && !apt.downloaded().is_empty() {
@@ -137,7 +143,7 @@ pub(super) fn installed_packages(look: &dyn Look) -> Result<Vec<dpkg::Package>, 
 /// `apt-get update` for modules that change the sources; it waits for the lock as `apt` does.
 pub(super) fn refresh(look: &dyn Look, retries: i64) -> Result<Cmd, Failure> {
     if !look.is_check() {
-        lock::wait(look, 60)?;
+        lock::wait(look, &LOCKS, 60)?;
     }
     let retries = format!("Acquire::Retries={}", retries.clamp(0, 100));
     let argv =

@@ -26,6 +26,7 @@ pub mod words;
 mod acl;
 mod alternatives;
 mod apache2_module;
+mod apk;
 pub(crate) mod app;
 mod apt;
 mod apt_key;
@@ -318,7 +319,7 @@ pub struct Dispatch {
 #[cfg(feature = "control")]
 const DISPATCHES: [Dispatch; 2] = [
     Dispatch { from: "service", fact: "ansible_service_mgr", to: &["systemd", "sysvinit", "openrc"] },
-    Dispatch { from: "package", fact: "ansible_pkg_mgr", to: &["apt", "dnf", "yum"] },
+    Dispatch { from: "package", fact: "ansible_pkg_mgr", to: &["apk", "apt", "dnf", "yum"] },
 ];
 
 /// Groups of modules that `module_defaults` may name (`group/docker`, `group/community.docker.docker`), and whose modules are in them.
@@ -378,6 +379,7 @@ pub static COMMON: &[&Module] = &[
     &app::revive::MODULE,
     &script::MODULE,
     &app::unpark::MODULE,
+    &apk::MODULE,
     &apt::MODULE,
     &apt_key::MODULE,
     &apt_repository::MODULE,

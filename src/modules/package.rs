@@ -1,6 +1,6 @@
 //! `package`: a package, whatever manages packages on the host.
 
-use super::{Arg, Args, Done, Failure, Kind, Look, Module, Plan, apt, dnf};
+use super::{Arg, Args, Done, Failure, Kind, Look, Module, Plan, apk, apt, dnf};
 use crate::value::{Map, Value};
 
 pub(super) const MODULE: Module = Module {
@@ -53,17 +53,22 @@ fn chosen(args: &Args, look: &dyn Look) -> Result<(&'static Module, Args), Failu
 }
 
 fn manager(wanted: &str, look: &dyn Look) -> Result<&'static Module, Failure> {
+    const APK: &Module = &apk::MODULE;
     const APT: &Module = &apt::MODULE;
     const DNF: &Module = &dnf::MODULE;
     let short = wanted.rsplit('.').next().unwrap_or(wanted);
     match short {
+        "apk" => Ok(APK),
         "apt" => Ok(APT),
         "dnf" | "dnf5" | "yum" => Ok(DNF),
         "auto" if look.which("apt-get").is_some() => Ok(APT),
         "auto" if ["dnf", "dnf5", "microdnf", "yum"].iter().any(|program| look.which(program).is_some()) => Ok(DNF),
-        "auto" => Err(Failure::new("this host has neither apt nor dnf nor yum: use `command` with its own package manager")),
+        "auto" if look.which("apk").is_some() => Ok(APK),
+        "auto" => {
+            Err(Failure::new("this host has neither apt nor dnf nor yum nor apk: use `command` with its own package manager"))
+        }
         other => Err(Failure::new(format!(
-            "Could not find a matching action for the \"{other}\" package manager; there are apt and dnf"
+            "Could not find a matching action for the \"{other}\" package manager; there are apt, dnf and apk"
         ))),
     }
 }

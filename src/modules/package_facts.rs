@@ -103,8 +103,10 @@ fn listed(manager: &str, look: &dyn Look) -> Result<Vec<Map>, Failure> {
             .collect()),
         "rpm" => rpm(look),
         "apk" => lines(look, &["apk", "info", "-v"], |line| {
-            let (rest, release) = line.rsplit_once('-')?;
-            let (name, version) = rest.rsplit_once('-')?;
+            let (rest, last) = line.rsplit_once('-')?;
+            // A virtual package has a version only.
+            let named = rest.rsplit_once('-').filter(|_| last.starts_with('r'));
+            let (name, version, release) = named.map_or((rest, last, ""), |(name, version)| (name, version, last));
             Some(entry(&[("name", name), ("version", version), ("release", release), ("source", "apk")]))
         }),
         _ => lines(look, &["pacman", "-Q"], |line| {

@@ -1,24 +1,31 @@
-//! Who holds apt's and dpkg's locks: read from `/proc/locks`, so that waiting needs no process and can say for whom.
+//! Who holds a package manager's locks: read from `/proc/locks`, so that waiting needs no process and can say for whom.
 
 use super::super::{Failure, Look};
 use std::time::Duration;
 
-const LOCKS: [&str; 4] =
-    ["/var/lib/dpkg/lock-frontend", "/var/lib/dpkg/lock", "/var/lib/apt/lists/lock", "/var/cache/apt/archives/lock"];
+/// The files that a package manager locks while it works.
+pub(in super::super) struct Locks {
+    pub(in super::super) program: &'static str,
+    pub(in super::super) files: &'static [&'static str],
+    /// What may be done about waiting too short.
+    pub(in super::super) hint: &'static str,
+}
+
 /// Between two looks.
 const PAUSE: Duration = Duration::from_millis(500);
 /// Seconds between two lines for those who wait.
 const SAY_EVERY: f64 = 5.0;
 
 /// Waits until nobody holds a lock; answers whether it had to.
-pub(super) fn wait(look: &dyn Look, seconds: i64) -> Result<bool, Failure> {
+pub(in super::super) fn wait(look: &dyn Look, locks: &Locks, seconds: i64) -> Result<bool, Failure> {
     let start = look.now();
     let mut said = f64::NEG_INFINITY;
-    while let Some((lock, holder)) = holder(look) {
+    while let Some((lock, holder)) = holder(look, locks) {
         let waited = look.now() - start;
         if waited >= seconds as f64 {
+            let Locks { program, hint, .. } = locks;
             return Err(Failure::new(format!(
-                "Failed to lock apt for exclusive operation: {lock} is held by {holder} after {seconds} s; lock_timeout says how long to wait"
+                "Failed to lock {program} for exclusive operation: {lock} is held by {holder} after {seconds} s{hint}"
             )));
         }
         if waited - said >= SAY_EVERY {
@@ -31,12 +38,12 @@ pub(super) fn wait(look: &dyn Look, seconds: i64) -> Result<bool, Failure> {
 }
 
 /// The first lock that somebody holds, and who.
-fn holder(look: &dyn Look) -> Option<(&'static str, String)> {
+fn holder(look: &dyn Look, locks: &Locks) -> Option<(&'static str, String)> {
     let table = look.text("/proc/locks").ok().flatten()?;
-    LOCKS.into_iter().find_map(|lock| {
+    locks.files.iter().find_map(|lock| {
         let stat = look.stat(lock, true).ok().flatten()?;
         let pid = table.lines().find_map(|line| held(line, stat.dev, stat.inode))?;
-        Some((lock, called(look, pid)))
+        Some((*lock, called(look, pid)))
     })
 }
 
