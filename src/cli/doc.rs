@@ -1,18 +1,22 @@
 //! `roll doc`: what modules and keywords are for.
 
 use super::args::DocArgs;
+use super::config::Config;
 use super::exit::Exit;
-use super::terminal;
-use crate::diag::closest;
+use super::{job, terminal};
+use crate::diag::{Sources, closest};
 use crate::modules::{self, Arg, Module, Rule};
+use crate::playbook::Target;
 use crate::playbook::keyword::{self, KEYWORDS, Keyword};
+use crate::value::Map;
 use std::fmt::Write as _;
+use std::path::Path;
 
 pub(super) fn run(args: &DocArgs) -> Exit {
     let answer = match &args.module {
         _ if args.keywords => Some(keywords()),
         None => Some(all()),
-        Some(name) => modules::find(name).filter(|module| is_public(module)).map(page),
+        Some(name) => modules::find(name).filter(|module| is_public(module)).map(page).or_else(|| of_collections(name)),
     };
     match (answer, &args.module) {
         (Some(text), _) => {
@@ -27,6 +31,24 @@ pub(super) fn run(args: &DocArgs) -> Exit {
             Exit::Prevented
         }
     }
+}
+
+/// What a name of a collection on disk leads to; what is wrong with it is said.
+fn of_collections(name: &str) -> Option<String> {
+    let sources = Sources::default();
+    let config = Config::of_process(&sources);
+    let (_, paint) = terminal::paints(false, &config);
+    let mut reader = job::reader(&config, &sources, Map::new());
+    // As for a playbook that is in this directory.
+    let target = reader.within(Path::new(""), &mut Vec::new(), |reader| reader.named_module(name));
+    terminal::warn(&reader.take_diagnostics(), &sources, paint);
+    let target = target?;
+    let full = target.full_name();
+    let led = if full == name { String::new() } else { format!("`{name}` leads to `{full}`\n\n") };
+    Some(match target {
+        Target::BuiltIn(module) => led + &page(module),
+        Target::Own(own) => format!("{led}{full}: a module of your own, in {}\n", own.path.display()),
+    })
 }
 
 fn is_public(module: &Module) -> bool {
@@ -45,7 +67,7 @@ fn all() -> String {
 }
 
 fn page(module: &Module) -> String {
-    let mut out = format!("{}.{}: {}\n", module.collection, module.name, module.summary);
+    let mut out = format!("{}: {}\n", module.full_name(), module.summary);
     for arg in module.args().filter(|arg| !arg.hidden) {
         let _ = write!(out, "\n  {}{}\n      {}\n", arg.name, kind(arg), arg.help);
         if !arg.choices.is_empty() {

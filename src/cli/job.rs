@@ -46,11 +46,8 @@ pub(super) fn draft_of(args: &RunArgs, text: Option<&Text>, config: &Config, sou
     let extra = kept(extra::variables(sources, &args.extra_vars), &mut found);
     let inventory = read_inventory(sources, &args.inventory, config, &extra, &mut found);
     let options = options(args, config, extra.clone(), &mut found);
-    let mut reader = Reader::new(sources.clone(), roles_path(config), render(extra));
-    reader.library = args.module_path.iter().flat_map(std::env::split_paths).collect();
-    reader.library.extend(config.paths("library").unwrap_or_default());
-    reader.collections_path = collections_path(config);
-    reader.duplicate_keys = duplicate_keys(config);
+    let mut reader = reader(config, sources, extra);
+    reader.library.splice(..0, args.module_path.iter().flat_map(std::env::split_paths));
     let mut playbooks = Vec::new();
     let texts = text.into_iter().map(|text| (PathBuf::from(&text.name), Some(text.text.as_str())));
     for (path, text) in texts.chain(args.playbooks.iter().map(|path| (path.clone(), None))) {
@@ -84,6 +81,17 @@ pub(super) fn draft_of(args: &RunArgs, text: Option<&Text>, config: &Config, sou
     let settings = Settings { heartbeat, ..Settings::from_environment() };
     let job = Job { sources: sources.clone(), inventory, reader, playbooks, options, settings };
     Draft { job, diagnostics: once(found) }
+}
+
+/// Reads playbooks as the configuration says.
+pub(super) fn reader(config: &Config, sources: &Sources, extra: Map) -> Reader {
+    let mut reader = Reader::new(sources.clone(), roles_path(config), render(extra));
+    reader.library = config.paths("library").unwrap_or_default();
+    reader.collections_path = collections_path(config);
+    reader.duplicate_keys = severity(config, "duplicate_dict_key");
+    reader.version_mismatch = severity(config, "collections_on_ansible_version_mismatch");
+    reader.are_deprecations_told = config.bool("deprecation_warnings") != Some(false);
+    reader
 }
 
 /// What is wrong in `vars_files` whose names are known already: a run does not begin without its variables.
@@ -323,8 +331,8 @@ fn merges(config: &Config) -> bool {
     config.text("hash_behaviour") == Some("merge")
 }
 
-fn duplicate_keys(config: &Config) -> Option<Severity> {
-    match config.text("duplicate_dict_key") {
+fn severity(config: &Config, setting: &str) -> Option<Severity> {
+    match config.text(setting) {
         Some("error") => Some(Severity::Error),
         Some("ignore") => None,
         _ => Some(Severity::Warning),

@@ -55,7 +55,7 @@ pub(super) fn version(name: &str, config: Option<&Path>) -> String {
     let program = std::env::current_exe().map(|path| path.display().to_string()).unwrap_or_default();
     format!(
         "{name} [core {}]\n  config file = {file}\n  executable location = {program}\n  roll version = {}\n",
-        crate::engine::LANGUAGE,
+        crate::playbook::LANGUAGE,
         env!("CARGO_PKG_VERSION")
     )
 }

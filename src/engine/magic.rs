@@ -1,12 +1,9 @@
 //! Magic variables: what a run knows about itself, its play and its hosts.
 
 use super::{Run, plays::PlayRun};
-use crate::playbook::{Role, Task};
+use crate::playbook::{LANGUAGE, Role, Task};
 use crate::value::{Map, Value};
 use std::sync::{OnceLock, PoisonError};
-
-/// The version of ansible-core whose language this is.
-pub const LANGUAGE: &str = "2.19.4";
 
 /// Magic variables of one task on one host. `hostvars` and `vars` are made when they are used (see `frame`).
 pub(crate) fn magic(run: &Run, play: &PlayRun, host: &str, task: Option<&Task>) -> Map {

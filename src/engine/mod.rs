@@ -30,7 +30,6 @@ mod work;
 
 pub use cache::FactCache;
 pub use calls::Calling;
-pub use magic::LANGUAGE;
 pub(crate) use rollout::RECORD_HELP;
 pub use rollout::{Examined, examine};
 pub use rollout::{HostSurvey, Survey, Surveyor, TargetSurvey, Unanswered, WishFor};

@@ -448,14 +448,20 @@ impl Work {
         Ok((module, args))
     }
 
-    /// `module_defaults`, the inner ones over the outer ones; what is said of the module itself goes before what is said of its group.
+    /// `module_defaults`: of a module counts what is said last, under whatever name; it goes before what is said of its group.
     fn defaults(&self, frame: &Frame<'_>, module: &Module) -> Result<Map, Problem> {
         let says = |names: &[String], name: &str| names.iter().any(|known| known == name);
-        let mut args = self.defaults_of(frame, |name| module.is_in_group(name) || says(&self.task.own_groups, name))?;
+        let mut said = self.defaults_of(|name| module.is_in_group(name) || says(&self.task.own_groups, name));
         if let Some(behind) = self.handed_to(frame, module)? {
-            args.extend(self.defaults_of(frame, |name| behind.is_called(name))?);
+            said.extend(self.defaults_of(|name| behind.is_called(name)).pop());
         }
-        args.extend(self.defaults_of(frame, |name| module.is_called(name) || says(&self.task.own_names, name))?);
+        said.extend(self.defaults_of(|name| module.is_called(name) || says(&self.task.own_names, name)).pop());
+        let mut args = Map::new();
+        for (_, defaults) in said {
+            if let Some(defaults) = frame.render(defaults)?.as_map() {
+                args.extend(defaults.iter().map(|(key, value)| (key.clone(), value.clone())));
+            }
+        }
         Ok(args)
     }
 
@@ -471,22 +477,17 @@ impl Work {
         Ok(name.and_then(|name| modules::find(&name)).filter(|found| dispatch.to.contains(&found.name)))
     }
 
-    fn defaults_of(&self, frame: &Frame<'_>, is_meant: impl Fn(&str) -> bool) -> Result<Map, Problem> {
-        let mut args = Map::new();
-        for written in self.task.context.gathered("module_defaults") {
-            let maps: Vec<Value> = written.value.as_list().map_or_else(|| vec![written.value.clone()], <[Value]>::to_vec);
-            for map in maps {
-                for (name, defaults) in map.as_map().into_iter().flatten() {
-                    if !name.as_str().is_some_and(&is_meant) {
-                        continue;
-                    }
-                    if let Some(defaults) = frame.render(defaults)?.as_map() {
-                        args.extend(defaults.iter().map(|(key, value)| (key.clone(), value.clone())));
-                    }
-                }
-            }
+    /// What is said under each name that is meant; what is said last replaces what was said before, and is last.
+    fn defaults_of(&self, is_meant: impl Fn(&str) -> bool) -> Vec<(&str, &Value)> {
+        let written = self.task.context.gathered("module_defaults").into_iter().map(|written| &written.value);
+        let maps = written.flat_map(|value| value.as_list().unwrap_or(std::slice::from_ref(value))).filter_map(Value::as_map);
+        let mut said: Vec<(&str, &Value)> = Vec::new();
+        for (name, defaults) in maps.flatten() {
+            let Some(name) = name.as_str().filter(|name| is_meant(name)) else { continue };
+            said.retain(|(known, _)| *known != name);
+            said.push((name, defaults));
         }
-        Ok(args)
+        said
     }
 
     fn keep_facts(&self, frame: &Frame<'_>, facts: &Map) {

@@ -328,6 +328,10 @@ static GROUPS: &[(&str, &[&str])] = &[("aws", &["amazon.aws", "community.aws"]),
 
 #[cfg(feature = "control")]
 impl Module {
+    pub fn full_name(&self) -> String {
+        format!("{}.{}", self.collection, self.name)
+    }
+
     /// Whether a playbook that writes `name` means this module.
     pub fn is_called(&self, name: &str) -> bool {
         find(name).is_some_and(|found| found.name == self.name)

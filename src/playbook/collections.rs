@@ -3,7 +3,6 @@
 use super::keyword::Written;
 use super::reader::{Reader, beside};
 use super::task::{Context, texts};
-use crate::modules::Module;
 use crate::yaml::Node;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -13,8 +12,9 @@ const FOLDER: &str = "ansible_collections";
 const ENDINGS: [&str; 6] = ["", ".py", ".sh", ".pl", ".rb", ".bin"];
 
 /// A module of the user's own.
-pub(super) struct Own {
-    pub(super) path: PathBuf,
+#[derive(Debug)]
+pub struct Own {
+    pub path: PathBuf,
     /// `namespace.collection`, where it belongs to one.
     collection: Option<String>,
     short: String,
@@ -26,7 +26,7 @@ impl Own {
         vec![self.short.clone(), self.full_name()]
     }
 
-    fn full_name(&self) -> String {
+    pub(super) fn full_name(&self) -> String {
         format!("{}.{}", self.collection.as_deref().unwrap_or("ansible.legacy"), self.short)
     }
 }
@@ -39,55 +39,55 @@ impl Reader {
     }
 
     /// `namespace.collection.role`, or a short name in a collection that the play names or that the file itself belongs to.
-    pub(super) fn role_in_collections(&self, name: &str, file: &Path) -> Option<PathBuf> {
+    pub(super) fn role_in_collections(&mut self, name: &str, file: &Path) -> Option<PathBuf> {
         let own = collection_of(file);
         let (collections, role) = match name.split('.').collect::<Vec<_>>()[..] {
             [namespace, collection, role] => (vec![format!("{namespace}.{collection}")], role),
             [role] => (own.iter().chain(&self.collections).cloned().collect(), role),
             _ => return None,
         };
-        let mut folders = collections.iter().flat_map(|collection| self.collection_folders(collection));
-        folders.find_map(|folder| Some(folder.join("roles").join(role)).filter(|path| path.is_dir()))
+        let found = collections.into_iter().find_map(|collection| {
+            let mut paths = self.collection_folders(&collection).into_iter().map(|folder| folder.join("roles").join(role));
+            Some((paths.find(|path| path.is_dir())?, collection))
+        });
+        let (path, collection) = found?;
+        self.runtime_of(&collection);
+        Some(path)
     }
 
     /// Where a collection may be.
-    fn collection_folders(&self, collection: &str) -> Vec<PathBuf> {
+    pub(super) fn collection_folders(&self, collection: &str) -> Vec<PathBuf> {
         let inside = collection.replacen('.', "/", 1);
         self.collection_roots().into_iter().map(|root| root.join(&inside)).collect()
     }
 
     /// The module of the user's own that is called so: in `library/` beside the playbook, in the role, or where the configuration says; in
-    /// the collection that its name says, or in one that the play names.
+    /// the collection that its name says.
     pub(super) fn own_module(&self, name: &str) -> Option<Own> {
         if name.is_empty() || name.contains(['/', '{', ' ']) {
             return None;
         }
-        let (in_library, collections, short) = match name.splitn(3, '.').collect::<Vec<_>>()[..] {
-            ["ansible", "legacy", short] => (true, Vec::new(), short),
-            [namespace, collection, short] => (false, vec![format!("{namespace}.{collection}")], short),
-            _ => (true, self.collections.clone(), name),
+        let (collection, short) = match name.splitn(3, '.').collect::<Vec<_>>()[..] {
+            ["ansible", "legacy", short] => (None, short),
+            [namespace, collection, short] => (Some(format!("{namespace}.{collection}")), short),
+            _ => (None, name),
         };
         let near = self.reading.iter().rev().flat_map(|file| beside(file).ancestors().take(3).map(|dir| dir.join("library")));
-        let libraries = near.chain(self.library.iter().cloned()).filter(|_| in_library).map(|dir| (None, dir));
-        let shared = collections.iter().flat_map(|collection| {
-            let folders = self.collection_folders(collection).into_iter();
-            folders.map(|folder| (Some(collection.clone()), folder.join("plugins/modules")))
-        });
-        libraries.chain(shared).find_map(|(collection, dir)| {
-            let path = ENDINGS.map(|ending| dir.join(format!("{short}{ending}"))).into_iter().find(|path| path.is_file())?;
-            Some(Own { path, collection, short: short.to_owned() })
-        })
+        let (dirs, file): (Vec<PathBuf>, String) = match &collection {
+            None => (near.chain(self.library.iter().cloned()).collect(), short.to_owned()),
+            Some(collection) => {
+                let folders = self.collection_folders(collection).into_iter();
+                (folders.map(|folder| folder.join("plugins/modules")).collect(), short.replace('.', "/"))
+            }
+        };
+        let mut paths = dirs.iter().flat_map(|dir| ENDINGS.map(|ending| dir.join(format!("{file}{ending}"))));
+        Some(Own { path: paths.find(|path| path.is_file())?, collection, short: short.to_owned() })
     }
 
     /// The groups that `module_defaults` around a task name, that a collection on disk defines, and that the task's module is in.
-    pub(super) fn own_groups(&mut self, context: &Context, module: Option<&Module>, own: Option<&Own>) -> Vec<String> {
-        let Some(full) =
-            own.map(Own::full_name).or_else(|| module.map(|module| format!("{}.{}", module.collection, module.name)))
-        else {
-            return Vec::new();
-        };
+    pub(super) fn own_groups(&mut self, context: &Context, module: &str) -> Vec<String> {
         let mut groups: Vec<String> = context.gathered("module_defaults").into_iter().flat_map(groups_in).collect();
-        groups.retain(|group| self.members(group).contains(&full));
+        groups.retain(|group| self.members(group).contains(module));
         groups.into_iter().map(|group| format!("group/{group}")).collect()
     }
 
@@ -111,21 +111,15 @@ impl Reader {
         let entries = runtime.get("action_groups").and_then(|groups| groups.get(short)).and_then(Node::as_list);
         for entry in entries.unwrap_or_default() {
             if let Some(name) = entry.as_str() {
-                members.insert(full(name));
+                let name = full(name);
+                members.extend(self.route(&name).target.map(|target| target.full_name()));
+                members.insert(name);
             }
             let more = entry.get("metadata").and_then(|metadata| metadata.get("extend_group")).map(Node::to_value);
             for group in more.iter().flat_map(texts) {
                 self.add_members(&full(&group), seen, members);
             }
         }
-    }
-
-    fn runtime_of(&mut self, collection: &str) -> Option<Node> {
-        let path = self.collection_folders(collection).into_iter().map(|folder| folder.join("meta/runtime.yml"));
-        let path = path.into_iter().find(|path| path.is_file())?;
-        let node = self.file(&path, crate::diag::Span::NOWHERE)?;
-        self.reading.pop();
-        Some(node)
     }
 
     /// The file of `namespace.collection.playbook`; anything else is a path already.
@@ -148,7 +142,11 @@ pub(super) fn collection_of(file: &Path) -> Option<String> {
 
 /// The groups with full names that one `module_defaults` names.
 fn groups_in(written: &Written) -> Vec<String> {
+    keys_of(written).filter_map(|name| Some(name.strip_prefix("group/")?.to_owned())).collect()
+}
+
+/// What one `module_defaults` has something for.
+pub(super) fn keys_of(written: &Written) -> impl Iterator<Item = &str> {
     let maps = written.value.as_list().unwrap_or(std::slice::from_ref(&written.value));
-    let names = maps.iter().filter_map(|map| map.as_map()).flat_map(|map| map.keys());
-    names.filter_map(|name| Some(name.as_str()?.strip_prefix("group/")?.to_owned())).collect()
+    maps.iter().filter_map(|map| map.as_map()).flat_map(|map| map.keys()).filter_map(|name| name.as_str())
 }

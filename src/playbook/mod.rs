@@ -13,6 +13,7 @@ mod program;
 mod reader;
 mod roles;
 mod rollout;
+mod routes;
 mod section;
 pub mod task;
 mod validation;
@@ -22,5 +23,9 @@ pub use program::{BlockInfo, Part, Program, Step, StepKind};
 pub use reader::{DIAGNOSTICS_MAX, Reader, Render};
 pub use roles::Parts;
 pub use rollout::{BalancerSpec, CompareSpec, Floor, OnFailure, ProbeSpec, RolloutSpec, SETTINGS, Start};
+pub use routes::Target;
 pub(crate) use section::WHOLE;
 pub use task::{Action, ActionKind, Block, Context, Item, Play, Prompt, Role, RoleUse, Task, Used};
+
+/// The version of ansible-core whose language this is.
+pub const LANGUAGE: &str = "2.19.4";

@@ -23,6 +23,13 @@ pub struct Reader {
     pub(super) collections: Vec<String>,
     /// The modules of the groups that collections define, by full names.
     pub(super) action_groups: BTreeMap<String, BTreeSet<String>>,
+    /// `meta/runtime.yml` of collections.
+    pub(super) runtimes: BTreeMap<PathBuf, Option<Arc<Node>>>,
+    /// What it is if a collection is for other versions of Ansible: nothing said, a warning, an error.
+    pub version_mismatch: Option<Severity>,
+    pub are_deprecations_told: bool,
+    /// Deprecated names that were warned of.
+    pub(super) told: BTreeSet<String>,
     pub(super) roles: IndexMap<PathBuf, Arc<Role>>,
     /// Handlers of roles that were read since the last [`Reader::take_handlers`].
     pub(super) handlers: Vec<Arc<Task>>,
@@ -65,6 +72,10 @@ impl Reader {
             collections_path: Vec::new(),
             collections: Vec::new(),
             action_groups: BTreeMap::new(),
+            runtimes: BTreeMap::new(),
+            version_mismatch: Some(Severity::Warning),
+            are_deprecations_told: true,
+            told: BTreeSet::new(),
             roles: IndexMap::new(),
             handlers: Vec::new(),
             imported: Vec::new(),
@@ -380,6 +391,9 @@ impl Reader {
 
     /// Tags are known before the run, so that tasks can be chosen by them.
     pub(super) fn settled(&mut self, mut context: Context) -> Arc<Context> {
+        if let Some(written) = context.keywords.get("module_defaults") {
+            self.check_defaults(written);
+        }
         let tags =
             context.keywords.get("tags").filter(|written| written.value.has_template()).map(|written| written.value.clone());
         let items = match &tags {

@@ -3,6 +3,7 @@
 use super::collections::Own;
 use super::keyword::{self, BLOCK, Keywords, TASK, Written};
 use super::reader::{Reader, beside, head_of};
+use super::routes::{Route, Target};
 use super::task::{Action, ActionKind, Block, Context, Item, Task};
 use super::{elsewhere, kv};
 use crate::diag::{Diagnostic, Span, closest};
@@ -87,15 +88,35 @@ impl Reader {
                 );
                 None
             }
-            ([], [(key, value)]) if let Some(own) = key.as_str().and_then(|name| self.own_module(name)) => {
-                Some(Found { own: Some(own), ..Found::new(key, value, key.as_str()?, modules::find(OWN)) })
+            ([], [(key, value)]) => {
+                let (module, own) = self.resolved(key)?;
+                Some(Found { own, ..Found::new(key, value, key.as_str()?, module) })
             }
-            ([], [(key, _)]) if self.is_removed(key) => None,
-            ([], [(key, value)]) if self.is_elsewhere(key) => Some(Found::new(key, value, key.as_str()?, None)),
             ([], _) | ([_], _) => {
                 let module = known.first().and_then(|(key, value)| callable(key.as_str()?).filter(|_| value.is_null()));
                 for (key, _) in others.iter().filter(|(key, _)| key.as_str().is_none_or(|name| callable(name).is_none())) {
                     self.unknown_module(key, !known.is_empty(), module);
+                }
+                None
+            }
+        }
+    }
+
+    /// The module that a name stands for, if there is one here.
+    fn resolved(&mut self, key: &Node) -> Option<(Option<&'static Module>, Option<Own>)> {
+        let route = self.route(key.as_str().unwrap_or_default());
+        if self.tell(&route, key.span) {
+            return None;
+        }
+        match route.target {
+            Some(Target::BuiltIn(module)) => Some((Some(module), None)),
+            Some(Target::Own(own)) => Some((modules::find(OWN), Some(own))),
+            None if self.is_removed(key) => None,
+            None if self.is_elsewhere(key, &route) => Some((None, None)),
+            None => {
+                match route.astray(key.span) {
+                    Some(diagnostic) => self.diagnostics.push(diagnostic),
+                    None => self.unknown_module(key, false, None),
                 }
                 None
             }
@@ -115,14 +136,15 @@ impl Reader {
     }
 
     /// Whether a module of this name is known to exist, though not here: then only a host that comes to the task fails.
-    fn is_elsewhere(&mut self, key: &Node) -> bool {
+    fn is_elsewhere(&mut self, key: &Node, route: &Route) -> bool {
         let Some(name) = key.as_str().filter(|name| !name.is_empty()) else { return false };
+        let name = route.end().unwrap_or(name);
         if !elsewhere::is_known(name) {
             return false;
         }
         let diagnostic = Diagnostic::warning("missing-module", format!("module `{name}` is not built in"))
             .at(key.span, "a host that comes to this task fails");
-        self.diagnostics.push(diagnostic);
+        self.diagnostics.push(route.told(diagnostic));
         true
     }
 
@@ -154,15 +176,12 @@ impl Reader {
         let written = value.as_str().or_else(|| value.get("module").and_then(Node::as_str)).unwrap_or_default();
         let (name, rest) = kv::first_word(written);
         let name = name.to_owned();
-        let own = if callable(&name).is_some() { None } else { self.own_module(&name) };
-        let module = callable(&name).or_else(|| modules::find(OWN).filter(|_| own.is_some()));
-        if module.is_none() && !name.contains("{{") {
+        let (module, own) = if name.contains("{{") {
+            (None, None)
+        } else {
             let named = Node { span: value.span, content: crate::yaml::Content::Scalar(Value::from(name.as_str())) };
-            if !self.is_elsewhere(&named) {
-                self.unknown_module(&named, false, None);
-                return None;
-            }
-        }
+            self.resolved(&named)?
+        };
         let mut found = Found { own, ..Found::new(key, value, &name, module) };
         if let Value::Map(map) = &mut found.args {
             let map = Arc::make_mut(map);
@@ -199,9 +218,11 @@ impl Reader {
             keywords.insert("delegate_to", Written { value: Value::from("localhost"), span: found.span });
         }
         let inner = self.settled(context.child(keywords));
-        let own_groups = self.own_groups(&inner, found.module, found.own.as_ref());
+        let full = found.full_name();
+        let own_groups = self.own_groups(&inner, &full);
+        let mut own_names = self.redirected_names(&inner, &full);
         if let Some(module) = found.module {
-            let has_defaults = !own_groups.is_empty() || has_defaults(&inner, module);
+            let has_defaults = !own_groups.is_empty() || !own_names.is_empty() || has_defaults(&inner, module);
             check_arguments(module, &args, found, has_defaults, &mut problems);
             match module.name {
                 // An import is read now, so its arguments must be right now.
@@ -220,7 +241,7 @@ impl Reader {
         if let Some(own) = &found.own {
             args.insert("_path".into(), own.path.to_string_lossy().into_owned().into());
         }
-        let own_names = found.own.as_ref().map(Own::names).unwrap_or_default();
+        own_names.extend(found.own.iter().flat_map(Own::names));
         let kind = found.module.map_or(ActionKind::Dynamic, ActionKind::Module);
         let action = Action { name: found.name.clone(), span: found.span, kind };
         Some(Item::Task(Arc::new(Task {
@@ -424,7 +445,7 @@ fn is_one_expression(text: &str) -> bool {
 const OWN: &str = "_own";
 
 /// Modules that begin with `_` are for `roll` itself.
-fn callable(name: &str) -> Option<&'static Module> {
+pub(super) fn callable(name: &str) -> Option<&'static Module> {
     modules::find(name).filter(|module| !module.name.starts_with('_'))
 }
 
@@ -467,6 +488,11 @@ impl Found {
             arg_nodes,
             more_args: Vec::new(),
         }
+    }
+
+    /// With its collection; empty where it is not known yet.
+    fn full_name(&self) -> String {
+        self.own.as_ref().map(Own::full_name).or_else(|| self.module.map(Module::full_name)).unwrap_or_default()
     }
 
     fn arg_spans(&self) -> Vec<(String, Span)> {

@@ -81,7 +81,7 @@ pub struct Task {
     /// Where each argument was written.
     pub arg_spans: Vec<(String, Span)>,
     pub context: Arc<Context>,
-    /// What `module_defaults` may call its module, where it is the user's own.
+    /// What else `module_defaults` may call its module: where it is the user's own, or a collection redirects to it.
     pub own_names: Vec<String>,
     /// Groups of `module_defaults` that its module is in because a collection of the user says so.
     pub own_groups: Vec<String>,

@@ -205,6 +205,42 @@ fn pep440(text: &str) -> Result<Pep440, String> {
     Ok((epoch.parse().map_err(|_| invalid())?, release, pre, post, dev))
 }
 
+/// Whether a version fits all of the specifiers, such as `>=2.16,!=2.17.1`; else the specifier that is none.
+pub fn is_version_within(version: &str, specifiers: &str) -> Result<bool, String> {
+    let all = specifiers.split(',').map(str::trim).filter(|specifier| !specifier.is_empty());
+    let fits = all.map(|specifier| is_as_specified(version, specifier).ok_or_else(|| specifier.to_owned()));
+    fits.collect::<Result<Vec<bool>, String>>().map(|fits| fits.into_iter().all(|fits| fits))
+}
+
+const OPERATORS: [&str; 8] = ["===", "~=", "==", "!=", ">=", "<=", ">", "<"];
+
+fn is_as_specified(version: &str, specifier: &str) -> Option<bool> {
+    let operator = OPERATORS.into_iter().find(|operator| specifier.starts_with(operator))?;
+    let wanted = specifier[operator.len()..].trim();
+    let series = wanted.strip_suffix(".*").filter(|_| matches!(operator, "==" | "!="));
+    if let Some(series) = series {
+        return Some(is_in_series(version, series)? == (operator == "=="));
+    }
+    let order = pep440(version).ok()?.cmp(&pep440(wanted).ok()?);
+    Some(match operator {
+        "===" => version == wanted,
+        "==" => order.is_eq(),
+        "!=" => order.is_ne(),
+        ">=" => order.is_ge(),
+        "<=" => order.is_le(),
+        ">" => order.is_gt(),
+        "<" => order.is_lt(),
+        _ => order.is_ge() && is_in_series(version, wanted.rsplit_once('.')?.0)?,
+    })
+}
+
+/// `2.19.4` is in `2.19`.
+fn is_in_series(version: &str, series: &str) -> Option<bool> {
+    let numbers = |text: &str| text.split('.').map(|part| part.parse::<u64>().ok()).collect::<Option<Vec<u64>>>();
+    let (version, series) = (numbers(version)?, numbers(series)?);
+    Some(series.iter().enumerate().all(|(at, number)| version.get(at).unwrap_or(&0) == number))
+}
+
 #[cfg(test)]
 mod unit {
     use super::*;
@@ -218,5 +254,20 @@ mod unit {
         assert_eq!(semantic("1.0.0-rc.1", "1.0.0"), Ok(Ordering::Less));
         assert_eq!(pep440("1.0.dev1").unwrap().cmp(&pep440("1.0a1").unwrap()), Ordering::Less);
         assert_eq!(pep440("1.0").unwrap(), pep440("1.0.0").unwrap());
+    }
+
+    #[test]
+    fn a_version_fits_its_specifiers() {
+        for fits in
+            [">=2.9.10,<2.20", "==2.19.*", "~=2.19.0", "~=2.1", ">2.19", "", ">=2.19.14.dev0", ">= 2.9, != 2.18.*", "===2.19.14"]
+        {
+            assert_eq!(is_version_within("2.19.14", fits), Ok(true), "{fits}");
+        }
+        for not in [">=2.19.0,!=2.19.14", "~=2.18.0", "<2.19", ">=2.20.0b1", "!=2.19.*", ">=2.25"] {
+            assert_eq!(is_version_within("2.19.14", not), Ok(false), "{not}");
+        }
+        for none in ["junk", "2.19", "=>2.9", ">=", ">=2.9, ~=2"] {
+            assert!(is_version_within("2.19.14", none).is_err(), "{none}");
+        }
     }
 }

@@ -258,3 +258,22 @@ fn modules_are_documented() {
     assert_eq!((ran.code, ran.stderr.as_str()), (Some(1), "error: there is no module `fil`; there is `file`\n"));
     assert!(doc(&["--keywords"]).stdout.contains("max_fail_percentage"));
 }
+
+#[test]
+fn modules_of_collections_on_disk_are_found() {
+    let doc = |name: &str| {
+        let collection = "collections/ansible_collections/acme/tools";
+        let routing = "plugin_routing: {modules: {say: {redirect: ansible.builtin.debug}, hello: {redirect: acme.tools.greet}, \
+                       gone: {tombstone: {warning_text: Use greet.}}}}\n";
+        let roll = Roll::new().file(&format!("{collection}/meta/runtime.yml"), routing);
+        roll.file(&format!("{collection}/plugins/modules/greet.sh"), "").args(["doc", name]).run()
+    };
+    let said = doc("acme.tools.say").stdout;
+    assert!(said.starts_with("`acme.tools.say` leads to `ansible.builtin.debug`\n\nansible.builtin.debug: "), "{said}");
+    let own = "acme.tools.greet: a module of your own, in collections/ansible_collections/acme/tools/plugins/modules/greet.sh\n";
+    assert_eq!(doc("acme.tools.greet").stdout, own);
+    assert_eq!(doc("acme.tools.hello").stdout, format!("`acme.tools.hello` leads to `acme.tools.greet`\n\n{own}"));
+    let gone = doc("acme.tools.gone");
+    assert_eq!(gone.code, Some(1));
+    assert!(gone.stderr.contains("module `acme.tools.gone` is no more: Use greet."), "{}", gone.stderr);
+}

@@ -164,4 +164,10 @@ fn a_module_of_ones_own_is_called_by_hand() {
     let roll = Roll::new().file("mine/greet.sh", module);
     let ran = roll.args(["exec", "localhost", "-c", "local", "-M", "mine", "-m", "greet", "-a", "name=you"]).run();
     assert!(ran.code == Some(0) && ran.stdout.contains("\"msg\": \"hello you\""), "{ran:?}");
+    let collection = "collections/ansible_collections/acme/tools";
+    let roll = Roll::new().file(&format!("{collection}/plugins/modules/greet.sh"), module);
+    let routing = "plugin_routing: {modules: {hello: {redirect: acme.tools.greet}}}\n";
+    let roll = roll.file(&format!("{collection}/meta/runtime.yml"), routing);
+    let ran = roll.args(["exec", "localhost", "-c", "local", "-m", "acme.tools.hello", "-a", "name=them"]).run();
+    assert!(ran.code == Some(0) && ran.stdout.contains("\"msg\": \"hello them\""), "{ran:?}");
 }

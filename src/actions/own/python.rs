@@ -1,7 +1,10 @@
 //! A module in Python as one text: itself, what it imports from `module_utils` beside it, and what stands for Ansible's own Python.
 
 use super::super::Problem;
+use crate::diag::Sources;
 use crate::value::{Map, Value};
+use crate::yaml::{self, Node, Trust};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -69,6 +72,13 @@ struct Part {
     is_package: bool,
 }
 
+/// Where the text of a module is that is sent along.
+enum Source {
+    File(PathBuf),
+    /// Its collection redirects to another one.
+    Redirect(String),
+}
+
 /// Where a module stands, and so what it may import.
 struct Place {
     /// The directory that `ansible_collections` is in.
@@ -77,6 +87,8 @@ struct Place {
     utils: PathBuf,
     /// What the module's own directory is called, where that has a name.
     package: String,
+    /// What collections say of their `module_utils`, by collection.
+    routing: RefCell<BTreeMap<String, Option<Node>>>,
 }
 
 impl Place {
@@ -86,7 +98,7 @@ impl Place {
         let root = dir.ancestors().find(|dir| dir.file_name().is_some_and(|name| name == FOLDER)).and_then(Path::parent);
         let inside = root.and_then(|root| dir.strip_prefix(root).ok()).unwrap_or(Path::new(""));
         let package = inside.iter().map(|part| part.to_string_lossy()).collect::<Vec<_>>().join(".");
-        Place { collections: root.map(Path::to_owned), utils, package }
+        Place { collections: root.map(Path::to_owned), utils, package, routing: RefCell::default() }
     }
 
     /// Everything that `text` imports and that has to come along, with what that imports.
@@ -97,7 +109,8 @@ impl Place {
             }
             let own =
                 std::iter::once(import.module.clone()).chain(import.names.iter().map(|name| format!("{}.{name}", import.module)));
-            let own: Vec<(String, PathBuf)> = own.filter_map(|module| Some((module.clone(), self.file_of(&module)?))).collect();
+            let own = own.filter_map(|module| self.source_of(name, &module).map(|found| Some((module, found?))).transpose());
+            let own: Vec<(String, Source)> = own.collect::<Result<_, Problem>>()?;
             if own.is_empty() && !is_known(&import) {
                 return Err(Problem::new(format!(
                     "the module `{name}` cannot run here: it needs `{}`, and of Ansible's own Python only ansible.module_utils.basic and \
@@ -105,20 +118,25 @@ impl Place {
                     import.line
                 )));
             }
-            for (module, path) in own {
-                self.add(name, &module, &path, found)?;
+            for (module, source) in own {
+                self.add(name, &module, &source, found)?;
             }
         }
         Ok(())
     }
 
-    fn add(&self, name: &str, module: &str, path: &Path, found: &mut BTreeMap<String, Part>) -> Result<(), Problem> {
+    fn add(&self, name: &str, module: &str, source: &Source, found: &mut BTreeMap<String, Part>) -> Result<(), Problem> {
         if found.contains_key(module) {
             return Ok(());
         }
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| Problem::new(format!("the module `{name}` imports `{}`: {error}", path.display())))?;
-        let is_package = path.ends_with("__init__.py");
+        let (text, is_package) = match source {
+            Source::File(path) => {
+                let text = std::fs::read_to_string(path)
+                    .map_err(|error| Problem::new(format!("the module `{name}` imports `{}`: {error}", path.display())))?;
+                (text, path.ends_with("__init__.py"))
+            }
+            Source::Redirect(to) => (format!("import sys\nimport {to}\nsys.modules[__name__] = sys.modules['{to}']\n"), false),
+        };
         found.insert(module.to_owned(), Part { text: text.clone(), is_package });
         let package = if is_package { module } else { module.rsplit_once('.').map_or("", |(package, _)| package) };
         self.gather(name, &text, package, found)?;
@@ -126,9 +144,40 @@ impl Place {
         let (outer, is_utils) =
             module.rsplit_once('.').map_or(("", false), |(outer, _)| (outer, outer.contains(".module_utils.")));
         match self.file_of(outer).filter(|_| is_utils) {
-            Some(path) => self.add(name, outer, &path, found),
+            Some(path) => self.add(name, outer, &Source::File(path), found),
             None => Ok(()),
         }
+    }
+
+    /// A redirect counts before a file, and what was removed is an error.
+    fn source_of(&self, name: &str, module: &str) -> Result<Option<Source>, Problem> {
+        let Some((collection, entry)) = self.routed(module) else { return Ok(self.file_of(module).map(Source::File)) };
+        if let Some(tombstone) = entry.get("tombstone").filter(|node| node.as_map().is_some_and(|map| !map.is_empty())) {
+            let text = tombstone.get("warning_text").map_or_else(String::new, |text| format!(": {}", text.to_value().to_text()));
+            return Err(Problem::new(format!(
+                "the module `{name}` cannot run: it needs `{module}`, which {collection} has no more{text}"
+            )));
+        }
+        Ok(match entry.get("redirect").and_then(Node::as_str) {
+            Some(to) => Some(Source::Redirect(in_collections(to))),
+            None => self.file_of(module).map(Source::File),
+        })
+    }
+
+    /// What its collection says of a module in `module_utils`.
+    fn routed(&self, module: &str) -> Option<(String, Node)> {
+        let (collection, inner) = module.strip_prefix(FOLDER)?.strip_prefix('.')?.split_once(".plugins.module_utils.")?;
+        let mut routing = self.routing.borrow_mut();
+        let known = routing.entry(collection.to_owned()).or_insert_with(|| self.routing_of(collection));
+        Some((collection.to_owned(), known.as_ref()?.get(inner)?.clone()))
+    }
+
+    fn routing_of(&self, collection: &str) -> Option<Node> {
+        let path = self.collections.as_ref()?.join(FOLDER).join(collection.replace('.', "/")).join("meta/runtime.yml");
+        // The others are not worth the time that their reading takes.
+        let text = std::fs::read_to_string(&path).ok().filter(|text| text.contains("module_utils"))?;
+        let reading = yaml::read(&Sources::default(), &path.to_string_lossy(), &text, Trust::Data);
+        reading.document()?.get("plugin_routing")?.get("module_utils").cloned()
     }
 
     fn file_of(&self, module: &str) -> Option<PathBuf> {
@@ -138,6 +187,16 @@ impl Place {
             None => return None,
         };
         [base.with_extension("py"), base.join("__init__.py")].into_iter().find(|path| path.is_file())
+    }
+}
+
+/// `a.b.c.d` stands for `c.d` in the `module_utils` of `a.b`.
+fn in_collections(name: &str) -> String {
+    match name.splitn(3, '.').collect::<Vec<_>>()[..] {
+        [namespace, collection, rest] if namespace != FOLDER => {
+            format!("{FOLDER}.{namespace}.{collection}.plugins.module_utils.{rest}")
+        }
+        _ => name.to_owned(),
     }
 }
 
@@ -249,5 +308,32 @@ mod tests {
         let found = gathered(&module, "from ..module_utils.net import ask\n").unwrap();
         assert_eq!(found, ["ansible_collections.a.b.plugins.module_utils.net"]);
         assert!(gathered(&module, "from ..module_utils.none import ask\n").unwrap_err().contains("cannot run here"));
+    }
+
+    #[test]
+    fn redirects_of_module_utils_are_followed() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("ansible_collections");
+        for (name, text) in [
+            (
+                "a/b/meta/runtime.yml",
+                "plugin_routing:\n  module_utils:\n    old: {redirect: a.c.deep.new}\n    full: {redirect: \
+                 ansible_collections.a.c.plugins.module_utils.deep.new}\n    lost: {redirect: a.c.none}\n    gone: {tombstone: \
+                 {warning_text: Use new.}}\n",
+            ),
+            ("a/b/plugins/module_utils/old.py", "import ansible.module_utils.urls\n"),
+            ("a/c/plugins/module_utils/deep/new.py", ""),
+        ] {
+            std::fs::create_dir_all(root.join(name).parent().unwrap()).unwrap();
+            std::fs::write(root.join(name), text).unwrap();
+        }
+        let module = root.join("a/b/plugins/modules/x.py");
+        let ask = |name: &str| gathered(&module, &format!("from ..module_utils.{name} import ask\n"));
+        let own = |name: &str| format!("ansible_collections.a.b.plugins.module_utils.{name}");
+        let new = "ansible_collections.a.c.plugins.module_utils.deep.new".to_owned();
+        assert_eq!(ask("old"), Ok(vec![own("old"), new.clone()]));
+        assert_eq!(ask("full"), Ok(vec![own("full"), new]));
+        assert!(ask("lost").unwrap_err().contains("it needs `import ansible_collections.a.c.plugins.module_utils.none`"));
+        assert!(ask("gone").unwrap_err().contains("which a.b has no more: Use new."));
     }
 }

@@ -1,0 +1,4 @@
+#!/bin/sh
+# WANT_JSON
+name=$(sed -n 's/.*"name": *"\([^"]*\)".*/\1/p' "$1")
+echo "{\"changed\": false, \"msg\": \"the old wave: $name\"}"
