@@ -1,14 +1,14 @@
 //! Where names of modules lead: `plugin_routing` in `meta/runtime.yml` of collections on disk, with what it says of removed and
 //! deprecated names, and the versions of Ansible that a collection is for.
 
-use super::LANGUAGE;
+use super::{LANGUAGE, elsewhere};
 use super::collections::{Own, keys_of};
 use super::keyword::Written;
 use super::reader::Reader;
 use super::section::callable;
 use super::task::Context;
-use crate::diag::{Diagnostic, Severity, Span};
-use crate::modules::Module;
+use crate::diag::{Diagnostic, Severity, Span, closest};
+use crate::modules::{self, Module};
 use crate::template;
 use crate::yaml::Node;
 use std::path::PathBuf;
@@ -237,12 +237,26 @@ impl Reader {
         route.target.filter(|_| !is_wrong)
     }
 
-    /// Deprecated and removed names in `module_defaults`.
+    /// Deprecated, removed and unknown names in `module_defaults`.
     pub(super) fn check_defaults(&mut self, written: &Written) {
-        for name in names_in(written) {
+        let names = keys_of(written).filter(|name| !name.contains(['/', '{']) && callable(name).is_none());
+        for name in names.map(str::to_owned).collect::<Vec<_>>() {
             let route = self.route(&name);
-            self.tell(&route, written.span);
+            let is_told = self.tell(&route, written.span);
+            if !is_told && route.target.is_none() && !elsewhere::is_known(route.end().unwrap_or(&name)) {
+                self.unknown_default(&name, written.span);
+            }
         }
+    }
+
+    fn unknown_default(&mut self, name: &str, span: Span) {
+        let title = format!("`module_defaults` has `{name}`, and there is no such module");
+        let diagnostic = Diagnostic::error("unknown-module", title).at(span, "defaults for no module");
+        let short = name.rsplit('.').next().unwrap_or(name);
+        self.diagnostics.push(match closest(short, modules::rows().map(|module| module.name)) {
+            Some(near) => diagnostic.help(format!("`{near}` exists")),
+            None => diagnostic.note("`roll doc` lists all modules"),
+        });
     }
 
     /// The names in `module_defaults` around a task that lead to its module and are no names of it.
