@@ -94,7 +94,7 @@ impl Stage {
         settle_switches(run, play, hosts, &mut program);
         let mut strategy = Strategy::new(&program, hosts.len(), rules);
         hosts.iter().for_each(|host| run.recall_facts(host));
-        if run.options.gathering == Gathering::Smart && program.tasks.first().is_some_and(|task| is_gathering(task)) {
+        if run.options.gathering == Gathering::Smart && program.tasks.first().is_some_and(|task| is_gathering(play, task)) {
             strategy.restrict(0, &run.without_facts(hosts));
         }
         throttle(run, play, hosts, &program, 0, &mut strategy);
@@ -484,9 +484,9 @@ fn throttle(run: &Run, play: &PlayRun, hosts: &[String], program: &Program, firs
     }
 }
 
-/// The play's own `setup`, which stands in no file.
-fn is_gathering(task: &Task) -> bool {
-    task.span.is_nowhere() && task.module() == "setup"
+/// Whether it is the play's own: that one is written nowhere but in the play itself.
+fn is_gathering(play: &PlayRun, task: &Task) -> bool {
+    task.span == play.play.span && task.module() == "setup"
 }
 
 /// Of several handlers with one name the one counts that was read last; within one role, or within the play, the first.

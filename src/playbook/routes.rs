@@ -1,12 +1,12 @@
 //! Where names of modules lead: `plugin_routing` in `meta/runtime.yml` of collections on disk, with what it says of removed and
 //! deprecated names, and the versions of Ansible that a collection is for.
 
-use super::{LANGUAGE, elsewhere};
 use super::collections::{Own, keys_of};
 use super::keyword::Written;
 use super::reader::Reader;
 use super::section::callable;
 use super::task::Context;
+use super::{LANGUAGE, elsewhere};
 use crate::diag::{Diagnostic, Severity, Span, closest};
 use crate::modules::{self, Module};
 use crate::template;
