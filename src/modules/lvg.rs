@@ -242,14 +242,16 @@ impl Group<'_> {
     }
 
     fn activate(&mut self, is_wanted: bool) -> Result<(), Failure> {
-        let has_autoactivation = self.has_autoactivation("vgchange")?;
-        let fields = if has_autoactivation { "lv_attr,autoactivation" } else { "lv_attr" };
-        let rows = rows(self.look, "vgs", &["-o", fields, self.name])?;
-        let is_auto = rows.iter().any(|row| field(row, 1) == "enabled");
-        if has_autoactivation && is_auto != is_wanted {
-            let word = |is_auto| Value::pair("autoactivation", if is_auto { "enabled" } else { "disabled" });
-            self.act("vgchange", &[AUTOACTIVATION, yes(is_wanted)], word(is_auto), word(is_wanted))?;
+        if self.has_autoactivation("vgchange")? {
+            // By itself: a group without volumes has no row where one asks for both.
+            let rows = rows(self.look, "vgs", &["-o", "vg_autoactivation", self.name])?;
+            let is_auto = rows.iter().any(|row| field(row, 0) == "enabled");
+            if is_auto != is_wanted {
+                let word = |is_auto| Value::pair("autoactivation", if is_auto { "enabled" } else { "disabled" });
+                self.act("vgchange", &[AUTOACTIVATION, yes(is_wanted)], word(is_auto), word(is_wanted))?;
+            }
         }
+        let rows = rows(self.look, "vgs", &["-o", "lv_attr", self.name])?;
         if rows.iter().any(|row| is_activation_due(field(row, 0), is_wanted)) {
             let word = |is_active| Value::pair("state", if is_active { "active" } else { "inactive" });
             self.act("vgchange", &["--activate", yes(is_wanted)], word(!is_wanted), word(is_wanted))?;
