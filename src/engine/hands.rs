@@ -8,6 +8,7 @@ use crate::connection::{self, Become, Blobs, ConnectError, Denial, Remote, Stdin
 use crate::diag::{Diagnostic, Explain};
 use crate::event::Event;
 use crate::modules::{Args, Failure, Set};
+use crate::template;
 use crate::value::{Map, Value};
 use crate::wire::{Reply, Request};
 use std::io;
@@ -123,7 +124,8 @@ impl<'a> TaskHands<'a> {
 
 /// Begins as Ansible's message does, which people search for.
 fn not_found(name: &str, places: &[PathBuf]) -> Problem {
-    let looked: Vec<String> = places.iter().map(|place| place.join(name).display().to_string()).collect();
+    let looked: Vec<String> =
+        places.iter().map(|place| template::resolved(place, Path::new(name)).display().to_string()).collect();
     let looked = if looked.is_empty() { String::new() } else { format!(": looked for {}", looked.join(", ")) };
     Problem::new(format!("Could not find or access '{name}' on the Ansible Controller{looked}"))
 }
@@ -215,7 +217,7 @@ impl Hands for TaskHands<'_> {
             return if path.exists() { Ok(path.to_owned()) } else { Err(not_found(name, &[])) };
         }
         let expanded = target::expanded(name);
-        let found = places.iter().map(|place| place.join(&expanded)).find(|path| path.exists());
+        let found = places.iter().map(|place| template::resolved(place, &expanded)).find(|path| path.exists());
         found.ok_or_else(|| not_found(name, &places))
     }
 

@@ -148,6 +148,10 @@ impl Task<'_> {
         if self.option().is_some() && values.is_empty() {
             return Err(Failure::new("Parameter 'value(s)' must be defined if state=present and allow_no_value=False."));
         }
+        // Ansible takes an empty file for one of an empty line, and keeps that.
+        if self.lines.is_empty() && (self.option().is_some() || self.args.has("section")) {
+            self.lines.push(String::new());
+        }
         let Some(range) = self.sections().into_iter().next() else {
             return Ok(self.add_section(&values));
         };

@@ -6,7 +6,7 @@ use super::frame::{Locals, Output};
 use super::syntax::tree::Tree;
 use super::syntax::{Style, file_tree};
 use crate::value::Span;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -18,6 +18,21 @@ pub(crate) struct TemplateFile {
     pub(crate) tree: Arc<Tree>,
     text: String,
     directory: Option<PathBuf>,
+}
+
+/// What `name` means in a directory, by its words alone: `vars/../defaults` needs no `vars`.
+pub fn resolved(directory: &Path, name: &Path) -> PathBuf {
+    let is_up = |part: &Component<'_>| *part == Component::ParentDir;
+    if !name.components().any(|part| is_up(&part)) {
+        return directory.join(name);
+    }
+    let mut path = directory.to_owned();
+    for part in name.components() {
+        if !(is_up(&part) && path.file_name().is_some() && path.pop()) {
+            path.push(part);
+        }
+    }
+    path
 }
 
 impl Eval<'_> {
@@ -59,7 +74,7 @@ impl Eval<'_> {
             return name.exists().then_some(name);
         }
         for directory in self.files.iter().rev().cloned().chain(self.world.search_paths(folder)) {
-            let path = directory.join(&name);
+            let path = resolved(&directory, &name);
             if path.exists() {
                 return Some(std::path::absolute(&path).unwrap_or(path));
             }

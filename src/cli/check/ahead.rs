@@ -5,6 +5,7 @@ use crate::inventory::Inventory;
 use crate::playbook::keyword::Written;
 use crate::playbook::task::texts;
 use crate::playbook::{Context, Item, Parts, Play, Reader, Task};
+use crate::template;
 use crate::value::Value;
 use indexmap::IndexSet;
 use std::collections::HashMap;
@@ -169,7 +170,7 @@ fn found(places: &[PathBuf], name: &str) -> Option<PathBuf> {
         Some(rest) => std::env::home_dir()?.join(rest),
         None => PathBuf::from(name),
     };
-    places.iter().map(|place| place.join(&name)).find(|path| path.exists())
+    places.iter().map(|place| template::resolved(place, &name)).find(|path| path.exists())
 }
 
 /// What a file is called, whatever its kind.

@@ -2,6 +2,7 @@
 
 use super::{Asked, Lookup, row};
 use crate::template::failure::{Problem, Res, fault};
+use crate::template::files::resolved;
 use crate::template::literal::literal;
 use crate::template::render::{FileOptions, render_native};
 use crate::template::runtime::Val;
@@ -185,7 +186,7 @@ fn fileglob(asked: &mut Asked<'_, '_>) -> Res<Vec<Val>> {
         let directories = match path.parent() {
             Some(parent) if path.is_absolute() => vec![parent.to_owned()],
             Some(parent) if !parent.as_os_str().is_empty() => {
-                asked.eval.world.search_paths("files").iter().map(|directory| directory.join(parent)).collect()
+                asked.eval.world.search_paths("files").iter().map(|directory| resolved(directory, parent)).collect()
             }
             _ => asked.eval.world.search_paths("files"),
         };
