@@ -302,17 +302,23 @@ fn checked(arg: &Arg, name: &str, value: &Value) -> Result<Value, Problem> {
     })
 }
 
+/// Whether a value that is not rendered yet may turn out not to be given.
+fn may_be_omitted(value: &Value) -> bool {
+    value.has_template() && value.to_text().contains("omit")
+}
+
 fn broken(module: &Module, rule: &Rule, map: &Map) -> Option<Problem> {
     let given = |names: &'static [&'static str]| names.iter().copied().filter(|name| map.contains_key(*name)).collect::<Vec<_>>();
+    let is_sure = |name: &&str| map.get(*name).is_some_and(|value| !may_be_omitted(value));
     match rule {
         Rule::OneOf(names) => given(names).is_empty().then_some(Problem::NoneOf { names }),
         Rule::Exclusive(names) => {
-            let names = given(names);
+            let names: Vec<_> = given(names).into_iter().filter(is_sure).collect();
             (names.len() > 1).then_some(Problem::Exclusive { names })
         }
         Rule::Together(names) => {
             let missing = names.iter().copied().find(|name| !map.contains_key(*name))?;
-            given(names).first().map(|given| Problem::Together { given, missing })
+            given(names).into_iter().find(is_sure).map(|given| Problem::Together { given, missing })
         }
         Rule::If(because, value, names) => {
             let default = || module.arg(because).and_then(|arg| arg.default) == Some(*value);

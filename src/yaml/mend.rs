@@ -1,11 +1,11 @@
-//! Two liberties that Ansible's parser takes and ours does not: lines of a quoted string that are not indented, and JSON with
-//! tabs.
+//! Two liberties that Ansible's parser takes and ours does not: lines of a quoted string that are not indented, or with a tab,
+//! and JSON with tabs.
 
 use super::loader::{self, Loaded, Manner, is_template};
 use super::problem::Problem;
 use super::{Content, Node, Trust};
 use crate::value::{Key, Span, Template, Value};
-use granit_parser::ErrorKind;
+use granit_parser::{ErrorKind, ScanError};
 use serde::de::IgnoredAny;
 use std::sync::Arc;
 
@@ -25,13 +25,18 @@ pub(super) fn load(text: &str, source: u32, trust: Trust) -> (Vec<Node>, Vec<Pro
         let end = u32::try_from(text.len()).unwrap_or(u32::MAX);
         return (vec![from_json(value, Span { source, start: 0, end }, trust)], Vec::new());
     }
-    if matches!(error.kind(), ErrorKind::InvalidQuotedScalarIndent)
+    if is_of_string(error)
         && text.len() <= BYTES_MAX
         && let Some(mended) = indent_strings(manner, *offset)
     {
         return (mended.documents, mended.problems);
     }
     (loaded.documents, loaded.problems)
+}
+
+/// Whether it is about the indentation of a quoted string's line; the parser looks at tabs so nowhere else.
+fn is_of_string(error: &ScanError) -> bool {
+    matches!(error.kind(), ErrorKind::InvalidQuotedScalarIndent | ErrorKind::TabInIndentation)
 }
 
 /// Reads again with the lines of quoted strings indented, until all is well or something else is wrong.
@@ -49,7 +54,7 @@ fn indent_strings(manner: Manner<'_>, first: usize) -> Option<Loaded> {
         let loaded = loader::load(Manner { text: &text, added: &added, ..manner });
         match &loaded.broken {
             None => return Some(loaded),
-            Some((error, at)) if matches!(error.kind(), ErrorKind::InvalidQuotedScalarIndent) => offset = *at,
+            Some((error, at)) if is_of_string(error) => offset = *at,
             Some(_) => return None,
         }
     }

@@ -137,6 +137,7 @@ fn strings_may_continue_without_indentation() {
     let root = reading.document().unwrap();
     assert_eq!(root.to_value().to_json(), r#"{"key":"abc def","next":"x"}"#);
     assert_eq!(sources.slice(root.get("next").unwrap().span).unwrap(), "x");
+    assert_eq!(json("a:\n  b: 'x\n\t  y'\nc: \"1\n\t\t2\"\n"), r#"{"a":{"b":"x y"},"c":"1 2"}"#);
 }
 
 #[test]
