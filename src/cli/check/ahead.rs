@@ -106,8 +106,9 @@ impl<'a> Ahead<'a> {
             return None;
         }
         let name = literal(task, argument)?;
-        // The others are arguments of the script.
-        let name = if task.module() == "script" { name.split_whitespace().next()? } else { name };
+        // The other words are arguments of the script.
+        let words = if task.module() == "script" { shell_words::split(name).ok()? } else { vec![name.to_owned()] };
+        let name = words.first()?.as_str();
         if name.is_empty() || name.contains("://") {
             return None;
         }
