@@ -5,7 +5,7 @@
 //! knows only the package lists that are there, but apk itself fetches missing and old ones: what it refuses is left to the
 //! real run, outside of check mode.
 
-use super::apt::lock::{self, Locks};
+use super::locks::{self, Locks};
 use super::{Act, Arg, Args, Change, Cmd, Done, Failure, Kind, Look, Module, Output, Plan, Rule};
 use crate::value::{Map, Value};
 use std::time::Duration;
@@ -88,7 +88,7 @@ fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
     let apk = Apk { args, look, program: look.which("apk").ok_or_else(missing)? };
     let must_update = args.bool("update_cache") && !look.has_in_mind(REFRESHED);
     let mut job = apk.job()?;
-    if (must_update || job.is_some()) && !look.is_check() && lock::wait(look, &LOCKS, LOCK_WAIT)? {
+    if (must_update || job.is_some()) && !look.is_check() && locks::wait(look, &LOCKS, LOCK_WAIT)? {
         job = apk.job()?;
     }
     let mut plan = Plan::default();

@@ -2,17 +2,16 @@
 //!
 //! What is installed is read from dpkg's files, so a converged task starts no process at all. Only for what is missing is
 //! `apt-get` asked, in simulation, what it would do: its answer is the plan. A lock that somebody else holds is waited for
-//! by name (see `lock`) before anything is planned on top of a half-done installation.
+//! by name (see `locks`) before anything is planned on top of a half-done installation.
 
 mod dpkg;
-pub(super) mod lock;
 mod spec;
 
+use super::locks::{self, Locks};
 use super::touch::Write;
 use super::{Act, Arg, Args, Change, Cmd, Content, Done, Failure, HttpRequest, Kind, Look, Module, Output, Plan, Rule, glob};
 use crate::value::{Map, Value};
 use dpkg::Dpkg;
-use lock::Locks;
 use spec::{Spec, Wanted};
 use std::time::Duration;
 
@@ -114,7 +113,7 @@ fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
     plan.set("cache_update_time", updated);
     let (mut jobs, mut files) = apt.jobs(must_update)?;
     let is_idle = jobs.is_empty() && files.is_empty() && !must_update;
-    if !is_idle && !look.is_check() && lock::wait(look, &LOCKS, args.int("lock_timeout").unwrap_or(60))? {
+    if !is_idle && !look.is_check() && locks::wait(look, &LOCKS, args.int("lock_timeout").unwrap_or(60))? {
         (jobs, files) = apt.jobs(must_update)?;
     }
     if args.bool("clean") && !apt.downloaded().is_empty() {
@@ -143,7 +142,7 @@ pub(super) fn installed_packages(look: &dyn Look) -> Result<Vec<dpkg::Package>, 
 /// `apt-get update` for modules that change the sources; it waits for the lock as `apt` does.
 pub(super) fn refresh(look: &dyn Look, retries: i64) -> Result<Cmd, Failure> {
     if !look.is_check() {
-        lock::wait(look, &LOCKS, 60)?;
+        locks::wait(look, &LOCKS, 60)?;
     }
     let retries = format!("Acquire::Retries={}", retries.clamp(0, 100));
     let argv =

@@ -69,6 +69,7 @@ mod iptables;
 mod known_hosts;
 mod lineinfile;
 mod locale_gen;
+mod locks;
 mod lvg;
 mod lvol;
 mod mail;

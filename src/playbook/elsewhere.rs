@@ -29,6 +29,7 @@ mod tests {
 
     #[test]
     fn strangers_may_exist_and_slips_do_not() {
+        assert!(is_known("nagios") && is_known("win_ping") && is_known("ansible.builtin.zfs"));
         assert!(is_known("zypper") && is_known("community.general.zypper") && is_known("my.own.thing"));
         assert!(!is_known("comand") && !is_known("ansible.builtin.comand") && !is_known("community.docker.docker_contianer"));
         assert!(KNOWN.lines().is_sorted());

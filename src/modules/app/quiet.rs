@@ -3,8 +3,8 @@
 //! What is looked at: the TCP table of the *container's* network namespace (published ports are translated before they reach it, so
 //! the host's own table shows nothing), ten times a second, and the kernel's count of accepted connections there.
 //!
-//! What counts as traffic, for connections to the app's port (without one: to whatever the container listens on) from any peer that is not in `ignore` (the container's own
-//! loopback is always ignored: that is its own health check):
+//! What counts as traffic, for connections to the app's port (without one: to whatever the container listens on) from any peer that
+//! is not in `ignore` (the container's own loopback is always ignored: that is its own health check):
 //! - **open**: one that is established, or half-closed by its peer, for longer than `probe_max` seconds. A request that takes its time
 //!   is such a connection; so is an idle keep-alive connection, which cannot be told from one by looking at it. HAProxy closes those
 //!   when the server goes from `drain` to `maint`; elsewhere the app's own keep-alive limit does: they cost seconds, never a request.

@@ -1,14 +1,14 @@
 //! Who holds a package manager's locks: read from `/proc/locks`, so that waiting needs no process and can say for whom.
 
-use super::super::{Failure, Look};
+use super::{Failure, Look};
 use std::time::Duration;
 
 /// The files that a package manager locks while it works.
-pub(in super::super) struct Locks {
-    pub(in super::super) program: &'static str,
-    pub(in super::super) files: &'static [&'static str],
+pub(super) struct Locks {
+    pub(super) program: &'static str,
+    pub(super) files: &'static [&'static str],
     /// What may be done about waiting too short.
-    pub(in super::super) hint: &'static str,
+    pub(super) hint: &'static str,
 }
 
 /// Between two looks.
@@ -17,7 +17,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 const SAY_EVERY: f64 = 5.0;
 
 /// Waits until nobody holds a lock; answers whether it had to.
-pub(in super::super) fn wait(look: &dyn Look, locks: &Locks, seconds: i64) -> Result<bool, Failure> {
+pub(super) fn wait(look: &dyn Look, locks: &Locks, seconds: i64) -> Result<bool, Failure> {
     let start = look.now();
     let mut said = f64::NEG_INFINITY;
     while let Some((lock, holder)) = holder(look, locks) {
