@@ -257,7 +257,6 @@ impl<'a> Frame<'a> {
         let rows = [
             ("ansible_connection", connection),
             ("ansible_user", keyword("remote_user").or(options.remote_user.clone().map(Value::from))),
-            ("ansible_port", keyword("port")),
             ("ansible_private_key_file", key),
         ];
         rows.into_iter().filter_map(|(name, value)| Some((name.into(), value?))).collect()

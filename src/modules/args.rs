@@ -19,6 +19,8 @@ pub struct Arg {
     pub secret: bool,
     /// Set by the control side, never by a playbook.
     pub hidden: bool,
+    /// Null is a value of its own; for the others it is the same as leaving it out.
+    pub null: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +77,18 @@ impl Arg {
     pub const fn new(name: &'static str, kind: Kind, help: &'static str) -> Arg {
         // The host program explains nothing; there the texts would only be sent along.
         let help = if cfg!(feature = "control") { help } else { "" };
-        Arg { name, aliases: &[], kind, required: false, default: None, choices: &[], help, secret: false, hidden: false }
+        Arg {
+            name,
+            aliases: &[],
+            kind,
+            required: false,
+            default: None,
+            choices: &[],
+            help,
+            secret: false,
+            hidden: false,
+            null: false,
+        }
     }
 
     #[must_use]
@@ -106,6 +119,11 @@ impl Arg {
     #[must_use]
     pub const fn hidden(self) -> Arg {
         Arg { hidden: true, ..self }
+    }
+
+    #[must_use]
+    pub const fn keeps_null(self) -> Arg {
+        Arg { null: true, ..self }
     }
 
     fn is_called(&self, name: &str) -> bool {
@@ -180,9 +198,8 @@ impl Args {
             match module.args().find(|arg| arg.is_called(&name)) {
                 None if module.arg(Arg::ANY).is_some() => drop(map.insert(key.clone(), value.clone())),
                 None => problems.push(Problem::Unknown { name }),
-                // Ansible reads a null as "not given", but prints it.
                 Some(arg) if value.is_null() => {
-                    if arg.kind == Kind::Raw && module.name == "debug" && arg.name == "msg" {
+                    if arg.null {
                         map.insert(arg.name.into(), Value::Null);
                     }
                 }

@@ -33,7 +33,7 @@ const DEBUG: Module = row(
     "debug",
     "prints a message or a variable",
     &[&[
-        Arg::new("msg", Kind::Raw, "what to print (default: Hello world!)"),
+        Arg::new("msg", Kind::Raw, "what to print (default: Hello world!)").keeps_null(),
         Arg::new("var", Kind::Raw, "name of the variable to print, or an expression"),
         Arg::new("verbosity", Kind::Int, "only with at least this many -v").default("0"),
     ]],

@@ -45,6 +45,7 @@ mod crypto;
 mod deb822_repository;
 mod debconf;
 mod dnf;
+mod dnf5;
 mod docker;
 mod dpkg_selections;
 mod edit;
@@ -75,6 +76,7 @@ mod lvol;
 mod mail;
 mod modprobe;
 mod mount;
+mod mount_facts;
 mod mysql;
 mod npm;
 mod own;
@@ -396,6 +398,7 @@ pub static COMMON: &[&Module] = &[
     &copy::MODULE,
     &cron::MODULE,
     &dnf::MODULE,
+    &dnf5::MODULE,
     &docker::container::MODULE,
     &docker::container_info::MODULE,
     &docker::image::MODULE,
@@ -468,6 +471,7 @@ pub static RARE: &[&Module] = &[
     &mail::MODULE,
     &modprobe::MODULE,
     &mount::MODULE,
+    &mount_facts::MODULE,
     &mysql::db::MODULE,
     &mysql::info::MODULE,
     &mysql::query::MODULE,

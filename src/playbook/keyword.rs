@@ -79,13 +79,7 @@ pub static KEYWORDS: &[Keyword] = &[
     row("serial", PLAY, Form::Any, Inherit::No, "batch sizes: a number, a percentage, or a list of them"),
     row("strategy", PLAY, Form::Text, Inherit::No, "linear, free or host_pinned"),
     row("order", PLAY, Form::Text, Inherit::No, "inventory, reverse_inventory, sorted, reverse_sorted or shuffle"),
-    row(
-        "max_fail_percentage",
-        PLAY | BLOCK | TASK,
-        Form::Any,
-        Inherit::Nearest,
-        "stop the play when more than this share of a batch fails",
-    ),
+    row("max_fail_percentage", PLAY, Form::Any, Inherit::No, "stop the play when more than this share of a batch fails"),
     row("force_handlers", PLAY, Form::Bool, Inherit::No, "run notified handlers even on hosts that failed"),
     row("vars", ALL, Form::Map, Inherit::Gather, "variables"),
     row("environment", ALL, Form::Any, Inherit::Gather, "environment variables of what runs on the host"),
@@ -132,7 +126,6 @@ pub static KEYWORDS: &[Keyword] = &[
     row("loop_control", TASK, Form::Map, Inherit::No, "loop_var, index_var, label, pause, extended, break_when"),
     row("listen", TASK, Form::Texts, Inherit::No, "topics a handler listens to"),
     row("role", ROLE, Form::Text, Inherit::No, "name or path of the role"),
-    row("apply", TASK, Form::Map, Inherit::No, "keywords for the tasks of an include"),
 ];
 
 pub fn find(name: &str) -> Option<&'static Keyword> {

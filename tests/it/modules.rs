@@ -6,7 +6,7 @@
 //!   host:                            # what is there; a user `web` (33) beside root, and otherwise nothing
 //!     files: { /etc/motd: "old\n", /etc/x: { content: "…", mode: "0600", uid: 33, mtime: 1 }, /l: { link: /etc/x }, /d: { kind: directory } }
 //!     programs: [git, /usr/sbin/useradd]
-//!     commands: [{ run: "dpkg -l *", stdout: "…", stderr: "…", code: 1, once: true, then: { files: … } }]   # `then`: the host afterwards
+//!     commands: [{ run: "dpkg -l *", stdout: "…", stderr: "…", code: 1, once: true, refused: true, then: { files: … } }]   # `then`: the host afterwards
 //!     http: [{ request: "GET http://x/", status: 200, json: {}, headers: {}, once: true, sends: { … }, then: { … } }, { request: "GET docker:/info", refused: true }]
 //!     sockets: [{ ask: "/run/haproxy.sock show stat", answer: "…", once: true, refused: true, then: { … } }]
 //!     ports: [80, "db:5432"]         # open ones

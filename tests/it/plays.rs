@@ -5,10 +5,15 @@
 use crate::roll::Roll;
 use std::path::{Path, PathBuf};
 
+/// All of them, or those that `CASES` names a part of.
 fn cases() -> Vec<PathBuf> {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/playbooks");
-    let mut cases: Vec<PathBuf> =
-        std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()).collect();
+    let wanted = std::env::var("CASES").unwrap_or_default();
+    let mut cases: Vec<PathBuf> = std::fs::read_dir(dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_dir() && named(path).contains(&wanted))
+        .collect();
     cases.sort();
     cases
 }

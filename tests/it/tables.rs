@@ -5,10 +5,14 @@
 use crate::modules::case;
 use roll::actions::ACTIONS;
 use roll::balancer::DRIVERS;
+use roll::diag::Sources;
 use roll::modules::{self, COMMON, RARE, control::CONTROL};
+use roll::playbook::keyword::{BLOCK, KEYWORDS, PLAY, ROLE, TASK};
 use roll::report::OUTPUTS;
 use roll::template::{Plugin, PluginRow, plugins};
 use roll::value::Value;
+use roll::yaml::{self, Node, Trust};
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::Path;
 
@@ -39,6 +43,9 @@ const WITHOUT_ACTION: &[(&str, &str)] = &[
 
 /// Filters, tests and lookups that no case can ask.
 const UNASKED: &[(&str, &str)] = &[("url", "asks a server")];
+
+/// Keywords that no playbook of the cases has, each with the reason.
+const UNSAID: &[(&str, &str)] = &[("rollout", "its cases are in tests/cases/rollout")];
 
 /// Folders of inventory cases that are no source.
 const NO_SOURCES: &[&str] = &["beside", "pattern"];
@@ -230,4 +237,72 @@ fn every_filter_test_and_lookup_is_in_a_case() {
         .map(|row| format!("{:?} {}", row.plugin, row.name))
         .collect();
     assert!(bare.is_empty(), "in no case of tests/cases/template: {}", bare.join(", "));
+}
+
+/// Which keywords were seen at which of the places.
+#[derive(Default)]
+struct Said(HashMap<String, HashSet<u8>>);
+
+impl Said {
+    fn keys(&mut self, node: &Node, place: u8) {
+        for (key, _) in node.as_map().unwrap_or_default() {
+            self.0.entry(key.as_str().unwrap_or_default().to_owned()).or_default().insert(place);
+        }
+    }
+
+    fn play(&mut self, play: &Node) {
+        self.keys(play, PLAY);
+        for role in play.get("roles").and_then(Node::as_list).unwrap_or_default() {
+            self.keys(role, ROLE);
+        }
+        for section in ["pre_tasks", "tasks", "post_tasks", "handlers"] {
+            self.tasks(play.get(section));
+        }
+    }
+
+    fn tasks(&mut self, list: Option<&Node>) {
+        for task in list.and_then(Node::as_list).unwrap_or_default() {
+            self.keys(task, if task.get("block").is_some() { BLOCK } else { TASK });
+            for section in ["block", "rescue", "always"] {
+                self.tasks(task.get(section));
+            }
+        }
+    }
+
+    fn file(&mut self, path: &Path) {
+        let text = fs::read_to_string(path).unwrap_or_default();
+        let reading = yaml::read(&Sources::default(), &path.display().to_string(), &text, Trust::User);
+        let Some(top) = reading.document() else { return };
+        let plays: Vec<&Node> = top.as_list().unwrap_or_default().iter().filter(|play| play.get("hosts").is_some()).collect();
+        if plays.is_empty() {
+            self.tasks(Some(top));
+        }
+        plays.into_iter().for_each(|play| self.play(play));
+    }
+
+    fn folder(&mut self, folder: &Path) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                self.folder(&path);
+            } else if path.extension().is_some_and(|ending| ending == "yaml" || ending == "yml") {
+                self.file(&path);
+            }
+        }
+    }
+}
+
+#[test]
+fn every_keyword_is_in_a_case_at_every_place_where_it_may_stand() {
+    let mut said = Said::default();
+    said.folder(&here("tests/cases/playbooks"));
+    let is_said = |name: &str, place: u8| said.0.get(name).is_some_and(|places| places.contains(&place));
+    let bare: Vec<String> = KEYWORDS
+        .iter()
+        .filter(|keyword| !excused(UNSAID, keyword.name))
+        .flat_map(|keyword| [(PLAY, "play"), (ROLE, "role"), (BLOCK, "block"), (TASK, "task")].map(|place| (keyword, place)))
+        .filter(|(keyword, (place, _))| keyword.at & place != 0 && !is_said(keyword.name, *place))
+        .map(|(keyword, (_, place))| format!("{} of a {place}", keyword.name))
+        .collect();
+    assert!(bare.is_empty(), "in no case of tests/cases/playbooks: {}", bare.join(", "));
 }

@@ -1,7 +1,7 @@
 //! Processors, memory, file systems and disks.
 
 use super::{line, map, set};
-use crate::modules::Look;
+use crate::modules::{Look, Space};
 use crate::value::{Map, Value};
 use std::collections::BTreeSet;
 
@@ -89,21 +89,28 @@ fn described(look: &dyn Look, device: &str, mount: &str, kind: &str, options: &s
     // A network file system whose server is gone would hang here.
     let is_remote = device.contains(":/");
     if let Some(space) = (!is_remote).then(|| look.space(mount).ok()).flatten() {
-        set(&mut found, "block_size", space.block_size);
-        set(&mut found, "block_total", space.blocks);
-        set(&mut found, "block_available", space.blocks_available);
-        set(&mut found, "block_used", space.blocks.saturating_sub(space.blocks_available));
-        set(&mut found, "size_total", space.blocks.saturating_mul(space.block_size));
-        set(&mut found, "size_available", space.blocks_available.saturating_mul(space.block_size));
-        set(&mut found, "inode_total", space.inodes);
-        set(&mut found, "inode_available", space.inodes_available);
-        set(&mut found, "inode_used", space.inodes.saturating_sub(space.inodes_available));
+        found.extend(sizes(&space));
     }
     found.into()
 }
 
+/// How much fits into a file system, and how much is in it.
+pub(in crate::modules) fn sizes(space: &Space) -> Map {
+    map([
+        ("block_size", space.block_size.into()),
+        ("block_total", space.blocks.into()),
+        ("block_available", space.blocks_available.into()),
+        ("block_used", space.blocks.saturating_sub(space.blocks_available).into()),
+        ("size_total", space.blocks.saturating_mul(space.block_size).into()),
+        ("size_available", space.blocks_available.saturating_mul(space.block_size).into()),
+        ("inode_total", space.inodes.into()),
+        ("inode_available", space.inodes_available.into()),
+        ("inode_used", space.inodes.saturating_sub(space.inodes_available).into()),
+    ])
+}
+
 /// Names of block devices and their file systems' ids.
-pub(super) fn uuids(look: &dyn Look) -> Vec<(String, String)> {
+pub(in crate::modules) fn uuids(look: &dyn Look) -> Vec<(String, String)> {
     let dir = "/dev/disk/by-uuid";
     let names = look.list(dir).unwrap_or_default();
     let device = |uuid: &String| look.read_link(&format!("{dir}/{uuid}")).ok()?.rsplit('/').next().map(str::to_owned);
@@ -111,7 +118,7 @@ pub(super) fn uuids(look: &dyn Look) -> Vec<(String, String)> {
 }
 
 /// `\040` is a blank in the table of mounts.
-fn unescaped(field: &str) -> String {
+pub(in crate::modules) fn unescaped(field: &str) -> String {
     field.replace("\\040", " ").replace("\\011", "\t").replace("\\012", "\n").replace("\\134", "\\")
 }
 

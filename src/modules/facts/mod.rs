@@ -4,7 +4,7 @@
 //! facts): gathering everything takes a few milliseconds. What cannot be read is left out; a fact never fails a task.
 
 mod distribution;
-mod hardware;
+pub(super) mod hardware;
 mod local;
 mod network;
 mod platform;

@@ -171,6 +171,9 @@ impl Look for FakeHost {
         if script.then().is_some() {
             return Err(self.surprise(format!("a plan runs `{}`, which changes the host", shown_command(cmd))));
         }
+        if script.is_refused() {
+            return Err(Failure::new(format!("`{}` did not end in time", shown_command(cmd))));
+        }
         Ok(script.output())
     }
 
