@@ -217,7 +217,7 @@ mod tests {
     fn context(vars: &[(&str, &str)], role: Option<Role>, parent: Option<Arc<Context>>) -> Arc<Context> {
         let mut keywords = Keywords::new();
         keywords.insert("vars", Value::map(map(vars)).into());
-        Arc::new(Context { keywords, role: role.map(Arc::new), params: Map::new(), is_role_use: false, parent })
+        Arc::new(Context { keywords, role: role.map(Arc::new), params: Map::new(), role_use: None, parent })
     }
 
     #[test]

@@ -26,7 +26,8 @@ fn on_control_side(args: &Args, hands: &impl Hands) -> Result<Value, Problem> {
         if !path.is_file() {
             return Ok(None);
         }
-        let text = std::fs::read(&path).map_err(|error| Problem::new(format!("cannot read `{}`: {error}", path.display())))?;
+        let cannot = |error| Problem::new(format!("cannot read `{}`: {error}", path.display()));
+        let text = if args.bool("decrypt") { hands.read(&path)? } else { std::fs::read(&path).map_err(cannot)? };
         Ok(Some(String::from_utf8_lossy(&text).into_owned()))
     };
     joining::join(args, &names, read).map(Value::from)

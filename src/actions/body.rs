@@ -1,7 +1,7 @@
 //! File bodies on their way to a host: named by hash, read when the host asks for them.
 
 use super::{Hands, Problem};
-use crate::value::VAULT_HEADER;
+use crate::value::{Map, VAULT_HEADER};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -46,10 +46,11 @@ impl Bodies {
         Ok(name)
     }
 
-    /// Adds a file, or what is in it where it is a vault.
-    pub(super) fn add_opened(&mut self, path: &Path, hands: &impl Hands) -> Result<String, Problem> {
+    /// Adds a file, or what is in it where it is a vault, unless the task says `decrypt: false`.
+    pub(super) fn add_opened(&mut self, path: &Path, args: &Map, hands: &impl Hands) -> Result<String, Problem> {
         let unreadable = |error: std::io::Error| Problem::new(format!("cannot read `{}`: {error}", path.display()));
-        if starts_as_vault(path).map_err(unreadable)? {
+        let must_open = args.get("decrypt").is_none_or(|decrypt| decrypt.to_bool() != Some(false));
+        if must_open && starts_as_vault(path).map_err(unreadable)? {
             let bytes = hands.read(path).map_err(|problem| match problem.failure.msg.ends_with(NO_SECRETS) {
                 true => Problem::new(format!("A vault password or secret must be specified to decrypt {}", path.display())),
                 false => problem,

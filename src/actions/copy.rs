@@ -43,10 +43,9 @@ fn text_of(content: &Value) -> String {
 }
 
 fn from_local(src: &str, host: &mut Map, bodies: &mut Bodies, hands: &impl Hands) -> Result<(), Problem> {
-    let must_open = host.get("decrypt").is_none_or(|decrypt| decrypt.to_bool() != Some(false));
     let path = hands.find("files", src)?;
     if !path.is_dir() {
-        host.insert("_blob".into(), body_of(&path, bodies, hands, must_open)?.into());
+        host.insert("_blob".into(), bodies.add_opened(&path, host, hands)?.into());
         let mode = std::fs::metadata(&path).map(|found| found.permissions().mode() & 0o7777).unwrap_or(0o644);
         host.insert("_blob_mode".into(), octal(mode).into());
         host.insert("_name".into(), path.file_name().map(|name| name.to_string_lossy().into_owned()).into());
@@ -55,7 +54,7 @@ fn from_local(src: &str, host: &mut Map, bodies: &mut Bodies, hands: &impl Hands
     // Without a slash at the end the directory itself is made at the destination.
     let base = if src.ends_with('/') { "" } else { path.file_name().and_then(|name| name.to_str()).unwrap_or("") };
     let follow = host.get("local_follow").is_none_or(|follow| follow.to_bool() != Some(false));
-    let body_of = &mut |path: &Path| body_of(path, bodies, hands, must_open);
+    let body_of = &mut |path: &Path| bodies.add_opened(path, host, hands);
     let mut tree = Tree { follow, files: Vec::new(), above: Vec::new(), body_of };
     tree.add(&path, base)?;
     host.insert("_files".into(), Value::list(tree.files));
@@ -125,11 +124,4 @@ fn entry(path: &str, kind: &str, mode: Option<u32>, extra: Option<(&str, String)
         entry.insert(key.into(), value.into());
     }
     entry.into()
-}
-
-fn body_of(path: &Path, bodies: &mut Bodies, hands: &impl Hands, must_open: bool) -> Result<String, Problem> {
-    if must_open {
-        return bodies.add_opened(path, hands);
-    }
-    bodies.add_file(path).map_err(|error| unreadable(path, &error))
 }

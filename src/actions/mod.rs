@@ -196,7 +196,10 @@ pub async fn run<H: Hands>(module: &'static Module, args: &Args, hands: &H) -> R
         "group_by" => add_host::group_by(args),
         "assemble" => assemble::assemble(args, hands).await,
         "assert" => assert::assert(args, hands),
-        "fail" => Err(Failure::new(args.text("msg").unwrap_or_default().to_string()).into()),
+        "fail" => {
+            let msg = args.get("msg").cloned().unwrap_or_default();
+            Err(Failure::new(msg.to_text().as_str()).with("msg", msg).into())
+        }
         "debug" => debug::debug(args, hands),
         "copy" => copy::copy(args, hands).await,
         "docker_image" => docker_image::build("docker_image", args, hands).await,

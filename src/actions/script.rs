@@ -12,7 +12,7 @@ pub(super) async fn script(args: &Args, hands: &impl Hands) -> Result<Answer, Pr
     };
     let path = hands.find("files", name)?;
     let mut bodies = Bodies::default();
-    let body = bodies.add_opened(&path, hands)?;
+    let body = bodies.add_opened(&path, args.all(), hands)?;
     let mut host = Map::new();
     host.insert("_blob".into(), body.into());
     host.insert("argv".into(), rest.iter().map(Value::from).collect());

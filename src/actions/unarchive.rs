@@ -11,7 +11,7 @@ pub(super) async fn unarchive(args: &Args, hands: &impl Hands) -> Result<Answer,
     let is_remote = args.bool("remote_src") || !args.bool("copy");
     if !is_remote && !src.contains("://") {
         let path = hands.find("files", src)?;
-        let body = bodies.add_file(&path).map_err(|error| Problem::new(format!("cannot read `{}`: {error}", path.display())))?;
+        let body = bodies.add_opened(&path, args.all(), hands)?;
         host.insert("_blob".into(), body.into());
     }
     hands.module("unarchive", host, bodies).await.map(Answer::of)

@@ -247,7 +247,7 @@ impl<'a> Checker<'a> {
         let known = names(&play.handlers);
         for placed in tasks {
             let before = self.found.len();
-            for written in placed.task.context.gathered("notify") {
+            if let Some(written) = placed.task.keyword("notify") {
                 self.notified(written, &known);
             }
             if placed.is_caught || may_pass(&placed.task) || is_conditional(&placed.task) || !self.is_selected(&placed.task) {

@@ -69,6 +69,8 @@ static SETTINGS: &[Setting] = &[
     row("connection_password_file", "defaults", "connection_password_file", "ANSIBLE_CONNECTION_PASSWORD_FILE", Kind::Path),
     row("deprecation_warnings", "defaults", "deprecation_warnings", "ANSIBLE_DEPRECATION_WARNINGS", Kind::Bool),
     row("diff", "diff", "always", "ANSIBLE_DIFF_ALWAYS", Kind::Bool),
+    row("display_ok_hosts", "defaults", "display_ok_hosts", "ANSIBLE_DISPLAY_OK_HOSTS", Kind::Bool),
+    row("display_skipped_hosts", "defaults", "display_skipped_hosts", "ANSIBLE_DISPLAY_SKIPPED_HOSTS", Kind::Bool),
     row("duplicate_dict_key", "defaults", "duplicate_dict_key", "ANSIBLE_DUPLICATE_YAML_DICT_KEY", Kind::Text),
     row("error_on_missing_handler", "defaults", "error_on_missing_handler", "ANSIBLE_ERROR_ON_MISSING_HANDLER", Kind::Bool),
     row("fact_caching", "defaults", "fact_caching", "ANSIBLE_CACHE_PLUGIN", Kind::Text),
@@ -114,10 +116,18 @@ static SETTINGS: &[Setting] = &[
     row("verbosity", "defaults", "verbosity", "ANSIBLE_VERBOSITY", Kind::Number),
 ];
 
+/// Layouts of the output that exist here; the last two for commands without a playbook.
+const STDOUT_CALLBACKS: [&str; 3] = ["default", "minimal", "oneline"];
+
 /// Settings that would change what a run does, and have no effect here: silence about them would be a lie.
 static WITHOUT_EFFECT: &[(&str, &str, &str)] = &[
     ("defaults", "action_plugins", "ANSIBLE_ACTION_PLUGINS"),
+    ("defaults", "callback_result_format", "ANSIBLE_CALLBACK_RESULT_FORMAT"),
+    ("defaults", "callback_whitelist", "ANSIBLE_CALLBACK_WHITELIST"),
+    ("defaults", "callbacks_enabled", "ANSIBLE_CALLBACKS_ENABLED"),
+    ("defaults", "check_mode_markers", "ANSIBLE_CHECK_MODE_MARKERS"),
     ("defaults", "connection_plugins", "ANSIBLE_CONNECTION_PLUGINS"),
+    ("defaults", "display_args_to_stdout", "ANSIBLE_DISPLAY_ARGS_TO_STDOUT"),
     ("defaults", "error_on_undefined_vars", "ANSIBLE_ERROR_ON_UNDEFINED_VARS"),
     ("defaults", "executable", "ANSIBLE_EXECUTABLE"),
     ("defaults", "filter_plugins", "ANSIBLE_FILTER_PLUGINS"),
@@ -127,6 +137,7 @@ static WITHOUT_EFFECT: &[(&str, &str, &str)] = &[
     ("defaults", "no_log", "ANSIBLE_NO_LOG"),
     ("defaults", "private_role_vars", "ANSIBLE_PRIVATE_ROLE_VARS"),
     ("defaults", "remote_port", "ANSIBLE_REMOTE_PORT"),
+    ("defaults", "show_per_host_start", "ANSIBLE_SHOW_PER_HOST_START"),
     ("defaults", "test_plugins", "ANSIBLE_TEST_PLUGINS"),
     ("defaults", "vars_plugins", "ANSIBLE_VARS_PLUGINS"),
     ("privilege_escalation", "become_exe", "ANSIBLE_BECOME_EXE"),
@@ -193,6 +204,12 @@ impl Config {
             let entry = entries.iter().find(|entry| entry.section == *section && entry.key == *key);
             config.mention(key, entry, (around.env)(env).map(|_| *env));
         }
+        let layout = config.text("stdout_callback").and_then(|name| name.rsplit('.').next());
+        if layout.is_some_and(|name| !STDOUT_CALLBACKS.contains(&name)) {
+            let entry = entries.iter().rev().find(|entry| entry.key == "stdout_callback");
+            let env = "ANSIBLE_STDOUT_CALLBACK";
+            config.mention("stdout_callback", entry, (around.env)(env).map(|_| env));
+        }
         config
     }
 
@@ -254,7 +271,7 @@ impl Config {
             return;
         }
         if let Some(text) = (around.env)(setting.env).filter(|text| !text.is_empty()) {
-            self.keep(setting, &text, PathBuf::new(), None);
+            self.keep(setting, &with_variables(setting, &text, around), PathBuf::new(), None);
             if let Some(found) = self.found.get_mut(setting.name) {
                 found.env = Some(setting.env);
             }
@@ -262,7 +279,7 @@ impl Config {
             entries.iter().rev().find(|entry| entry.section == setting.section && entry.key == setting.key)
         {
             let base = self.file.as_deref().and_then(Path::parent).unwrap_or(Path::new("")).to_owned();
-            self.keep(setting, &entry.value, base, Some(entry.span));
+            self.keep(setting, &with_variables(setting, &entry.value, around), base, Some(entry.span));
         }
     }
 
@@ -379,6 +396,24 @@ impl Found {
         let text = text.replace("{{CWD}}", ".").replace("{{ CWD }}", ".");
         self.base.join(expanded(&text, std::env::home_dir().as_deref()))
     }
+}
+
+/// `$NAME` and `${NAME}` in paths; what the environment does not know stays as it is.
+fn with_variables(setting: &Setting, text: &str, around: &Surroundings<'_>) -> String {
+    let holds_paths = matches!(setting.kind, Kind::Path | Kind::Paths) || setting.name == "inventory";
+    let mut pieces = text.split('$');
+    let mut out = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        let (name, rest) = match piece.strip_prefix('{').and_then(|inner| inner.split_once('}')) {
+            Some(named) => named,
+            None => piece.split_at(piece.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(piece.len())),
+        };
+        match (around.env)(name).filter(|_| holds_paths) {
+            Some(value) => out.extend([value.as_str(), rest]),
+            None => out.extend(["$", piece]),
+        }
+    }
+    out
 }
 
 /// `~` and `~/x`.

@@ -40,7 +40,7 @@ fn of_collections(name: &str) -> Option<String> {
     let (_, paint) = terminal::paints(false, &config);
     let mut reader = job::reader(&config, &sources, Map::new());
     // As for a playbook that is in this directory.
-    let target = reader.within(Path::new(""), &mut Vec::new(), |reader| reader.named_module(name));
+    let target = reader.within(Path::new(""), |reader| reader.named_module(name));
     terminal::warn(&reader.take_diagnostics(), &sources, paint);
     let target = target?;
     let full = target.full_name();

@@ -66,7 +66,7 @@ fn pairs(sources: &Sources, word: &str) -> Result<Map, Diagnostic> {
         match token.split_once('=') {
             Some((name, value)) if !name.is_empty() => {
                 let value_span = span(start + name.len() + 1, start + token.len());
-                map.insert(name.into(), playbook::scalar(&unquoted(value), value_span));
+                map.insert(name.into(), playbook::scalar(&playbook::unquoted(value), value_span));
             }
             _ => {
                 return Err(Diagnostic::error("bad-extra-vars", format!("`{token}` is no variable"))
@@ -104,16 +104,6 @@ fn tokens(text: &str) -> Vec<(usize, &str)> {
     }
     tokens.extend(start.map(|from| (from, &text[from..])));
     tokens
-}
-
-fn unquoted(value: &str) -> String {
-    for quote in ['"', '\''] {
-        let inner = value.strip_prefix(quote).and_then(|rest| rest.strip_suffix(quote));
-        if let Some(inner) = inner {
-            return inner.replace(&format!("\\{quote}"), &quote.to_string());
-        }
-    }
-    value.to_owned()
 }
 
 #[cfg(test)]

@@ -449,6 +449,19 @@ pub(super) fn filtered(filter: &str, value: &Value) -> Option<Value> {
     template::expression(&format!("value | {filter}"), Span::NOWHERE, &scope, &Nowhere).ok()
 }
 
+/// What a play says of itself, as far as that is known before the run; else as it is written.
+pub(super) fn of_play(job: &Job, play: &Play, value: &Value) -> Value {
+    let mut scope = Static::new(&job.options.extra, &play.context);
+    let hosts = |group: &str| -> Value { job.inventory.select_within(group, Span::NOWHERE, None).hosts.into() };
+    let groups: Value = job.inventory.groups.keys().map(|name| (name.as_str(), hosts(name))).collect();
+    scope.layers.push(Map::from_iter([("groups".into(), groups)]));
+    match value {
+        Value::Template(template) => template::evaluate(template, &scope, &Nowhere).unwrap_or_else(|_| value.clone()),
+        Value::List(items) => items.iter().map(|item| of_play(job, play, item)).collect(),
+        other => other.clone(),
+    }
+}
+
 /// Variables that stand in the playbook, strongest first.
 struct Static {
     layers: Vec<Map>,

@@ -1,6 +1,7 @@
 //! `--list-hosts`, `--list-tasks`, `--list-tags`, `--syntax-check`: what a run would be about.
 
 use super::args::RunArgs;
+use super::job;
 use crate::engine::{Job, Playbook, Selection};
 use crate::inventory::Inventory;
 use crate::playbook::task::texts;
@@ -25,17 +26,18 @@ pub(super) fn listing(args: &RunArgs, job: &Job) -> Option<String> {
 
 fn plays(args: &RunArgs, job: &Job, playbook: &Playbook, out: &mut String) {
     for (index, play) in playbook.plays.iter().enumerate() {
-        let patterns = play.context.keywords.get("hosts").map(|written| texts(&written.value)).unwrap_or_default();
+        let said = |keyword: &str| play.context.keywords.get(keyword).map(|written| job::of_play(job, play, &written.value));
+        let patterns = said("hosts").map(|hosts| texts(&hosts)).unwrap_or_default();
         let pattern = patterns.join(",");
-        let name =
-            play.context.keywords.get("name").map_or_else(|| pattern.clone(), |written| written.value.to_text().to_string());
+        let name = said("name").map_or_else(|| pattern.clone(), |name| name.to_text().to_string());
         let tags = play.context.tags().join(", ");
         let _ = writeln!(out, "\n  play #{} ({pattern}): {name}\tTAGS: [{tags}]", index + 1);
         if args.list_hosts {
             hosts(&job.inventory, &patterns, job.options.limit.as_deref(), out);
         }
-        // Asked for the tags, nothing is left out for its tags.
-        let tasks = tasks(play, (!args.list_tags).then_some(&job.options.selection));
+        // Asked for all tags, not even `never` leaves anything out.
+        let selection = &job.options.selection;
+        let tasks = tasks(play, (!args.list_tags || !selection.only.is_empty()).then_some(selection));
         if args.list_tasks {
             let _ = writeln!(out, "    tasks:");
             for (title, tags) in &tasks {

@@ -50,7 +50,7 @@ pub(super) fn carry_out(args: &RunArgs, config: &Config, sources: &Sources, mut 
         );
         terminal::print(&format!("{file}\n"));
     }
-    let mut reporters = reporters(args, &job, [paint, error_paint]);
+    let mut reporters = reporters(args, config, &job, [paint, error_paint]);
     // Before the others, because it says what it has to say before the recap.
     reporters.splice(0..0, retry_file(args, config));
     drive(job, reporters)
@@ -73,9 +73,17 @@ fn drive(job: Job, reporters: Vec<Box<dyn Reporter>>) -> Exit {
     Exit::Ended(ending)
 }
 
-fn reporters(args: &RunArgs, job: &Job, [paint, error_paint]: [Paint; 2]) -> Vec<Box<dyn Reporter>> {
+fn reporters(args: &RunArgs, config: &Config, job: &Job, [paint, error_paint]: [Paint; 2]) -> Vec<Box<dyn Reporter>> {
     let window = terminal::window();
-    let style = Style { paint, error_paint, verbosity: job.options.verbosity, window, sources: job.sources.clone() };
+    let style = Style {
+        paint,
+        error_paint,
+        verbosity: job.options.verbosity,
+        hides_skipped: config.bool("display_skipped_hosts") == Some(false),
+        hides_ok: config.bool("display_ok_hosts") == Some(false),
+        window,
+        sources: job.sources.clone(),
+    };
     let mut all =
         report::output(form(args)).map(|output| report::reporters(output, style, Streams::standard())).unwrap_or_default();
     if let Some(file) = &args.output.junit {

@@ -55,15 +55,13 @@ pub(crate) fn grouped(includes: Vec<(Host, Include)>) -> Vec<(Include, Vec<Host>
 pub(crate) fn read(run: &Run, play: &PlayRun, task: &Task, include: &Include) -> Result<Program, Vec<Diagnostic>> {
     let context = Arc::new(context(task, include));
     let mut reader = locked(&run.reader);
-    let mut used = locked(&play.used);
-    let (role, items) = reader.within(&play.playbook, &mut used, |reader| match &include.what {
+    let (role, items) = reader.within(&play.playbook, |reader| match &include.what {
         What::Tasks(path) => (None, reader.tasks_file(path, &context, task.span, task.is_handler).unwrap_or_default()),
         What::Role { name, parts, .. } => {
             let found = reader.included_role(name, parts, &context, &task.file, task.span);
             found.map_or_else(Default::default, |(role, items)| (Some(role), items))
         }
     });
-    drop(used);
     let found = reader.take_diagnostics();
     let handlers = reader.take_handlers();
     let imported = reader.take_imported();

@@ -9,11 +9,11 @@ use crate::event::Event;
 use crate::modules;
 use crate::playbook::keyword::Keywords;
 use crate::playbook::task::texts;
-use crate::playbook::{Context, Item, Play, Program, Task, Used};
+use crate::playbook::{Context, Item, Play, Program, RoleIdentity, Task};
 use crate::strategy::Rules;
 use crate::value::{Map, Value};
 use crate::vars::Ground;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use tokio::sync::mpsc;
@@ -29,8 +29,8 @@ pub(crate) struct PlayRun {
     /// Answers to `vars_prompt`.
     pub(crate) answers: Vec<Arc<Map>>,
     pub(crate) files: VarsFiles,
-    /// Roles that stand in the play, with those that were included.
-    pub(crate) used: Mutex<Used>,
+    /// By host and role, the use of it that ran first.
+    ran: Mutex<HashMap<(String, Arc<RoleIdentity>), Arc<RoleIdentity>>>,
     pub(crate) handlers: RwLock<Vec<Arc<Task>>>,
     batch: RwLock<Vec<String>>,
     dead: RwLock<BTreeSet<String>>,
@@ -47,6 +47,19 @@ impl PlayRun {
     pub(crate) fn alive(&self) -> Vec<String> {
         let dead = self.dead.read().unwrap_or_else(PoisonError::into_inner);
         self.hosts.iter().filter(|host| !dead.contains(*host)).cloned().collect()
+    }
+
+    /// A task of a role runs for a host: of the same role no other use will.
+    pub(crate) fn has_run(&self, host: &str, task: &Task) {
+        if let Some(role) = task.context.role_use() {
+            locked(&self.ran).entry((host.to_owned(), role.clone())).or_insert_with(|| role.clone());
+        }
+    }
+
+    /// Whether a task belongs to a role that was used before, and ran for this host.
+    pub(crate) fn is_repeated(&self, host: &str, task: &Task) -> bool {
+        let Some(role) = task.context.role_use().filter(|role| !role.may_repeat) else { return false };
+        locked(&self.ran).get(&(host.to_owned(), role.clone())).is_some_and(|first| !Arc::ptr_eq(first, role))
     }
 
     fn is_alive(&self, host: &str) -> bool {
@@ -167,7 +180,7 @@ pub(crate) fn prepare(run: &Run, play: Arc<Play>, playbook: &Path) -> Result<Pla
     let files = VarsFiles::new(&play);
     files.of_play(run, &play, &mut ground)?;
     let mut prepared = PlayRun {
-        used: Mutex::new(play.used.clone()),
+        ran: Mutex::default(),
         answers,
         files,
         name: String::new(),

@@ -27,8 +27,9 @@ pub(crate) struct Stage {
     is_linear: bool,
     /// Steps whose hosts have not all answered yet, by the number of their task in the output.
     open: BTreeMap<u64, Open>,
-    /// Under which number each step was announced.
-    announced: BTreeMap<StepId, u64>,
+    /// The number of each step in the output, and those that have their heading.
+    numbers: BTreeMap<StepId, u64>,
+    announced: BTreeSet<u64>,
     /// `--step`: what was answered for each step.
     declined: BTreeMap<StepId, bool>,
     unreachable: BTreeSet<Host>,
@@ -107,7 +108,8 @@ impl Stage {
             strategy,
             is_linear,
             open: BTreeMap::new(),
-            announced: BTreeMap::new(),
+            numbers: BTreeMap::new(),
+            announced: BTreeSet::new(),
             declined: BTreeMap::new(),
             unreachable: BTreeSet::new(),
             forgiven: BTreeSet::new(),
@@ -214,17 +216,17 @@ impl Stage {
 
     fn start(&mut self, step: StepId, task: &Arc<Task>, starting: &Starting, is_declined: bool) {
         let is_passed_over = self.is_before_start(task) || is_declined;
-        let known = self.announced.get(&step).copied();
-        let id = known.unwrap_or_else(|| self.run.next_task_id());
-        if known.is_none() {
-            self.announced.insert(step, id);
-            // Each host that carries out a `meta` has a heading of its own, at its end.
-            if !is_passed_over && task.module() != "meta" {
-                if starting.is_handler {
-                    self.say_notified(task, &starting.hosts);
-                }
-                self.announce(id, task, &starting.hosts, starting.is_handler);
+        let is_repeated =
+            |host: &Host| !task.is_handler && !starting.is_handler && self.play.is_repeated(&self.hosts[*host], task);
+        let repeated: Vec<Host> = starting.hosts.iter().copied().filter(is_repeated).collect();
+        let id = *self.numbers.entry(step).or_insert_with(|| self.run.next_task_id());
+        // Each host that carries out a `meta` has a heading of its own, at its end.
+        let is_shown = !is_passed_over && repeated.len() < starting.hosts.len() && task.module() != "meta";
+        if is_shown && self.announced.insert(id) {
+            if starting.is_handler {
+                self.say_notified(task, &starting.hosts);
             }
+            self.announce(id, task, &starting.hosts, starting.is_handler);
         }
         let open = self.open.entry(id).or_insert_with(|| Open::new(task));
         open.waiting.extend(&starting.hosts);
@@ -239,7 +241,7 @@ impl Stage {
                 task: task.clone(),
                 id,
                 for_all: for_all.iter().map(|host| self.hosts[*host].clone()).collect(),
-                is_passed_over,
+                is_passed_over: is_passed_over || repeated.contains(host),
                 is_idle_loop: AtomicBool::default(),
             };
             let (results, host) = (self.results.clone(), *host);
@@ -251,8 +253,11 @@ impl Stage {
         }
     }
 
-    /// `--start-at-task`: everything before the named task is passed over.
+    /// `--start-at-task`: everything before the named task is passed over, but for the facts that a play gathers by itself.
     fn is_before_start(&self, task: &Task) -> bool {
+        if task.module() == "setup" && task.span == self.play.play.span {
+            return false;
+        }
         let mut wanted = locked(&self.run.start_at);
         let Some(name) = wanted.as_deref() else { return false };
         let own = task.name().map(|name| name.to_text().to_string()).unwrap_or_default();
@@ -395,7 +400,10 @@ impl Stage {
     fn notify(&mut self, host: Host, name: &str, finished: &Finished) -> Vec<Effect> {
         let handlers = self.play.handlers.read().map(|handlers| handlers.clone()).unwrap_or_default();
         let named = last_called(&handlers, |handler| self.is_called(host, handler, name));
-        let listening = handlers.iter().enumerate().filter(|(_, handler)| listens(handler, name)).map(|(id, _)| id);
+        // A role that is used twice brings each of its handlers twice.
+        let is_same = |one: &Task, other: &Task| one.file == other.file && one.head.start == other.head.start;
+        let is_last = |id: usize| !handlers[id + 1..].iter().any(|other| is_same(other, &handlers[id]));
+        let listening = (0..handlers.len()).filter(|id| listens(&handlers[*id], name) && is_last(*id));
         let found: BTreeSet<usize> = named.into_iter().chain(listening).collect();
         if found.is_empty() {
             self.miss_handler(name, &handlers, finished);
@@ -491,7 +499,7 @@ fn is_gathering(play: &PlayRun, task: &Task) -> bool {
 
 /// Of several handlers with one name the one counts that was read last; within one role, or within the play, the first.
 fn last_called(handlers: &[Arc<Task>], is_called: impl Fn(&Task) -> bool) -> Option<usize> {
-    let role = |task: &Task| task.context.role().map(Arc::as_ptr);
+    let role = |task: &Task| (task.context.role().map(Arc::as_ptr), task.context.role_use().map(Arc::as_ptr));
     let mut end = handlers.len();
     for group in handlers.chunk_by(|one, other| role(one) == role(other)).rev() {
         end -= group.len();

@@ -106,6 +106,9 @@ impl Work {
             frame.keyword(&self.task, "no_log").map_or(true, |value| value.and_then(|value| value.to_bool()).unwrap_or(false));
         let tried = self.whole(&frame, no_log).await;
         let outcome = self.outcome(&frame, &tried.verdict);
+        if outcome != Outcome::Skipped && !self.task.is_handler {
+            self.play.has_run(&self.host, &self.task);
+        }
         let ended = self.conclude(&frame, &tried, outcome, no_log);
         let notify = if tried.notify { self.notified(&frame) } else { Vec::new() };
         let includes = tried.effects.iter().filter_map(include).collect();
@@ -164,8 +167,8 @@ impl Work {
     }
 
     fn notified(&self, frame: &Frame<'_>) -> Vec<String> {
-        let written = self.task.context.gathered("notify");
-        written.iter().flat_map(|written| frame.render(&written.value).map(|value| texts(&value)).unwrap_or_default()).collect()
+        let written = self.task.keyword("notify").and_then(|written| frame.render(&written.value).ok());
+        written.map(|value| texts(&value)).unwrap_or_default()
     }
 
     /// The task with its loop, if it has one.

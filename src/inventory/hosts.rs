@@ -157,11 +157,10 @@ impl Inventory {
             return;
         }
         let mut host = Host { name: name.to_owned(), span, ..Host::default() };
-        if let Some(file) = file {
-            let folder = file.parent().unwrap_or(file);
-            host.vars.insert("inventory_file".into(), file.to_string_lossy().into_owned().into());
-            host.vars.insert("inventory_dir".into(), folder.to_string_lossy().into_owned().into());
-        }
+        let text = |path: &Path| Value::from(path.to_string_lossy().into_owned());
+        let folder = file.map(|file| file.parent().unwrap_or(file));
+        host.vars.insert("inventory_file".into(), file.map(text).unwrap_or_default());
+        host.vars.insert("inventory_dir".into(), folder.map(text).unwrap_or_default());
         self.hosts.insert(name.to_owned(), host);
     }
 

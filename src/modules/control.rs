@@ -216,6 +216,7 @@ const SCRIPT: Module = free(
         Arg::new("removes", Kind::Path, "do nothing unless this exists"),
         Arg::new("chdir", Kind::Path, "directory to run it in"),
         Arg::new("executable", Kind::Str, "interpreter"),
+        Arg::new("decrypt", Kind::Bool, "open it if it is a vault").default("yes"),
     ]],
 );
 

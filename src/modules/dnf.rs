@@ -9,7 +9,7 @@ pub(super) const MODULE: Module = Module {
     collection: "ansible.builtin",
     summary: "installs, upgrades and removes packages with dnf or yum",
     args: &[ARGS],
-    rules: &[Rule::OneOf(&["name", "autoremove", "update_cache"]), Rule::Exclusive(&["best", "nobest"])],
+    rules: &[Rule::OneOf(&["name", "list", "autoremove", "update_cache"]), Rule::Exclusive(&["best", "nobest"])],
     free_form: None,
     plan,
     finish,
@@ -48,7 +48,7 @@ const ARGS: &[Arg] = &[
     Arg::new("lock_timeout", Kind::Int, "dnf itself waits for others").default("30"),
     Arg::new("use_backend", Kind::Str, "which program").default("auto").choices(&["auto", "dnf", "dnf4", "dnf5", "yum", "yum4"]),
     Arg::new("install_repoquery", Kind::Bool, "nothing needs to be installed for this module").default("yes"),
-    Arg::new("list", Kind::Str, "not supported: use `command: dnf list`"),
+    Arg::new("list", Kind::Str, "only list: `installed`, `available`, `updates`, `repos`, or packages of this name"),
 ];
 
 const ASK: Duration = Duration::from_secs(300);
@@ -62,11 +62,12 @@ struct Dnf<'a> {
 }
 
 fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
-    if args.has("list") {
-        return Err(Failure::new("`list` is not supported: use `package_facts`, or `command: dnf list`"));
-    }
     let dnf = Dnf { args, look, program: program(args, look)? };
     let mut plan = Plan::default();
+    if let Some(what) = args.str("list") {
+        plan.set("results", dnf.listed(what)?).set("msg", "");
+        return Ok(plan);
+    }
     plan.set("results", Vec::<Value>::new()).set("rc", 0).set("msg", "");
     let names: Vec<String> = args.list("name").into_iter().filter(|name| !name.is_empty()).collect();
     if let Some(bad) = names.iter().find(|name| name.starts_with('-')) {
@@ -221,6 +222,39 @@ impl Dnf<'_> {
         Ok(self.rpm(&["-q"], &[named.stdout_text().trim().to_owned()])?.is_success())
     }
 
+    /// What there is to know without changing anything.
+    fn listed(&self, what: &str) -> Result<Vec<Value>, Failure> {
+        match what {
+            "installed" => self.found(&["--installed"]),
+            "available" => self.found(&["--available"]),
+            "updates" | "upgrades" => self.found(&["--upgrades"]),
+            "repos" | "repositories" => {
+                let output = self.ask(&["-q", "repolist", "--enabled"])?;
+                let ids = output.lines().filter_map(|line| line.split_whitespace().next()).filter(|id| *id != "repo");
+                let repo = |id| Map::from_iter([("repoid".into(), Value::from(id)), ("state".into(), "enabled".into())]);
+                Ok(ids.map(|id| repo(id).into()).collect())
+            }
+            name => {
+                let mut all = self.found(&["--installed", name])?;
+                all.extend(self.found(&["--available", name])?);
+                Ok(all)
+            }
+        }
+    }
+
+    fn found(&self, words: &[&str]) -> Result<Vec<Value>, Failure> {
+        let format = ["-q", "repoquery", "--qf", "%{name}|%{epoch}|%{version}|%{release}|%{arch}|%{repoid}\n"];
+        let text = self.ask(&format.iter().chain(words).copied().collect::<Vec<_>>())?;
+        let state = if words.contains(&"--installed") { "installed" } else { "available" };
+        Ok(text.lines().filter_map(|line| package(line, state)).collect())
+    }
+
+    /// The answer to a question that changes nothing.
+    fn ask(&self, words: &[&str]) -> Result<String, Failure> {
+        let output = self.look.run(&self.command(words, &[]).timeout(ASK))?;
+        if output.is_success() { Ok(output.stdout_text()) } else { Err(refused(&output)) }
+    }
+
     fn rpm(&self, words: &[&str], names: &[String]) -> Result<Output, Failure> {
         let root = self.args.str("installroot").filter(|root| *root != "/").map(|root| format!("--root={root}"));
         let argv = std::iter::once("rpm".to_owned()).chain(words.iter().map(|word| (*word).to_owned())).chain(root);
@@ -280,6 +314,25 @@ impl Dnf<'_> {
         options.extend(self.args.str("installroot").filter(|root| *root != "/").map(|root| format!("--installroot={root}")));
         options
     }
+}
+
+/// A line of `repoquery` with the fields of a package.
+fn package(line: &str, state: &str) -> Option<Value> {
+    let fields: Vec<&str> = line.split('|').collect();
+    let [name, epoch, version, release, arch, repo] = fields[..] else { return None };
+    let whole = format!("{epoch}:{name}-{version}-{release}.{arch}");
+    let values = [
+        ("name", name),
+        ("epoch", epoch),
+        ("version", version),
+        ("release", release),
+        ("arch", arch),
+        ("repo", repo),
+        ("nevra", &whole),
+        ("envra", &whole),
+        ("yumstate", state),
+    ];
+    Some(values.into_iter().map(|(key, value)| (key.into(), value.into())).collect::<Map>().into())
 }
 
 /// A name that rpm can be asked about as it is.

@@ -149,9 +149,6 @@ fn describe(args: &Args, account: &Account, values: &mut Map) {
 impl User<'_> {
     fn check(&self) -> Result<(), Failure> {
         check_name(self.name)?;
-        if self.args.has("seuser") {
-            return Err(Failure::new("`seuser` is not supported; use `command: semanage login` for the mapping"));
-        }
         for arg in ["comment", "home", "shell", "password", "skeleton"] {
             if self.args.str(arg).is_some_and(|text| text.contains([':', '\n'])) {
                 return Err(Failure::new(format!(
@@ -203,7 +200,7 @@ impl User<'_> {
         let mut argv = vec![tool(self.look, "useradd")?];
         argv.extend(self.numbers());
         argv.extend(self.membership()?);
-        for (arg, option) in [("comment", "-c"), ("home", "-d"), ("shell", "-s")] {
+        for (arg, option) in [("comment", "-c"), ("home", "-d"), ("shell", "-s"), ("seuser", "-Z")] {
             argv.extend(self.args.str(arg).into_iter().flat_map(|value| [option.to_owned(), value.to_owned()]));
         }
         argv.extend(self.expiry().into_iter().flat_map(|day| ["-e".to_owned(), day]));

@@ -110,7 +110,7 @@ pub static KEYWORDS: &[Keyword] = &[
     row("block", BLOCK, Form::List, Inherit::No, "tasks that belong together"),
     row("rescue", BLOCK, Form::List, Inherit::No, "runs when one of the block failed"),
     row("always", BLOCK, Form::List, Inherit::No, "runs in any case"),
-    row("notify", BLOCK | TASK, Form::Texts, Inherit::Gather, "handlers to run at the end if this changed something"),
+    row("notify", BLOCK | TASK, Form::Texts, Inherit::Nearest, "handlers to run at the end if this changed something"),
     row("action", TASK, Form::Any, Inherit::No, "the module, with its arguments"),
     row("local_action", TASK, Form::Any, Inherit::No, "the module, on the control side"),
     row("args", TASK, Form::Any, Inherit::No, "more arguments for the module"),

@@ -198,7 +198,8 @@ fn tokens(text: &str) -> Result<Vec<&str>, String> {
     Ok(tokens)
 }
 
-fn unquoted(value: &str) -> String {
+/// A value without its quotes, and with what its escapes mean.
+pub(crate) fn unquoted(value: &str) -> String {
     for quote in ['"', '\''] {
         if value.len() >= 2 && value.starts_with(quote) && value.ends_with(quote) {
             return unescaped(&value[1..value.len() - 1], quote);

@@ -18,14 +18,14 @@ mod section;
 pub mod task;
 mod validation;
 
-pub(crate) use kv::scalar;
+pub(crate) use kv::{scalar, unquoted};
 pub use program::{BlockInfo, Part, Program, Step, StepKind};
 pub use reader::{DIAGNOSTICS_MAX, Reader, Render};
 pub use roles::Parts;
 pub use rollout::{BalancerSpec, CompareSpec, Floor, OnFailure, ProbeSpec, RolloutSpec, SETTINGS, Start};
 pub use routes::Target;
 pub(crate) use section::WHOLE;
-pub use task::{Action, ActionKind, Block, Context, Item, Play, Prompt, Role, RoleUse, Task, Used};
+pub use task::{Action, ActionKind, Block, Context, Item, Play, Prompt, Role, RoleIdentity, RoleUse, Task};
 
 /// The version of ansible-core whose language this is.
 pub const LANGUAGE: &str = "2.19.4";

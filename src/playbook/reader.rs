@@ -1,7 +1,7 @@
 //! From YAML nodes to plays.
 
 use super::keyword::{self, Keywords, PLAY, Written};
-use super::task::{Context, Item, Play, Role, RoleUse, Task, Used, texts};
+use super::task::{Context, Item, Play, Role, RoleUse, Task, texts};
 use crate::diag::{Diagnostic, Severity, Sources, Span, closest};
 use crate::value::{Map, Template, Value};
 use crate::yaml::{self, Node, Trust};
@@ -44,7 +44,7 @@ pub struct Reader {
     /// Roles whose dependencies are being looked up.
     pub(super) opening: Vec<PathBuf>,
     /// Roles that already stand in the play being read, with their parameters.
-    pub(super) used: Used,
+    pub(super) uses: usize,
     /// Whether the file that was read last was in a vault.
     is_secret: bool,
 }
@@ -84,7 +84,7 @@ impl Reader {
             duplicate_keys: Some(Severity::Warning),
             reading: Vec::new(),
             opening: Vec::new(),
-            used: Vec::new(),
+            uses: 0,
             is_secret: false,
         }
     }
@@ -127,11 +127,9 @@ impl Reader {
     }
 
     /// Reads something for a play that runs already, as if it stood in `playbook`.
-    pub fn within<T>(&mut self, playbook: &Path, used: &mut Used, read: impl FnOnce(&mut Reader) -> T) -> T {
+    pub fn within<T>(&mut self, playbook: &Path, read: impl FnOnce(&mut Reader) -> T) -> T {
         let outer = std::mem::replace(&mut self.reading, vec![playbook.to_owned()]);
-        std::mem::swap(&mut self.used, used);
         let answer = read(self);
-        std::mem::swap(&mut self.used, used);
         self.reading = outer;
         answer
     }
@@ -258,7 +256,7 @@ impl Reader {
         }
         let context = self.settled(Context { keywords, ..Context::default() });
         self.collections = context.keywords.get("collections").map(|written| texts(&written.value)).unwrap_or_default();
-        self.used.clear();
+        self.uses = 0;
         self.handlers.clear();
         self.imported.clear();
         // What is no list was reported with the keywords.
@@ -283,8 +281,7 @@ impl Reader {
         handlers.extend(own);
         let imported = self.take_imported();
         let dir = Some(beside(path)).filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
-        let used = std::mem::take(&mut self.used);
-        Some(Play { span: head_of(node), context, pre_tasks, roles, tasks, post_tasks, handlers, imported, dir, used })
+        Some(Play { span: head_of(node), context, pre_tasks, roles, tasks, post_tasks, handlers, imported, dir })
     }
 
     fn role_uses(&mut self, list: &Node, context: &Arc<Context>, path: &Path) -> Vec<RoleUse> {

@@ -4,7 +4,7 @@ use super::collections::collection_of;
 use super::keyword::{Keywords, ROLE, Written};
 use super::reader::{Reader, beside, flat};
 use super::section::FoundSpan;
-use super::task::{Block, Context, Item, Role, RoleUse, Task, texts};
+use super::task::{Block, Context, Item, Role, RoleIdentity, RoleUse, Task, texts};
 use crate::diag::{Diagnostic, Span, closest};
 use crate::value::{Map, Value};
 use crate::yaml::{Content, Node};
@@ -56,23 +56,26 @@ impl Reader {
         span: Span,
     ) -> Vec<RoleUse> {
         let meta = self.meta(path);
-        let fingerprint = format!("{:?} {:?}", params, keywords.get("vars").map(|vars| &vars.value));
         let may_repeat = meta
             .as_ref()
             .and_then(|meta| meta.get("allow_duplicates"))
             .and_then(|node| node.to_value().to_bool())
             .unwrap_or(false);
-        let key = (path.to_owned(), fingerprint);
-        if self.used.contains(&key) && !may_repeat {
+        let written = |name: &str| keywords.get(name).map(|written| written.value.to_text().to_string());
+        let given = format!("{params:?} {:?} {:?} {:?}", written("vars"), written("tags"), written("when"));
+        let identity = Arc::new(RoleIdentity { path: path.to_owned(), given, may_repeat });
+        if context.chain().any(|around| around.role_use.as_ref() == Some(&identity)) {
             return Vec::new();
         }
-        self.used.push(key);
-        if self.used.len() > ROLES_MAX {
+        self.uses += 1;
+        let depth = context.chain().filter(|around| around.role_use.is_some()).count();
+        if self.uses > ROLES_MAX || depth > ROLES_DEPTH_MAX {
             self.wrong("role-loop", format!("role `{name}` depends on itself"), span, "used here");
             return Vec::new();
         }
         let mut uses = Vec::new();
-        let around = self.settled(Context { keywords, role: None, params, is_role_use: true, parent: Some(context.clone()) });
+        let around =
+            self.settled(Context { keywords, role: None, params, role_use: Some(identity), parent: Some(context.clone()) });
         for dependency in meta.as_ref().and_then(|meta| meta.get("dependencies")).and_then(Node::as_list).unwrap_or_default() {
             let needed = self.role_entry(dependency, &around, &path.join("meta/main.yml"));
             uses.extend(needed.into_iter().map(|used| RoleUse { is_dependency: true, ..used }));
@@ -161,7 +164,7 @@ impl Reader {
 
     /// A role's variables. Read once for each set of files.
     pub fn role(&mut self, name: &str, path: &Path, parts: &Parts) -> Arc<Role> {
-        let key = path.join(format!("{}:{}", parts.vars, parts.defaults));
+        let key = path.join(format!("{}:{}:{name}", parts.vars, parts.defaults));
         if let Some(role) = self.roles.get(&key) {
             return role.clone();
         }
@@ -174,12 +177,11 @@ impl Reader {
         };
         let defaults = variables("defaults", &parts.defaults);
         let vars = variables("vars", &parts.vars);
-        let short = path.file_name().map_or_else(|| name.to_owned(), |name| name.to_string_lossy().into_owned());
         let meta = self.meta(path);
         let named = meta.as_ref().and_then(|meta| meta.get("collections")).map(|names| texts(&names.to_value()));
         let collections = collection_of(path).into_iter().chain(named.unwrap_or_default()).collect();
         let role = Arc::new(Role {
-            name: if name.contains('/') { short } else { name.to_owned() },
+            name: name.to_owned(),
             path: path.to_owned(),
             defaults: Arc::new(defaults),
             vars: Arc::new(vars),
@@ -279,7 +281,9 @@ impl Reader {
 }
 
 /// Also the bound against a dependency on itself.
-const ROLES_MAX: usize = 1_000;
+const ROLES_MAX: usize = 10_000;
+/// More roles that depend on each other than anybody writes.
+const ROLES_DEPTH_MAX: usize = 50;
 
 pub(super) fn part_file(dir: &Path, part: &str) -> Option<PathBuf> {
     ["", ".yml", ".yaml", ".json"].iter().map(|ending| dir.join(format!("{part}{ending}"))).find(|path| path.is_file())

@@ -357,11 +357,12 @@ impl Reader {
         Some(items)
     }
 
-    /// Beside the file that names it; inside a role also in its `tasks/`.
+    /// In the role's `tasks/`, beside the file that names it, or beside the playbook.
     pub fn find_tasks(&self, name: &str, context: &Context, file: &Path) -> PathBuf {
         let near = beside(file).join(name);
         let in_role = context.role().map(|role| role.path.join("tasks").join(name));
-        in_role.into_iter().chain([near.clone()]).find(|path| path.is_file()).unwrap_or(near)
+        let outermost = self.reading.first().map(|playbook| beside(playbook).join(name));
+        in_role.into_iter().chain([near.clone()]).chain(outermost).find(|path| path.is_file()).unwrap_or(near)
     }
 }
 

@@ -25,12 +25,17 @@ pub struct Play {
     pub imported: Vec<Arc<Role>>,
     /// Directory of the playbook.
     pub dir: PathBuf,
-    /// Roles that stand in it, so that what they depend on is not run twice.
-    pub used: Used,
 }
 
-/// Roles with what was given to them.
-pub type Used = Vec<(PathBuf, String)>;
+/// What makes two uses of a role the same one: of those, one runs for each host of a play.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct RoleIdentity {
+    pub path: PathBuf,
+    /// Its parameters, variables, tags and conditions, as they are written.
+    pub given: String,
+    /// `allow_duplicates`.
+    pub may_repeat: bool,
+}
 
 /// A role in one place of a play.
 #[derive(Debug)]
@@ -115,8 +120,8 @@ pub struct Context {
     pub role: Option<Arc<Role>>,
     /// Parameters of a role or an include: stronger than variables.
     pub params: Map,
-    /// Of an entry of `roles:`, whose parameters are for the role alone.
-    pub is_role_use: bool,
+    /// Of an entry of `roles:` or of a role's dependencies, whose parameters are for the role alone.
+    pub role_use: Option<Arc<RoleIdentity>>,
     pub parent: Option<Arc<Context>>,
 }
 
@@ -170,6 +175,11 @@ impl Context {
     /// This and everything around it, from the inside out.
     pub fn chain(&self) -> impl Iterator<Item = &Context> {
         std::iter::successors(Some(self), |context| context.parent.as_deref())
+    }
+
+    /// The use of a role that this stands in.
+    pub fn role_use(&self) -> Option<&Arc<RoleIdentity>> {
+        self.chain().find_map(|context| context.role_use.as_ref())
     }
 
     /// What counts for a keyword that the nearest one decides.
@@ -295,11 +305,11 @@ impl Task {
         }
     }
 
-    /// A name with the task's role before it.
+    /// A name with the task's role before it; an include of a role names only that.
     pub fn titled(&self, name: &str) -> String {
         match self.context.role() {
-            Some(role) => format!("{} : {name}", role.name),
-            None => name.to_owned(),
+            Some(role) if self.module() != "include_role" => format!("{} : {name}", role.name),
+            _ => name.to_owned(),
         }
     }
 

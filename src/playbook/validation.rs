@@ -51,7 +51,7 @@ fn entry_point(tasks: &str) -> &str {
 
 /// What was given with the role itself (`- {role: web, port: 80}`). At an include there is none: its `vars` are variables.
 fn params(context: &Arc<Context>) -> Map {
-    let around = context.parent.as_ref().filter(|around| around.is_role_use);
+    let around = context.parent.as_ref().filter(|around| around.role_use.is_some());
     around.map(|around| around.params.clone()).unwrap_or_default()
 }
 

@@ -118,7 +118,7 @@ mod tests {
     fn shown(module: &str, outcome: Outcome, result: &str, is_one_line: bool) -> String {
         let kept = Kept::default();
         let paint = Paint { color: false };
-        let style = Style { paint, error_paint: paint, verbosity: 0, window: None, sources: crate::diag::Sources::default() };
+        let style = Style { paint, error_paint: paint, window: None, ..Style::default() };
         let streams = Streams { out: Box::new(kept.clone()), err: Box::new(Kept::default()) };
         let mut minimal = Minimal::new(style, streams, is_one_line);
         minimal.modules.insert(1, module.to_owned());

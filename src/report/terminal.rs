@@ -28,6 +28,10 @@ pub struct Style {
     /// For standard error.
     pub error_paint: Paint,
     pub verbosity: u8,
+    /// Hosts that were passed over are not shown, nor tasks that were for all of them.
+    pub hides_skipped: bool,
+    /// The same for hosts on which nothing changed.
+    pub hides_ok: bool,
     /// Standard output is a terminal of this size.
     pub window: Option<Window>,
     pub sources: Sources,
@@ -47,6 +51,8 @@ struct Page {
     tasks: HashMap<u64, Task>,
     /// The task whose banner was printed last.
     banner: Option<Task>,
+    /// Its banner is printed with the first line that stands below it.
+    is_waiting: bool,
     is_handler: bool,
     /// Starts of that task: hosts do not all begin at once.
     starts: HashSet<u64>,
@@ -104,6 +110,7 @@ impl Page {
             screen,
             tasks: HashMap::new(),
             banner: None,
+            is_waiting: false,
             is_handler: false,
             starts: HashSet::new(),
             begun: HashSet::new(),
@@ -157,6 +164,7 @@ impl Page {
     }
 
     fn out(&mut self, ink: Ink, text: &str) {
+        self.show_head();
         let text = self.style.paint.ink(ink, text);
         self.screen.out(&text);
     }
@@ -180,6 +188,7 @@ impl Page {
         self.tasks.clear();
         self.starts.clear();
         self.banner = None;
+        self.is_waiting = false;
         self.explained.clear();
         let name = name.trim();
         self.banner(&if name.is_empty() { "PLAY".to_owned() } else { format!("PLAY [{name}]") });
@@ -206,10 +215,21 @@ impl Page {
         self.starts = HashSet::from([task.id]);
         self.begun.clear();
         self.explained.clear();
+        self.is_waiting = true;
+        self.screen.set_summary(&self.title(task));
+        if !self.style.hides_skipped && !self.style.hides_ok {
+            self.show_head();
+        }
+    }
+
+    fn title(&self, task: &Task) -> String {
         let word = if self.is_handler { "RUNNING HANDLER" } else { "TASK" };
-        let title = format!("{word} [{}]", task.name);
-        self.screen.set_summary(&title);
-        self.banner(&title);
+        format!("{word} [{}]", task.name)
+    }
+
+    fn show_head(&mut self) {
+        let Some(task) = self.banner.clone().filter(|_| std::mem::take(&mut self.is_waiting)) else { return };
+        self.banner(&self.title(&task));
         if let Some(place) = task.place.as_ref().filter(|_| self.style.verbosity > 1) {
             let file = std::path::absolute(&place.file).unwrap_or_else(|_| place.file.clone().into());
             let file: std::path::PathBuf = file.components().collect();
@@ -247,6 +267,9 @@ impl Page {
         self.show_diffs(host);
         let module = self.module(id);
         let shown = Shown { module: &module, result, verbosity: self.style.verbosity };
+        if self.is_hidden(outcome) {
+            return;
+        }
         let name = named(host, result);
         let item = format!("(item={})", label(item));
         let (ink, line) = match outcome {
@@ -258,6 +281,14 @@ impl Page {
             }
         };
         self.out(ink, &line);
+    }
+
+    fn is_hidden(&self, outcome: Outcome) -> bool {
+        match outcome {
+            Outcome::Skipped => self.style.hides_skipped,
+            Outcome::Ok => self.style.hides_ok,
+            _ => false,
+        }
     }
 
     fn retrying(&mut self, host: &str, id: u64, left: u64) {
@@ -273,6 +304,9 @@ impl Page {
         self.under(id);
         self.show_diffs(host);
         let has_items = self.hosts.remove(host).is_some_and(|pending| pending.has_items);
+        if self.is_hidden(outcome) {
+            return;
+        }
         let module = self.module(id);
         let shown = Shown { module: &module, result, verbosity: self.style.verbosity };
         let name = named(host, result);
@@ -303,6 +337,7 @@ impl Page {
         for diff in diffs {
             let text = delta::shown(&diff, self.style.paint);
             if !text.is_empty() {
+                self.show_head();
                 self.screen.out(text.strip_suffix('\n').unwrap_or(&text));
             }
         }

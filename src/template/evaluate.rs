@@ -388,6 +388,7 @@ impl<'e> Eval<'e> {
             Val::Undefined(error) => Err(Box::new((**error).clone())),
             Val::Object(object) => match &**object {
                 Object::Range(range) => Ok(range.items()),
+                Object::Nothing => Ok(Vec::new()),
                 Object::HostVars => Ok(self.scope.hosts().into_iter().map(Val::from).collect()),
                 Object::HostScope(host) => Ok(self
                     .scope

@@ -5,7 +5,7 @@ use super::evaluate::Eval;
 use super::failure::Res;
 use super::format_percent::percent;
 use super::frame::Locals;
-use super::runtime::{Dict, TextBuilder, Val, arithmetic, compare, equal, negative, positive};
+use super::runtime::{Dict, Object, TextBuilder, Val, arithmetic, compare, equal, negative, positive};
 use super::syntax::tree::{Arguments, Bounds, Choice, Comparison, Const, Expr, ExprKind, FilterCall, Operator, TestCall};
 use super::{filters, tests};
 use std::rc::Rc;
@@ -181,7 +181,7 @@ impl Eval<'_> {
         }
         match &choice.otherwise {
             Some(otherwise) => self.eval(otherwise, locals),
-            None => Ok(Val::None),
+            None => Ok(Val::object(Object::Nothing)),
         }
     }
 

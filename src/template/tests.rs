@@ -41,8 +41,8 @@ impl Test {
 }
 
 pub(crate) const TESTS: &[Test] = &[
-    test("defined", &[], "has a value", |call| Ok(!call.input.is_undefined())).taking_undefined(),
-    test("undefined", &[], "has no value", |call| Ok(call.input.is_undefined())).taking_undefined(),
+    test("defined", &[], "has a value", |call| Ok(!call.input.is_missing())).taking_undefined(),
+    test("undefined", &[], "has no value", |call| Ok(call.input.is_missing())).taking_undefined(),
     test("none", &[], "is null", |call| Ok(matches!(call.input, Val::None))).taking_undefined(),
     test("boolean", &[], "is true or false", |call| Ok(matches!(call.input, Val::Bool(_)))).taking_undefined(),
     test("true", &[], "is true itself", |call| Ok(matches!(call.input, Val::Bool(true)))).taking_undefined(),

@@ -50,7 +50,7 @@ fn play(events: &[Event], mut reporter: impl Reporter) {
 fn terminal(events: &[Event], verbosity: u8, color: bool) -> String {
     let paper = Paper::default();
     let paint = Paint { color };
-    let style = Style { paint, error_paint: paint, verbosity, window: None, sources: Sources::default() };
+    let style = Style { paint, error_paint: paint, verbosity, window: None, ..Style::default() };
     play(events, Terminal::new(style, Streams { out: Box::new(paper.clone()), err: Box::new(paper.clone()) }));
     // The path of a task is shown from the root on.
     paper.text().replace(&format!("{}/", std::env::current_dir().unwrap().display()), "{dir}/")
@@ -109,7 +109,7 @@ fn one_task_is_shown_as_a_result_for_each_host() {
         for (name, is_one_line) in [("minimal", false), ("oneline", true)] {
             let paper = Paper::default();
             let paint = Paint { color: false };
-            let style = Style { paint, error_paint: paint, verbosity: 0, window: None, sources: Sources::default() };
+            let style = Style { paint, error_paint: paint, ..Style::default() };
             let streams = Streams { out: Box::new(paper.clone()), err: Box::new(paper.clone()) };
             play(&events(&recording), Minimal::new(style, streams, is_one_line));
             snapshot(&recording, name, &paper.text());

@@ -63,6 +63,14 @@ fn a_value_that_cannot_be_opened_fails_only_where_it_is_used() {
     assert_eq!(matched.args(["--vault-id", "x@pw2", "site.yaml"]).run().code, Some(2), "the id must be the same");
 }
 
+/// A tar archive with the file `unpacked.out`; it is text as long as what is in it is.
+fn archive() -> String {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("unpacked.out"), "out of an archive\n").unwrap();
+    let made = std::process::Command::new("tar").arg("-C").arg(dir.path()).args(["-cf", "-", "unpacked.out"]).output().unwrap();
+    String::from_utf8(made.stdout).unwrap()
+}
+
 #[test]
 fn whole_files_are_opened_wherever_files_are_read() {
     let vault = |plain: &str| {
@@ -81,6 +89,9 @@ fn whole_files_are_opened_wherever_files_are_read() {
         .file("files/body", &vault("body of a file\n"))
         .file("files/tree/body", &vault("body in a tree\n"))
         .file("templates/t.j2", &vault("{{ 1 + 1 }} of a template\n"))
+        .file("files/parts/1", &vault("first, "))
+        .file("files/parts/2", "second")
+        .file("files/archive.tar", &vault(&archive()))
         .file("files/script.sh", &vault("#!/bin/sh\necho out of a vault\n"))
         .file(
             "site.yaml",
@@ -96,8 +107,13 @@ fn whole_files_are_opened_wherever_files_are_read() {
     - copy: {src: tree/, dest: \"{{ playbook_dir }}/tree.out/\"}
     - copy: {src: body, dest: \"{{ playbook_dir }}/closed.out\", decrypt: false}
     - template: {src: t.j2, dest: \"{{ playbook_dir }}/template.out\"}
+    - assemble: {src: parts, remote_src: false, dest: \"{{ playbook_dir }}/assembled.out\"}
+    - unarchive: {src: archive.tar, dest: \"{{ playbook_dir }}\"}
     - script: script.sh
       register: script
+    - script: {cmd: script.sh, decrypt: false}
+      register: closed
+      ignore_errors: true
     - debug: {msg: \"{{ from_group }}, {{ from_file }}, {{ from_include }}, {{ from_role }}, {{ from_extra }}\"}
     - assert:
         that:
@@ -108,6 +124,7 @@ fn whole_files_are_opened_wherever_files_are_read() {
           - from_extra == 'secret of the extra'
           - from_tasks
           - script.stdout_lines == ['out of a vault']
+          - closed is failed
           - lookup('file', 'body') == 'body of a file'
           - lookup('unvault', 'body') == 'body of a file\\n'
           - (playbook_dir ~ '/files/body') is vaulted_file
@@ -118,8 +135,8 @@ fn whole_files_are_opened_wherever_files_are_read() {
     let ended = ran.run();
     assert_eq!(ended.code, Some(0), "{}{}", ended.stdout, ended.stderr);
     assert_eq!(
-        [ran.text("body.out"), ran.text("tree.out/body"), ran.text("template.out")].concat(),
-        "body of a file\nbody in a tree\n2 of a template\n"
+        ["body.out", "tree.out/body", "template.out", "unpacked.out", "assembled.out"].map(|name| ran.text(name)).concat(),
+        "body of a file\nbody in a tree\n2 of a template\nout of an archive\nfirst, \nsecond"
     );
     assert!(ran.text("closed.out").starts_with("$ANSIBLE_VAULT;"));
     assert!(!ended.stdout.contains("secret of"), "{}", ended.stdout);

@@ -57,7 +57,7 @@ impl<'a> Ahead<'a> {
         let path = found(&task.search("tasks", &play.dir), name)?;
         self.is_new(path.clone(), "", is_firm).then(|| {
             let context = Arc::new(Context { parent: task.context.parent.clone(), ..Context::default() });
-            self.reader.within(self.playbook, &mut Vec::new(), |reader| {
+            self.reader.within(self.playbook, |reader| {
                 reader.tasks_file(&path, &context, task.span, task.is_handler).unwrap_or_default()
             })
         })
@@ -80,7 +80,7 @@ impl<'a> Ahead<'a> {
         let key = format!("{} {} {} {}", parts.tasks, parts.vars, parts.defaults, parts.handlers);
         self.is_new(task.file.join(name), &key, is_firm).then(|| {
             let context = Arc::new(Context { parent: task.context.parent.clone(), ..Context::default() });
-            self.reader.within(self.playbook, &mut Vec::new(), |reader| {
+            self.reader.within(self.playbook, |reader| {
                 reader.included_role(name, &parts, &context, &task.file, task.span).map(|(_, items)| items).unwrap_or_default()
             })
         })

@@ -21,7 +21,7 @@ pub(super) const FILTERS: &[Filter] = &[
 ];
 
 fn default(call: &mut Call<'_, '_>) -> Res<Val> {
-    let is_wanted = call.input.is_undefined() || (call.flag(1, false) && call.input.truth() == Some(false));
+    let is_wanted = call.input.is_missing() || (call.flag(1, false) && call.input.truth() == Some(false));
     Ok(if is_wanted { call.arg(0).cloned().unwrap_or_else(|| Val::from("")) } else { call.input.clone() })
 }
 

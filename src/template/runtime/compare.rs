@@ -20,7 +20,7 @@ pub(crate) fn equal(left: &Val, right: &Val) -> bool {
             (Object::Range(left), Object::Range(right)) => left == right,
             (Object::DateTime(left), Object::DateTime(right)) => left == right,
             (Object::Delta(left), Object::Delta(right)) => left == right,
-            _ => std::ptr::eq(&raw const **left, &raw const **right) || (left_is_omit(left) && left_is_omit(right)),
+            _ => std::ptr::eq(&raw const **left, &raw const **right) || is_same_word(left, right),
         },
         _ => match (left.as_int(), right.as_int()) {
             (Some(left), Some(right)) => left == right,
@@ -29,8 +29,8 @@ pub(crate) fn equal(left: &Val, right: &Val) -> bool {
     }
 }
 
-fn left_is_omit(object: &Object) -> bool {
-    matches!(object, Object::Omit)
+fn is_same_word(left: &Object, right: &Object) -> bool {
+    matches!((left, right), (Object::Omit, Object::Omit) | (Object::Nothing, Object::Nothing))
 }
 
 fn all_equal(left: &[Val], right: &[Val]) -> bool {

@@ -41,6 +41,11 @@ impl Val {
         })
     }
 
+    /// Whether tests and `default` take it for something that is not there.
+    pub(crate) fn is_missing(&self) -> bool {
+        self.is_undefined() || matches!(self, Val::Object(object) if matches!(**object, Object::Nothing))
+    }
+
     pub(crate) fn is_omit(&self) -> bool {
         matches!(self, Val::Object(object) if matches!(**object, Object::Omit))
     }

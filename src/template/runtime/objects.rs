@@ -15,6 +15,8 @@ use std::sync::Arc;
 pub(crate) enum Object {
     /// The argument that is dropped.
     Omit,
+    /// What `x if false` is without an `else`: undefined, and yet no error where it is used.
+    Nothing,
     Range(Range),
     Macro(Macro),
     Function(&'static Function),
@@ -114,6 +116,7 @@ impl Object {
     pub(super) fn kind(&self) -> &'static str {
         match self {
             Object::Omit => "Omit",
+            Object::Nothing => "UndefinedMarker",
             Object::Range(_) => "range",
             Object::Macro(_) => "Macro",
             Object::Function(_) => "function",
@@ -138,6 +141,7 @@ impl Object {
         match self {
             Object::Range(range) => range.len() > 0,
             Object::Delta(delta) => delta.microseconds != 0,
+            Object::Nothing => false,
             _ => true,
         }
     }
@@ -148,6 +152,7 @@ impl Object {
             Object::Module(module) => module.text.to_value(),
             Object::Range(range) => Ok(range.items().iter().filter_map(|item| item.to_value().ok()).collect()),
             Object::Vaulted(text) => Ok(Value::from(text.as_str())),
+            Object::Nothing => Ok(Value::from("")),
             other => Err(other.kind()),
         }
     }

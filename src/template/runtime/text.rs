@@ -87,6 +87,7 @@ impl TextBuilder {
             Object::DateTime(time) => self.push(&time.to_string()),
             Object::Delta(delta) => self.push(&delta.to_string()),
             Object::Vaulted(text) => self.push(text),
+            Object::Nothing => {}
             other => self.push(&format!("<{}>", other.kind())),
         }
     }
