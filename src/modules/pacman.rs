@@ -149,7 +149,9 @@ fn names(args: &Args) -> Result<Vec<String>, Failure> {
 
 /// All packages of all repositories with their versions.
 fn lists(look: &dyn Look, program: &str) -> Result<String, Failure> {
-    Ok(look.run(&Cmd::new([program, "--sync", "--list"]).timeout(ASK))?.stdout_text())
+    let text = look.run(&Cmd::new([program, "--sync", "--list"]).timeout(ASK))?.stdout_text();
+    // Behind that is what is installed.
+    Ok(text.lines().flat_map(|line| [line.split(" [").next().unwrap_or(line), "\n"]).collect())
 }
 
 fn split(args: &Args, name: &str) -> Result<Vec<String>, Failure> {
@@ -291,9 +293,9 @@ impl Pacman<'_> {
             wish.files.push(path);
         }
         if found.is_some() {
-            wish.old.push(name)
+            wish.old.push(name);
         } else {
-            wish.new.push(name)
+            wish.new.push(name);
         }
         Ok(())
     }
@@ -303,7 +305,7 @@ impl Pacman<'_> {
         if !file.contains("://") && !self.look.exists(&path) {
             return Err(Failure::new(format!("there is no file {path} on the host; copy it there first")));
         }
-        let output = self.print(&["--upgrade", "--nodeps", "--nodeps"], &[&[path.clone()]])?;
+        let output = self.print(&["--upgrade", "--nodeps", "--nodeps"], &[std::slice::from_ref(&path)])?;
         match steps(&output).pop() {
             Some((name, version)) if output.is_success() => Ok((path, name, version)),
             _ => Err(Failure::of_command(format_args!("{path} is not a package that pacman can read"), &output)),

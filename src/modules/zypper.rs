@@ -124,7 +124,8 @@ fn finish(args: &Args, values: Map, done: &[Done], look: &dyn Look) -> Result<Ma
             values.extend(one.values.get(key).map(|value| (key.into(), value.clone())));
         }
         let text = |key: &str| one.values.get(key).map(|text| text.to_text().to_string()).unwrap_or_default();
-        if !FINE.contains(&code) && !(code == SCRIPT_FAILED && args.bool("skip_post_errors")) {
+        let is_fine = FINE.contains(&code) || code == SCRIPT_FAILED && args.bool("skip_post_errors");
+        if !is_fine {
             let output = Output { code, stdout: text("stdout").into_bytes(), stderr: text("stderr").into_bytes() };
             return Err(refused(&output).with("changed", code == SCRIPT_FAILED));
         }

@@ -31,7 +31,7 @@ const ARGS: &[Arg] = &[
 const DIR: &str = "/etc/zypp/repos.d";
 const PRIORITY: i64 = 99;
 
-/// One source, as it is or as it shall be.
+/// One source, as it is or as it shall be; then an empty name and a priority of 0 leave those alone.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Source {
     alias: String,
@@ -100,7 +100,12 @@ fn change(plan: &mut Plan, program: &str, found: &[Source], wanted: &Source, may
         && one.alias == wanted.alias
         && address(one) == address(wanted)
     {
-        plan.push(Change::new(&wanted.alias, shown(one), shown(wanted), Act::Run(set(program, wanted, "modifyrepo"))));
+        plan.push(Change::new(
+            &wanted.alias,
+            shown(one),
+            shown(&whole(wanted, one)),
+            Act::Run(set(program, wanted, "modifyrepo")),
+        ));
         return Ok(());
     }
     for source in found {
@@ -119,15 +124,10 @@ fn remove(program: &str, source: &Source, before: impl Into<Value>, after: Value
 fn set(program: &str, wanted: &Source, command: &str) -> Cmd {
     let is_new = command == "addrepo";
     let priority = format!("--priority={}", wanted.priority);
-    let name = format!("--name={}", if wanted.name.is_empty() { &wanted.alias } else { &wanted.name });
+    let name = format!("--name={}", wanted.name);
     let mut words = vec![program, "--quiet", "--non-interactive", command];
-    // Asking for the default is what older ones do not know.
-    if !is_new || wanted.priority != PRIORITY {
-        words.push(&priority);
-    }
-    if !is_new || !wanted.name.is_empty() {
-        words.push(&name);
-    }
+    words.extend((wanted.priority > 0).then_some(priority.as_str()));
+    words.extend((!wanted.name.is_empty()).then_some(name.as_str()));
     words.push(if wanted.is_enabled { "--enable" } else { "--disable" });
     match wanted.is_refreshed {
         true => words.push("--refresh"),
@@ -158,7 +158,7 @@ fn wanted(args: &Args, look: &dyn Look, repo: Option<&str>) -> Result<(Source, b
         alias: text("name"),
         url: repo.unwrap_or_default().to_owned(),
         name: text("description"),
-        priority: args.int("priority").filter(|priority| *priority > 0).unwrap_or(PRIORITY),
+        priority: args.int("priority").unwrap_or_default(),
         is_enabled: args.bool("enabled"),
         is_refreshed: args.bool("autorefresh"),
         is_checked: !args.bool("disable_gpg_check"),
@@ -182,7 +182,7 @@ fn wanted(args: &Args, look: &dyn Look, repo: Option<&str>) -> Result<(Source, b
     if !args.has("description") {
         wanted.name = said.name;
     }
-    if !args.has("priority") {
+    if !args.has("priority") && says("priority") {
         wanted.priority = said.priority;
     }
     wanted.is_enabled = if says("enabled") { said.is_enabled } else { wanted.is_enabled };
@@ -247,9 +247,18 @@ fn read((alias, lines): &Section) -> Source {
 }
 
 fn is_as_wanted(found: &Source, wanted: &Source) -> bool {
-    let name = if wanted.name == wanted.alias { "" } else { &wanted.name };
-    let as_written = Source { url: found.url.clone(), name: name.to_owned(), ..wanted.clone() };
-    address(found) == address(wanted) && *found == as_written
+    address(found) == address(wanted) && *found == Source { url: found.url.clone(), ..whole(wanted, found) }
+}
+
+/// What is wanted, with what was not said as it is.
+fn whole(wanted: &Source, found: &Source) -> Source {
+    let name = match wanted.name.as_str() {
+        "" => found.name.clone(),
+        name if name == wanted.alias => String::new(),
+        name => name.to_owned(),
+    };
+    let priority = if wanted.priority > 0 { wanted.priority } else { found.priority };
+    Source { name, priority, ..wanted.clone() }
 }
 
 /// The address without what may be written in several ways.
@@ -276,7 +285,7 @@ fn shown(source: &Source) -> String {
         flag(source.is_enabled),
         flag(source.is_refreshed),
         flag(source.is_checked),
-        source.priority
+        if source.priority > 0 { source.priority } else { PRIORITY }
     )
 }
 
