@@ -331,7 +331,7 @@ impl Pacman<'_> {
         Ok(specs.iter().filter(|spec| said.lines().any(|line| line == without_repository(spec))).cloned().collect())
     }
 
-    /// The packages that a name stands for which some installed package answers to: that one, or another that is really called so.
+    /// The packages that a name stands for: the installed one that answers to it, or another that is really called so.
     fn resolved(&self, spec: &str) -> Result<Vec<String>, Failure> {
         let output = self.print(&["--sync", "--nodeps", "--nodeps"], &[&[spec.to_owned()]])?;
         Ok(steps(&output).into_iter().map(|(name, _)| name).collect())

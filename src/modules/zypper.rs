@@ -1,5 +1,5 @@
-//! `zypper`: packages, patches and patterns of SUSE. What is installed rpm says where it can; what would be done zypper says itself
-//! (`--dry-run`), and where that is nothing, nothing is run.
+//! `zypper`: packages, patches and patterns of SUSE. What is installed rpm says where it can; what would be done zypper itself
+//! says (`--dry-run`), and where that is nothing, nothing is run.
 
 use super::locks::{self, Holder};
 use super::{Act, Arg, Args, Change, Cmd, Done, Failure, Kind, Look, Module, Output, Plan, words};
@@ -352,7 +352,7 @@ mod tests {
 
     #[test]
     fn a_summary_is_read_section_by_section() {
-        let xml = "<to-upgrade>\n<solvable type=\"package\" name=\"foo\" edition=\"1.1-1\" arch=\"noarch\" edition-old=\"1.0-1\"/>\n\
+        let xml = "<to-upgrade>\n<solvable type=\"package\" name=\"foo\" edition=\"1.1-1\" edition-old=\"1.0-1\"/>\n\
                    </to-upgrade>\n<to-remove>\n<solvable type=\"pattern\" name=\"a&amp;b\" edition=\"2\"/>\n</to-remove>";
         let steps: Vec<_> = steps(xml).into_iter().map(|step| (step.name, step.before, step.after)).collect();
         let text = |text: &str| Some(text.to_owned());
