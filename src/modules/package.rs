@@ -78,5 +78,5 @@ fn manager(wanted: &str, look: &dyn Look) -> Result<&'static Module, Failure> {
 
 /// That module is in the other host program: the control side calls it in place of this one.
 fn elsewhere(name: &str) -> Failure {
-    Failure::new(format!("packages are for the module `{name}` on this host")).with("_instead", name)
+    Failure::new(format!("packages are for the module `{name}` on this host: `use: {name}` calls it")).with("_instead", name)
 }
