@@ -21,6 +21,7 @@ mod include;
 mod include_vars;
 mod meta;
 mod own;
+mod package;
 mod pause;
 mod raw;
 mod reboot;
@@ -172,6 +173,7 @@ pub static ACTIONS: &[&str] = &[
     "include_tasks",
     "include_vars",
     "meta",
+    "package",
     "pause",
     "raw",
     "reboot",
@@ -218,6 +220,7 @@ pub async fn run<H: Hands>(module: &'static Module, args: &Args, hands: &H) -> R
         "include_role" => include::role(args),
         "include_vars" => include_vars::include_vars(args, hands),
         "meta" => meta::meta(args),
+        "package" => package::package(args, hands).await,
         "pause" => pause::pause(args, hands).await,
         "raw" => raw::raw(args, hands).await,
         "reboot" => reboot::reboot(args, hands).await,

@@ -9,7 +9,7 @@ use super::results::{Delegate, Verdict};
 use super::said;
 use crate::actions::{self, Answer, Effect, Meta, Problem};
 use crate::event::{self, Event, Outcome};
-use crate::modules::{self, Args, Failure, Module};
+use crate::modules::{self, Args, Failure, Module, Set};
 use crate::playbook::task::texts;
 use crate::playbook::{ActionKind, Task};
 use crate::strategy::Ended;
@@ -448,7 +448,14 @@ impl Work {
                 None => drop(args.shift_remove(key)),
             }
         }
-        Ok((module, args))
+        // One that the common host program does not have is called in its place, as far as it is known already.
+        match self.handed_to(frame, module)?.filter(|behind| module.name == "package" && Set::with(behind.name) == Set::Rare) {
+            Some(behind) => {
+                args.shift_remove("use");
+                Ok((behind, args))
+            }
+            None => Ok((module, args)),
+        }
     }
 
     /// `module_defaults`: of a module counts what is said last, under whatever name; it goes before what is said of its group.

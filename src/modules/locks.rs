@@ -16,20 +16,36 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// Seconds between two lines for those who wait.
 const SAY_EVERY: f64 = 5.0;
 
+/// A lock that is held.
+pub(super) struct Holder {
+    pub(super) lock: &'static str,
+    pub(super) who: String,
+}
+
 /// Waits until nobody holds a lock; answers whether it had to.
 pub(super) fn wait(look: &dyn Look, locks: &Locks, seconds: i64) -> Result<bool, Failure> {
+    wait_for(look, locks.program, locks.hint, seconds, || holder(look, locks))
+}
+
+/// The same for locks of any kind.
+pub(super) fn wait_for(
+    look: &dyn Look,
+    program: &str,
+    hint: &str,
+    seconds: i64,
+    holder: impl Fn() -> Option<Holder>,
+) -> Result<bool, Failure> {
     let start = look.now();
     let mut said = f64::NEG_INFINITY;
-    while let Some((lock, holder)) = holder(look, locks) {
+    while let Some(Holder { lock, who }) = holder() {
         let waited = look.now() - start;
         if waited >= seconds as f64 {
-            let Locks { program, hint, .. } = locks;
             return Err(Failure::new(format!(
-                "Failed to lock {program} for exclusive operation: {lock} is held by {holder} after {seconds} s{hint}"
+                "Failed to lock {program} for exclusive operation: {lock} is held by {who} after {seconds} s{hint}"
             )));
         }
         if waited - said >= SAY_EVERY {
-            look.say(&format!("waiting for {lock}, held by {holder}"));
+            look.say(&format!("waiting for {lock}, held by {who}"));
             said = waited;
         }
         look.sleep(PAUSE);
@@ -38,12 +54,12 @@ pub(super) fn wait(look: &dyn Look, locks: &Locks, seconds: i64) -> Result<bool,
 }
 
 /// The first lock that somebody holds, and who.
-fn holder(look: &dyn Look, locks: &Locks) -> Option<(&'static str, String)> {
+fn holder(look: &dyn Look, locks: &Locks) -> Option<Holder> {
     let table = look.text("/proc/locks").ok().flatten()?;
     locks.files.iter().find_map(|lock| {
         let stat = look.stat(lock, true).ok().flatten()?;
         let pid = table.lines().find_map(|line| held(line, stat.dev, stat.inode))?;
-        Some((*lock, called(look, pid)))
+        Some(Holder { lock, who: called(look, pid) })
     })
 }
 
@@ -58,7 +74,7 @@ fn held(line: &str, dev: u64, inode: u64) -> Option<&str> {
     is_same.then_some(*pid)
 }
 
-fn called(look: &dyn Look, pid: &str) -> String {
+pub(super) fn called(look: &dyn Look, pid: &str) -> String {
     let name = look.text(&format!("/proc/{pid}/comm")).ok().flatten();
     name.map_or_else(|| format!("process {pid}"), |name| format!("{} ({pid})", name.trim()))
 }

@@ -107,6 +107,15 @@ pub trait Look {
         false
     }
 
+    /// Leaves a note for the next round of the same task (`Plan::again`), and for its end.
+    fn note(&self, text: &str) {
+        let _ = text;
+    }
+
+    fn noted(&self) -> Option<String> {
+        None
+    }
+
     /// Text of a file, or `None` where there is none; bytes that are not UTF-8 are replaced.
     fn text(&self, path: &str) -> io::Result<Option<String>> {
         match self.read(path) {

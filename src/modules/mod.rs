@@ -82,6 +82,7 @@ mod npm;
 mod own;
 mod package;
 mod package_facts;
+mod pacman;
 mod pam_limits;
 mod pamd;
 mod ping;
@@ -116,6 +117,8 @@ mod wait_for;
 mod xattr;
 mod yum;
 mod yum_repository;
+mod zypper;
+mod zypper_repository;
 
 pub use args::{Arg, Args, Kind, Problem, Rule};
 pub use attrs::Attrs;
@@ -322,7 +325,7 @@ pub struct Dispatch {
 #[cfg(feature = "control")]
 const DISPATCHES: [Dispatch; 2] = [
     Dispatch { from: "service", fact: "ansible_service_mgr", to: &["systemd", "sysvinit", "openrc"] },
-    Dispatch { from: "package", fact: "ansible_pkg_mgr", to: &["apk", "apt", "dnf", "yum"] },
+    Dispatch { from: "package", fact: "ansible_pkg_mgr", to: &["apk", "apt", "dnf", "pacman", "yum", "zypper"] },
 ];
 
 /// Groups of modules that `module_defaults` may name (`group/docker`, `group/community.docker.docker`), and whose modules are in them.
@@ -484,6 +487,7 @@ pub static RARE: &[&Module] = &[
     &crypto::privatekey::MODULE,
     &crypto::publickey::MODULE,
     &package_facts::MODULE,
+    &pacman::MODULE,
     &pam_limits::MODULE,
     &pamd::MODULE,
     &postgresql::db::MODULE,
@@ -511,4 +515,6 @@ pub static RARE: &[&Module] = &[
     &crypto::certificate::MODULE,
     &xattr::MODULE,
     &yum_repository::MODULE,
+    &zypper::MODULE,
+    &zypper_repository::MODULE,
 ];

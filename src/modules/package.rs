@@ -64,11 +64,19 @@ fn manager(wanted: &str, look: &dyn Look) -> Result<&'static Module, Failure> {
         "auto" if look.which("apt-get").is_some() => Ok(APT),
         "auto" if ["dnf", "dnf5", "microdnf", "yum"].iter().any(|program| look.which(program).is_some()) => Ok(DNF),
         "auto" if look.which("apk").is_some() => Ok(APK),
-        "auto" => {
-            Err(Failure::new("this host has neither apt nor dnf nor yum nor apk: use `command` with its own package manager"))
-        }
+        "auto" if look.which("zypper").is_some() => Err(elsewhere("zypper")),
+        "auto" if look.which("pacman").is_some() => Err(elsewhere("pacman")),
+        "pacman" | "zypper" => Err(elsewhere(short)),
+        "auto" => Err(Failure::new(
+            "this host has no package manager that is known (apt, dnf, yum, apk, zypper, pacman): use `command` with its own",
+        )),
         other => Err(Failure::new(format!(
-            "Could not find a matching action for the \"{other}\" package manager; there are apt, dnf and apk"
+            "Could not find a matching action for the \"{other}\" package manager; there are apt, dnf, apk, zypper and pacman"
         ))),
     }
+}
+
+/// That module is in the other host program: the control side calls it in place of this one.
+fn elsewhere(name: &str) -> Failure {
+    Failure::new(format!("packages are for the module `{name}` on this host: `use: {name}` calls it")).with("_instead", name)
 }

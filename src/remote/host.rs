@@ -6,6 +6,7 @@ use super::{admin, exec, http, idle, lock};
 use crate::modules::{Cmd, Failure, HttpReply, HttpRequest, IdleEnd, Look, Output, Space, Stat};
 use crate::wire::{FromHost, Lease, Request};
 use sha2::Digest;
+use std::cell::RefCell;
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read};
 use std::net::TcpStream;
@@ -28,6 +29,7 @@ pub(super) struct Host {
     /// The rollout that the task is part of.
     pub(super) lease: Option<Lease>,
     idle_loop: Option<u64>,
+    note: RefCell<Option<String>>,
     check: bool,
     diff: bool,
 }
@@ -41,6 +43,7 @@ impl Host {
             deadline: request.timeout.map(|seconds| Instant::now() + Duration::from_secs(seconds)),
             lease: request.lease.clone(),
             idle_loop: request.idle_loop,
+            note: RefCell::default(),
             check: request.check,
             diff: request.diff,
         }
@@ -221,6 +224,14 @@ impl Look for Host {
 
     fn has_in_mind(&self, word: &'static str) -> bool {
         self.idle_loop.is_some_and(|of| self.line.mind(of, |words| words.contains(word)))
+    }
+
+    fn note(&self, text: &str) {
+        self.note.replace(Some(text.to_owned()));
+    }
+
+    fn noted(&self) -> Option<String> {
+        self.note.borrow().clone()
     }
 }
 

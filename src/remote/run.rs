@@ -17,7 +17,8 @@ const MANY: usize = 8;
 /// A plan may ask to be made again after applying; that ends here.
 const ROUNDS_MAX: usize = 3;
 /// What a system says that refuses.
-const REFUSALS: [&str; 3] = ["Permission denied", "Operation not permitted", "are you root"];
+const REFUSALS: [&str; 5] =
+    ["Permission denied", "Operation not permitted", "are you root", "unless you are root", "Root privileges are required"];
 /// What helps there.
 const AS_ROOT: &str = "the task's user may not do this: `become: true` makes it root";
 

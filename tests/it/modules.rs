@@ -218,6 +218,7 @@ fn hashed(value: Value) -> Value {
 
 /// Planning again after applying must be empty, unless the case says why not.
 fn again(module: &'static Module, case: &Value, host: &mut FakeHost) -> Result<(), String> {
+    host.note.take();
     let args = arguments(module, case, host).map_err(|failure| failure.msg)?;
     let plan = (module.plan)(&args, host).map_err(|failure| format!("planning again fails: {}", failure.msg))?;
     let left: Vec<String> = plan.changes.iter().map(line).collect();
@@ -225,6 +226,7 @@ fn again(module: &'static Module, case: &Value, host: &mut FakeHost) -> Result<(
         (None, true) | (Some("changes"), false) => Ok(()),
         (None, false) => Err(format!("planning again wants more: {left:#?}")),
         (Some("acts"), false) => {
+            host.note.take();
             let task = run(module, case, host);
             let changed = task.changed();
             if changed == Some(false) { Ok(()) } else { Err(format!("again: changed is {changed:?}: {:#?}", task.lines)) }

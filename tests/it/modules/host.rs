@@ -15,6 +15,8 @@ use std::time::Duration;
 pub(super) struct FakeHost {
     world: RefCell<World>,
     pub(super) check: bool,
+    /// What one round of a task leaves for the next.
+    pub(super) note: RefCell<Option<String>>,
     /// Lines for people who wait.
     pub(super) said: RefCell<Vec<String>>,
     /// What was asked or done that the case does not provide for.
@@ -35,7 +37,13 @@ impl FakeHost {
         if let Some(said) = said {
             world.extend(said);
         }
-        FakeHost { world: RefCell::new(world), check: false, said: RefCell::default(), surprises: RefCell::default() }
+        FakeHost {
+            world: RefCell::new(world),
+            check: false,
+            note: RefCell::default(),
+            said: RefCell::default(),
+            surprises: RefCell::default(),
+        }
     }
 
     pub(super) fn content(&self, path: &str) -> Option<String> {
@@ -222,6 +230,14 @@ impl Look for FakeHost {
 
     fn say(&self, line: &str) {
         self.said.borrow_mut().push(line.to_owned());
+    }
+
+    fn note(&self, text: &str) {
+        self.note.replace(Some(text.to_owned()));
+    }
+
+    fn noted(&self) -> Option<String> {
+        self.note.borrow().clone()
     }
 
     fn is_check(&self) -> bool {
