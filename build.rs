@@ -56,7 +56,12 @@ mod host {
     const PROGRAMS: &[&str] = &["roll-remote", "roll-remote-rare"];
     /// Static, and without the tables that would let it be loaded anywhere in memory: they are a twentieth of it.
     /// The sums are the short ones; those that the processor computes itself stay as they are.
-    const FLAGS: &[&str] = &["-Ctarget-feature=+crt-static", "-Crelocation-model=static", "--cfg=sha2_backend_soft=\"compact\""];
+    const FLAGS: &[&str] = &[
+        "-Ctarget-feature=+crt-static",
+        "-Crelocation-model=static",
+        "-Cllvm-args=-inline-threshold=0",
+        "--cfg=sha2_backend_soft=\"compact\"",
+    ];
     /// Leaves out the tables for unwinding, a tenth of the program: a panic ends it, and without symbols no trace could be read.
     /// What the C runtime's own start files bring is marked by them and has to stay.
     const LINKING: &str = "SECTIONS { /DISCARD/ : { *(EXCLUDE_FILE(*crtbegin*.o *crtend*.o *crt1.o) .eh_frame) \
@@ -123,7 +128,8 @@ mod host {
     fn flags(out: &Path) -> Result<Vec<String>, Box<dyn Error>> {
         let script = out.join("host.ld");
         fs::write(&script, LINKING)?;
-        let linking = ["-Clink-arg=-Wl,--no-eh-frame-hdr".to_owned(), format!("-Clink-arg=-Wl,-T,{}", script.display())];
+        let linking =
+            ["-Clink-arg=-Wl,--no-eh-frame-hdr,-z,noseparate-code".to_owned(), format!("-Clink-arg=-Wl,-T,{}", script.display())];
         // Where a source lies is part of every message about a bug in it; the program must not tell where it was built.
         let sources = cargo_home().map(|home| format!("--remap-path-prefix={}=cargo", home.display()));
         Ok(FLAGS.iter().map(|&flag| flag.to_owned()).chain(linking).chain(sources).collect())

@@ -55,7 +55,7 @@ pub fn plugins() -> Vec<PluginRow> {
     for row in filters::rows() {
         rows.push(PluginRow { plugin: Plugin::Filter, name: row.name, aliases: row.aliases, params: row.params, doc: row.doc });
     }
-    for row in tests::TESTS {
+    for row in tests::rows() {
         rows.push(PluginRow { plugin: Plugin::Test, name: row.name, aliases: row.aliases, params: row.params, doc: row.doc });
     }
     for row in super::functions::FUNCTIONS {

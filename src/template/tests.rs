@@ -1,5 +1,8 @@
 //! Tests: what stands after `is`.
 
+mod addresses;
+mod general;
+
 use super::calls::{Args, Call, bind, named, unknown};
 use super::evaluate::Eval;
 use super::failure::{Plugin, Res};
@@ -40,7 +43,7 @@ impl Test {
     }
 }
 
-pub(crate) const TESTS: &[Test] = &[
+const TESTS: &[Test] = &[
     test("defined", &[], "has a value", |call| Ok(!call.input.is_missing())).taking_undefined(),
     test("undefined", &[], "has no value", |call| Ok(call.input.is_missing())).taking_undefined(),
     test("none", &[], "is null", |call| Ok(matches!(call.input, Val::None))).taking_undefined(),
@@ -126,11 +129,13 @@ pub(crate) const TESTS: &[Test] = &[
     test("vaulted_file", &[], "a file encrypted by a vault", vaulted_file),
 ];
 
+pub(crate) fn rows() -> impl Iterator<Item = &'static Test> {
+    [TESTS, addresses::TESTS, general::TESTS].into_iter().flatten()
+}
+
 fn by_name() -> &'static HashMap<&'static str, &'static Test> {
     static BY_NAME: OnceLock<HashMap<&'static str, &'static Test>> = OnceLock::new();
-    BY_NAME.get_or_init(|| {
-        TESTS.iter().flat_map(|row| row.aliases.iter().chain([&row.name]).map(move |name| (*name, row))).collect()
-    })
+    BY_NAME.get_or_init(|| rows().flat_map(|row| row.aliases.iter().chain([&row.name]).map(move |name| (*name, row))).collect())
 }
 
 pub(crate) fn find(name: &str) -> Option<&'static Test> {

@@ -101,6 +101,8 @@ struct Frame {
     start: usize,
     is_flow: bool,
     is_unsafe: bool,
+    /// Tagged `!!set`: only its keys count.
+    is_set: bool,
     anchor: usize,
     size: Size,
 }
@@ -335,8 +337,9 @@ impl<'a> Loader<'a> {
             return Err(Problem::TooDeep { span: self.manner.span(start, start) });
         }
         let is_unsafe = self.is_unsafe() || tag.is_some_and(|tag| tag.is_custom() && tag.suffix() == "unsafe");
+        let is_set = tag.and_then(|tag| tag.suffix_in_namespace("tag:yaml.org,2002:")).is_some_and(|name| &*name == "set");
         let is_flow = style == StructureStyle::Flow;
-        self.stack.push(Frame { content, start, is_flow, is_unsafe, anchor, size: Size::LEAF });
+        self.stack.push(Frame { content, start, is_flow, is_unsafe, is_set, anchor, size: Size::LEAF });
         Ok(())
     }
 
@@ -349,6 +352,9 @@ impl<'a> Loader<'a> {
         let span = self.manner.span(frame.start, end);
         let content = match frame.content {
             Unfinished::List(items) => Content::List(items),
+            Unfinished::Map { entries, merged, .. } if frame.is_set => {
+                Content::List(self.join(entries, merged).into_iter().map(|(key, _)| key).collect())
+            }
             Unfinished::Map { entries, merged, .. } => Content::Map(self.join(entries, merged)),
         };
         self.put(Node { span, content }, frame.size, frame.anchor)

@@ -11,6 +11,7 @@ use std::hash::{BuildHasher, Hasher};
 pub(super) const FILTERS: &[Filter] = &[
     filter("random", &["start", "step", "seed"], "a number or an item by chance", random),
     filter("shuffle", &["seed"], "in an order by chance", shuffle),
+    filter("community.general.random_mac", &["seed"], "a hardware address by chance", random_mac).or(&["random_mac"]),
 ];
 
 /// The Mersenne Twister.
@@ -188,6 +189,37 @@ fn random(call: &mut Call<'_, '_>) -> Res<Val> {
     let chosen = twister.below(u64::try_from(items.len()).unwrap_or(1));
     let index = usize::try_from(chosen).unwrap_or(0);
     Ok(items.into_iter().nth(index).unwrap_or(Val::None))
+}
+
+/// Hardware addresses have so many parts.
+const PARTS: usize = 6;
+
+/// A hardware address that starts with what is given.
+fn random_mac(call: &mut Call<'_, '_>) -> Res<Val> {
+    let Val::Str(text) = &call.input else {
+        let shown = crate::template::calls::shown(&call.input);
+        return Err(format!("Invalid value type (<class '{}'>) for random_mac ({shown})", call.input.kind()).into());
+    };
+    let start = text.to_lowercase();
+    let parts: Vec<&str> = start.split(':').collect();
+    let wrong = |reason: String| Err(format!("Invalid value ({start}) for random_mac: {reason}").into());
+    if parts.len() >= PARTS {
+        return wrong(format!("{} colon(:) separated items max", PARTS - 1));
+    }
+    for part in &parts {
+        let digits = part.as_bytes();
+        match digits {
+            [] => return wrong("empty item".to_owned()),
+            [one, other, ..] if one.is_ascii_hexdigit() && other.is_ascii_hexdigit() => {}
+            _ => return wrong(format!("{part} not hexa byte")),
+        }
+    }
+    let mut twister = Twister::from_seed(call.given(0));
+    // Ten hexadecimal digits, the first of them no zero.
+    let number = twister.below((1 << 40) - (1 << 36)) + (1 << 36);
+    let digits = format!("{number:010x}");
+    let further = (0..PARTS - parts.len()).map(|index| digits[index * 2..index * 2 + 2].to_owned());
+    Ok(Val::from(parts.iter().map(|part| (*part).to_owned()).chain(further).collect::<Vec<_>>().join(":")))
 }
 
 fn shuffle(call: &mut Call<'_, '_>) -> Res<Val> {

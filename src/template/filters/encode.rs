@@ -12,7 +12,7 @@ use crate::yaml::SEVERAL_DOCUMENTS;
 use crate::yaml::{Trust, read};
 use base64ct::{Base64, Encoding};
 use sha1::Sha1;
-use sha2::{Digest, Sha224, Sha256, Sha384, Sha512};
+use sha2::{Digest, Sha224, Sha256, Sha384, Sha512, Sha512_256};
 
 pub(super) const FILTERS: &[Filter] = &[
     filter("to_json", &["**options"], "JSON", |call| to_json(call, None, false)),
@@ -23,9 +23,13 @@ pub(super) const FILTERS: &[Filter] = &[
     }),
     filter("tojson", &["indent"], "JSON that is safe inside of HTML", html_json),
     filter("from_json", &["**options"], "the value of a JSON text", from_json),
-    filter("to_yaml", &["**options"], "YAML", |call| to_yaml(call, Layout::default())),
+    filter("to_yaml", &["**options"], "YAML", |call| to_yaml(call, Layout::default())).or(&["community.general.to_yaml"]),
     filter("to_nice_yaml", &["indent", "**options"], "YAML in block style", |call| {
         let indent = usize::try_from(call.int_arg(0, 4)?).unwrap_or(4);
+        to_yaml(call, Layout { indent, flow: Some(false), ..Layout::default() })
+    }),
+    filter("community.general.to_nice_yaml", &["indent", "**options"], "YAML in block style", |call| {
+        let indent = usize::try_from(call.int_arg(0, 2)?).unwrap_or(2);
         to_yaml(call, Layout { indent, flow: Some(false), ..Layout::default() })
     }),
     filter("from_yaml", &[], "the value of a YAML text", from_yaml),
@@ -278,14 +282,21 @@ fn hex(bytes: &[u8]) -> String {
 
 fn checksum(call: &mut Call<'_, '_>, kind: &str) -> Res<Val> {
     let bytes = bytes_of(&call.text()?);
-    Ok(Val::from(match kind {
+    Ok(Val::from(match kind.to_lowercase().as_str() {
         "md5" => hex(&md5::Md5::digest(&bytes)),
         "sha1" => hex(&Sha1::digest(&bytes)),
         "sha224" => hex(&Sha224::digest(&bytes)),
         "sha256" => hex(&Sha256::digest(&bytes)),
         "sha384" => hex(&Sha384::digest(&bytes)),
         "sha512" => hex(&Sha512::digest(&bytes)),
-        other => return Err(format!("unsupported hash type {other}").into()),
+        "sha512_256" => hex(&Sha512_256::digest(&bytes)),
+        "sha3_224" => hex(&sha3::Sha3_224::digest(&bytes)),
+        "sha3_256" => hex(&sha3::Sha3_256::digest(&bytes)),
+        "sha3_384" => hex(&sha3::Sha3_384::digest(&bytes)),
+        "sha3_512" => hex(&sha3::Sha3_512::digest(&bytes)),
+        "blake2b" => hex(&blake2::Blake2b512::digest(&bytes)),
+        "blake2s" => hex(&blake2::Blake2s256::digest(&bytes)),
+        _ => return Err(format!("unsupported hash type {kind}").into()),
     }))
 }
 

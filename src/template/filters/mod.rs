@@ -7,6 +7,7 @@ mod dicts;
 mod encode;
 mod general;
 mod json_query;
+mod links;
 mod lists;
 mod numbers;
 mod passwords;
@@ -18,7 +19,9 @@ mod times;
 mod vaults;
 mod yaml_out;
 
+pub(crate) use addresses::Net;
 pub(crate) use chance::{random_below, random_text};
+pub(crate) use general::revealed;
 pub(crate) use lists::sort_values;
 pub(crate) use passwords::{Hashing, hashed, new_salt};
 pub(crate) use times::zone_offset;

@@ -1,6 +1,6 @@
 //! Filters on text.
 
-use super::{Filter, filter};
+use super::{Filter, filter, links};
 use crate::template::calls::{Args, Call};
 use crate::template::failure::Res;
 use crate::template::format_percent::percent;
@@ -19,6 +19,12 @@ pub(super) const FILTERS: &[Filter] = &[
     filter("truncate", &["length", "killwords", "end", "leeway"], "cut to a length", truncate),
     filter("wordcount", &[], "how many words", |call| Ok(Val::size(words(&call.text()?).count()))),
     filter("wordwrap", &["width", "break_long_words", "wrapstring", "break_on_hyphens"], "lines of limited length", wordwrap),
+    filter(
+        "urlize",
+        &["trim_url_limit", "nofollow", "target", "rel", "extra_schemes"],
+        "with links to the addresses in it",
+        links::urlize,
+    ),
     filter("format", &["*values", "**named"], "a format such as `%s` filled in", format).taking_undefined(),
     filter("escape", &[], "HTML's special characters escaped", |call| map_text(call, escape)).or(&["e", "forceescape"]),
     filter("striptags", &[], "without HTML tags", |call| map_text(call, strip_tags)),

@@ -24,9 +24,9 @@ fn strftime(call: &mut Call<'_, '_>) -> Res<Val> {
             (seconds.floor() as i64, 0)
         }
     };
-    let offset = if call.flag(1, false) { 0 } else { zone_offset(seconds) };
+    let (offset, zone) = if call.flag(1, false) { (0, "GMT".to_owned()) } else { zone_at(seconds) };
     let time = DateTime { local_seconds: seconds.saturating_add(offset.into()), microsecond, offset_seconds: Some(offset) };
-    Ok(Val::from(time.format(&format)))
+    Ok(Val::from(time.format(&named(&format, &zone))))
 }
 
 fn to_datetime(call: &mut Call<'_, '_>) -> Res<Val> {
@@ -38,19 +38,31 @@ fn to_datetime(call: &mut Call<'_, '_>) -> Res<Val> {
     }
 }
 
+/// The format with the name of the zone in place of `%Z`.
+fn named(format: &str, zone: &str) -> String {
+    let parts: Vec<String> = format.split("%%").map(|part| part.replace("%Z", zone)).collect();
+    parts.join("%%")
+}
+
 /// Seconds between UTC and the time of this machine at a moment; 0 when nothing says so.
 pub(crate) fn zone_offset(epoch: i64) -> i32 {
+    zone_at(epoch).0
+}
+
+/// The same with the name of the zone, such as `CET`.
+fn zone_at(epoch: i64) -> (i32, String) {
+    let utc = || (0, "UTC".to_owned());
     let path = match std::env::var("TZ") {
-        Ok(zone) if zone.is_empty() => return 0,
+        Ok(zone) if zone.is_empty() => return utc(),
         Ok(zone) if zone.starts_with('/') => zone,
         Ok(zone) => format!("/usr/share/zoneinfo/{}", zone.trim_start_matches(':')),
         Err(_) => "/etc/localtime".to_owned(),
     };
-    std::fs::read(path).ok().and_then(|bytes| offset_in(&bytes, epoch)).unwrap_or(0)
+    std::fs::read(path).ok().and_then(|bytes| zone_in(&bytes, epoch)).unwrap_or_else(utc)
 }
 
-/// The offset that a TZif file gives for a moment: its second part, with times of 64 bits, counts.
-fn offset_in(bytes: &[u8], epoch: i64) -> Option<i32> {
+/// The offset and the name that a TZif file gives for a moment: its second part, with times of 64 bits, counts.
+fn zone_in(bytes: &[u8], epoch: i64) -> Option<(i32, String)> {
     let header = |at: usize| -> Option<[usize; 6]> {
         (bytes.get(at..at + 4)? == b"TZif").then_some(())?;
         let mut counts = [0; 6];
@@ -74,5 +86,8 @@ fn offset_in(bytes: &[u8], epoch: i64) -> Option<i32> {
         kind = usize::from(*bytes.get(start + times * 8 + index)?);
     }
     let at = start + times * 9 + kind.min(types.checked_sub(1)?) * 6;
-    Some(i32::from_be_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
+    let offset = i32::from_be_bytes(bytes.get(at..at + 4)?.try_into().ok()?);
+    let name = bytes.get(start + times * 9 + types * 6 + usize::from(*bytes.get(at + 5)?)..)?;
+    let name = name.iter().take_while(|byte| **byte != 0).map(|byte| char::from(*byte)).collect();
+    Some((offset, name))
 }

@@ -14,7 +14,7 @@ pub(crate) struct Layout {
     pub(crate) is_unicode: bool,
     pub(crate) starts_explicitly: bool,
     pub(crate) ends_explicitly: bool,
-    /// `"` or `'` around every scalar.
+    /// `"` or `'` around every scalar, or every one as a block behind `|` or `>`.
     pub(crate) style: Option<char>,
 }
 
@@ -49,6 +49,7 @@ pub(crate) fn yaml_text(value: &Value, layout: &Layout) -> String {
         is_indention: true,
         indent: None,
         flow_level: 0,
+        is_open: false,
     };
     if layout.starts_explicitly {
         writer.indicator("---", true, false, false);
@@ -60,7 +61,7 @@ pub(crate) fn yaml_text(value: &Value, layout: &Layout) -> String {
     }
     writer.node(value, Place::Root);
     writer.write_indent();
-    if layout.ends_explicitly {
+    if layout.ends_explicitly || writer.is_open {
         writer.indicator("...", true, false, false);
         writer.write_indent();
     }
@@ -85,6 +86,8 @@ struct Writer<'l> {
     is_indention: bool,
     indent: Option<usize>,
     flow_level: usize,
+    /// Whether a block of the end keeps its empty lines, which only a mark can end.
+    is_open: bool,
 }
 
 impl Writer<'_> {
@@ -107,6 +110,15 @@ impl Writer<'_> {
         self.column = 0;
         self.is_space = true;
         self.is_indention = true;
+    }
+
+    /// A line break of the text, which may be another one than `\n`.
+    fn own_break(&mut self, c: char) {
+        self.line_break();
+        if c != '\n' {
+            self.out.pop();
+            self.out.push(c);
+        }
     }
 
     fn write_indent(&mut self) {
@@ -134,7 +146,7 @@ impl Writer<'_> {
     }
 
     fn is_flow(&self, value: &Value) -> bool {
-        let is_scalar = |value: &Value| !matches!(value, Value::List(_) | Value::Map(_));
+        let is_scalar = |value: &Value| self.layout.style.is_none() && !matches!(value, Value::List(_) | Value::Map(_));
         match value {
             Value::List(items) => items.is_empty() || self.layout.flow.unwrap_or_else(|| items.iter().all(is_scalar)),
             Value::Map(entries) => entries.is_empty() || self.layout.flow.unwrap_or_else(|| entries.values().all(is_scalar)),
@@ -256,7 +268,11 @@ impl Writer<'_> {
         let before = self.indent;
         self.indent = Some(before.map_or(self.layout.indent, |indent| indent + self.layout.indent));
         let style = self.style(text, is_text, &analysis, is_key);
+        if style != Quotes::None && !is_text {
+            self.indicator("!", true, false, false);
+        }
         match style {
+            Quotes::Block(mark) => self.block(&chars, mark),
             Quotes::None => self.plain(&chars, !is_key),
             Quotes::Single => self.single_quoted(&chars, !is_key),
             Quotes::Double => self.double_quoted(&chars, !is_key),
@@ -267,6 +283,10 @@ impl Writer<'_> {
     fn style(&self, text: &str, is_text: bool, analysis: &Analysis, is_key: bool) -> Quotes {
         if self.layout.style == Some('"') {
             return Quotes::Double;
+        }
+        if let Some(mark @ ('|' | '>')) = self.layout.style {
+            let fits = analysis.allows_block && self.flow_level == 0 && !is_key;
+            return if fits { Quotes::Block(mark) } else { Quotes::Double };
         }
         let resolves_to_itself = !is_text || is_plain_text(text);
         let fits_place = if self.flow_level > 0 { analysis.allows_flow_plain } else { analysis.allows_block_plain };
@@ -329,8 +349,8 @@ impl Writer<'_> {
                 if run[0] == '\n' {
                     writer.line_break();
                 }
-                for _ in run {
-                    writer.line_break();
+                for c in run {
+                    writer.own_break(*c);
                 }
                 writer.write_indent();
             } else {
@@ -340,36 +360,64 @@ impl Writer<'_> {
         self.indicator("'", false, false, false);
     }
 
+    /// Lines as they are behind `|`; behind `>` long ones are broken.
+    fn block(&mut self, text: &[char], mark: char) {
+        self.indicator(&mark.to_string(), true, false, false);
+        if text.first().is_some_and(|c| *c == ' ' || is_break(*c)) {
+            self.push(&self.layout.indent.to_string());
+        }
+        let is_break_at = |at: Option<usize>| at.and_then(|at| text.get(at)).is_some_and(|c| is_break(*c));
+        let last = text.len().checked_sub(1);
+        self.is_open = is_break_at(last) && (text.len() == 1 || is_break_at(last.and_then(|last| last.checked_sub(1))));
+        if self.is_open {
+            self.push("+");
+        } else if !is_break_at(last) {
+            self.push("-");
+        }
+        self.line_break();
+        let (mut after_break, mut is_indented) = (true, true);
+        for (at, c) in text.iter().copied().enumerate() {
+            if is_break(c) {
+                let next = text[at..].iter().copied().find(|c| !is_break(*c));
+                if mark == '>' && !after_break && !is_indented && c == '\n' && !is_blank(next) {
+                    self.line_break();
+                }
+                self.own_break(c);
+                after_break = true;
+                continue;
+            }
+            if after_break {
+                self.write_indent();
+                is_indented = is_blank(Some(c));
+            }
+            let is_single_space = c == ' ' && text.get(at + 1) != Some(&' ');
+            if mark == '>' && !after_break && is_single_space && self.column > self.layout.width {
+                self.write_indent();
+            } else {
+                self.push(&c.to_string());
+            }
+            self.is_space = false;
+            self.is_indention = false;
+            after_break = false;
+        }
+    }
+
     fn double_quoted(&mut self, text: &[char], may_split: bool) {
         self.indicator("\"", true, false, false);
-        let length = text.len();
-        let (mut start, mut end) = (0, 0);
-        while end <= length {
-            let c = text.get(end).copied();
-            let is_special = c.is_none_or(|c| needs_escape(c, self.layout.is_unicode));
-            if is_special {
-                if start < end {
-                    self.push(&text[start..end].iter().collect::<String>());
-                    start = end;
-                }
-                if let Some(c) = c {
-                    self.push(&escaped(c));
-                    start = end + 1;
-                }
-            }
-            let may_break = 0 < end && end + 1 < length && (c == Some(' ') || start >= end);
-            if may_break && may_split && self.column + end.saturating_sub(start) > self.layout.width {
-                let data: String = if start < end { text[start..end].iter().collect() } else { String::new() };
-                start = start.max(end.min(if start < end { end } else { start }));
-                self.push(&format!("{data}\\"));
+        let last = text.len().saturating_sub(1);
+        let mut after_space = false;
+        for (at, c) in text.iter().copied().enumerate() {
+            if needs_escape(c, self.layout.is_unicode) {
+                self.push(&escaped(c));
+            } else if c == ' ' && may_split && !after_space && self.column > self.layout.width && at != 0 && at != last {
                 self.write_indent();
-                self.is_space = false;
-                self.is_indention = false;
-                if text.get(start) == Some(&' ') {
+                if text.get(at + 1) == Some(&' ') {
                     self.push("\\");
                 }
+            } else {
+                self.push(&c.to_string());
             }
-            end += 1;
+            after_space = c == ' ';
         }
         self.indicator("\"", false, false, false);
     }
@@ -380,6 +428,7 @@ enum Quotes {
     None,
     Single,
     Double,
+    Block(char),
 }
 
 fn is_break(c: char) -> bool {
@@ -473,6 +522,7 @@ struct Analysis {
     allows_flow_plain: bool,
     allows_block_plain: bool,
     allows_single_quotes: bool,
+    allows_block: bool,
 }
 
 impl Analysis {
@@ -484,6 +534,7 @@ impl Analysis {
                 allows_flow_plain: false,
                 allows_block_plain: true,
                 allows_single_quotes: true,
+                allows_block: false,
             };
         }
         let starts_document = text.starts_with("---") || text.starts_with("...");
@@ -509,6 +560,7 @@ impl Analysis {
             allows_flow_plain: !is_fragile && !flow_marks,
             allows_block_plain: !is_fragile && !block_marks,
             allows_single_quotes: !break_space && !space_break && !has_special,
+            allows_block: !space_break && !has_special && chars.last() != Some(&' '),
         }
     }
 }
@@ -535,7 +587,6 @@ fn is_unprintable(c: char, is_unicode: bool) -> bool {
     if c == '\n' || (' '..='~').contains(&c) {
         return false;
     }
-    let is_letter =
-        c == '\u{85}' || (('\u{a0}'..='\u{d7ff}').contains(&c) || ('\u{e000}'..='\u{fffd}').contains(&c)) && c != '\u{feff}';
+    let is_letter = (('\u{a0}'..='\u{d7ff}').contains(&c) || ('\u{e000}'..='\u{fffd}').contains(&c)) && c != '\u{feff}';
     !is_letter || !is_unicode
 }

@@ -10,6 +10,7 @@ pub(super) const LOOKUPS: &[Lookup] = &[
     row("list", "the items as they are", |asked| Ok(asked.terms.clone())),
     row("dict", "keys and values", dict),
     row("nested", "every item with every item of the other lists", nested),
+    row("community.general.cartesian", "every item with every item of the other lists", cartesian),
     row("together", "the first items together, the second items together, …", together),
     row("indexed_items", "the items with their positions", indexed),
     row("sequence", "numbers", sequence),
@@ -82,12 +83,31 @@ fn nested(asked: &mut Asked<'_, '_>) -> Res<Vec<Val>> {
     if lists.is_empty() {
         return Err("with_nested requires at least one element in the nested list".into());
     }
+    product(asked, &lists)
+}
+
+/// As `nested`, also over the keys of maps.
+fn cartesian(asked: &mut Asked<'_, '_>) -> Res<Vec<Val>> {
+    let mut lists = lists(asked)?;
+    if lists.is_empty() {
+        return Err("with_cartesian requires at least one element in each list".into());
+    }
+    for (list, term) in lists.iter_mut().zip(asked.terms.clone()) {
+        if matches!(term, Val::Dict(_)) {
+            *list = asked.eval.elements(&term)?;
+        }
+    }
+    product(asked, &lists)
+}
+
+/// Every item with every item of the other lists, flattened by one level.
+fn product(asked: &mut Asked<'_, '_>, lists: &[Vec<Val>]) -> Res<Vec<Val>> {
     let count = lists.iter().try_fold(1_usize, |count, list| count.checked_mul(list.len()));
     if count.is_none_or(|count| count > RESULTS_MAX) {
         return Err(format!("this gives more than {RESULTS_MAX} results").into());
     }
     let mut rows: Vec<Vec<Val>> = vec![Vec::new()];
-    for list in &lists {
+    for list in lists {
         rows = rows
             .iter()
             .flat_map(|row| list.iter().map(move |item| row.iter().cloned().chain([item.clone()]).collect()))

@@ -55,6 +55,7 @@ fn tables() -> [&'static [Lookup]; 8] {
 
 /// Other names of lookups.
 const ALIASES: &[(&str, &str)] = &[
+    ("cartesian", "community.general.cartesian"),
     ("community.general.flattened", "flattened"),
     ("ssm_parameter", "amazon.aws.ssm_parameter"),
     ("secretsmanager_secret", "amazon.aws.secretsmanager_secret"),

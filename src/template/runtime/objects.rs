@@ -148,7 +148,7 @@ impl Object {
 
     pub(super) fn to_value(&self) -> Result<Value, &'static str> {
         match self {
-            Object::DateTime(time) => Ok(Value::from(time.to_string())),
+            Object::DateTime(time) => Ok(Value::from(time.iso('T'))),
             Object::Module(module) => module.text.to_value(),
             Object::Range(range) => Ok(range.items().iter().filter_map(|item| item.to_value().ok()).collect()),
             Object::Vaulted(text) => Ok(Value::from(text.as_str())),

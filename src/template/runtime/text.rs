@@ -23,6 +23,7 @@ impl TextBuilder {
                 self.is_secret |= text.is_secret();
                 self.text.push_str(text);
             }
+            Val::Object(object) => self.push_object(object),
             other => self.push_repr(other),
         }
     }
@@ -40,6 +41,7 @@ impl TextBuilder {
                 self.push(&repr_text(text));
             }
             Val::Pending(template) => self.push(&repr_text(&template.text)),
+            Val::Object(object) if matches!(**object, Object::DateTime(_)) => self.push_moment(object),
             Val::List(items) => self.push_items("[", &items.items(), "]"),
             Val::Tuple(items) if items.len() == 1 => self.push_items("(", items, ",)"),
             Val::Tuple(items) => self.push_items("(", items, ")"),
@@ -61,6 +63,21 @@ impl TextBuilder {
             },
             Val::Object(object) => self.push_object(object),
         }
+    }
+
+    /// As Python makes one; of the seconds and their parts only what is not zero.
+    fn push_moment(&mut self, object: &Object) {
+        let Object::DateTime(time) = object else { return };
+        let at = time.fields();
+        let mut parts = vec![at.year, at.month, at.day, at.hour, at.minute];
+        if at.second != 0 || time.microsecond != 0 {
+            parts.push(at.second);
+        }
+        if time.microsecond != 0 {
+            parts.push(time.microsecond.into());
+        }
+        let parts: Vec<String> = parts.iter().map(i64::to_string).collect();
+        self.push(&format!("datetime.datetime({})", parts.join(", ")));
     }
 
     fn push_items(&mut self, open: &str, items: &[Val], close: &str) {

@@ -4,11 +4,12 @@ mod hardware;
 mod net;
 mod query;
 
+pub(crate) use net::Net;
+
 use super::{Filter, filter};
 use crate::template::calls::{Call, whole};
 use crate::template::failure::Res;
 use crate::template::runtime::Val;
-use net::Net;
 use query::{Address, wrapped};
 
 pub(super) const FILTERS: &[Filter] = &[
@@ -45,6 +46,9 @@ pub(super) const FILTERS: &[Filter] = &[
         .or(&["hwaddr", "ansible.netcommon.hwaddr"]),
     filter("ansible.utils.macaddr", &["query"], "a hardware address in another form", |call| hardware::ask(call, "macaddr"))
         .or(&["macaddr", "ansible.netcommon.macaddr"]),
+    filter("ansible.utils.usable_range", &[], "the addresses of a network, and how many", usable_range).or(&["usable_range"]),
+    filter("ansible.utils.ipcut", &["amount"], "the first or the last bits of an address", ipcut).or(&["ipcut"]),
+    filter("ansible.utils.ipv6form", &["format"], "an IPv6 address written otherwise", ipv6form).or(&["ipv6form"]),
     filter("ansible.utils.slaac", &["query"], "the address that a host gives itself", slaac).or(&["slaac"]),
 ];
 
@@ -180,6 +184,84 @@ fn usable(call: &mut Call<'_, '_>, direction: i128) -> Res<Val> {
     let found = net.usable().zip(net.address.checked_add_signed(offset));
     let found = found.filter(|((first, last), number)| (first..=last).contains(&number));
     Ok(found.map_or(Val::None, |(_, number)| Val::from(net.text_of(number))))
+}
+
+/// All addresses of a network, first and last too.
+fn usable_range(call: &mut Call<'_, '_>) -> Res<Val> {
+    let failed = |reason: String| -> Res<Val> { Err(format!("Error while using plugin 'usable_range': {reason}").into()) };
+    let Val::Str(text) = &call.input else {
+        return failed(format!("not expecting type '<class '{}'>'", call.input.kind()));
+    };
+    let Some(net) = Net::read(text) else {
+        return failed(format!("'{}' does not appear to be an IPv4 or IPv6 network", text.as_str()));
+    };
+    if net.address != net.first() {
+        return failed(format!("{} has host bits set", text.as_str()));
+    }
+    if net.host_mask() >= MERGED_MAX as u128 {
+        return failed(format!("these are more than {MERGED_MAX} addresses"));
+    }
+    let addresses: Vec<Val> = (net.first()..=net.last()).map(|number| Val::from(net.text_of(number))).collect();
+    let count = Val::size(addresses.len());
+    Ok([("number_of_ips".into(), count), ("usable_ips".into(), Val::list(addresses))].into_iter().collect())
+}
+
+/// A single address, without a prefix.
+fn single(call: &mut Call<'_, '_>) -> Res<Net> {
+    let text = call.input.to_text();
+    let net = text.parse().ok().map(Net::of);
+    net.ok_or_else(|| format!("You must pass a valid IP address; {} is invalid", text.as_str()).into())
+}
+
+/// So many bits from the start or, negative, from the end, in the parts that the address is written in.
+fn ipcut(call: &mut Call<'_, '_>) -> Res<Val> {
+    let net = single(call)?;
+    let amount = call.given(0).map(|amount| (whole(amount), amount.to_text()));
+    let amount = match amount {
+        Some((Ok(amount), _)) => amount,
+        other => {
+            let shown = other.map_or_else(|| "None".into(), |(_, shown)| shown);
+            return Err(format!("You must pass an integer for arithmetic; {} is not a valid integer", shown.as_str()).into());
+        }
+    };
+    let bits = u32::try_from(amount.unsigned_abs()).unwrap_or(u32::MAX).min(net.bits());
+    let number = if amount < 0 {
+        net.address & !u128::MAX.checked_shl(bits).unwrap_or(0)
+    } else {
+        net.address.checked_shr(net.bits() - bits).unwrap_or(0)
+    };
+    // The last part has what is left over.
+    let width = if net.is_v6 { 16 } else { 8 };
+    let mut widths = vec![width; (bits / width) as usize];
+    widths.extend(Some(bits % width).filter(|over| *over > 0));
+    let mut left = bits;
+    let parts: Vec<String> = widths
+        .into_iter()
+        .map(|width| {
+            left -= width;
+            let part = number.checked_shr(left).unwrap_or(0) & ((1 << width) - 1);
+            if net.is_v6 { format!("{part:x}") } else { part.to_string() }
+        })
+        .collect();
+    Ok(Val::from(parts.join(if net.is_v6 { ":" } else { "." })))
+}
+
+fn ipv6form(call: &mut Call<'_, '_>) -> Res<Val> {
+    let net = single(call)?;
+    let form = call.text_arg(0, "");
+    let parts = |write: fn(u128) -> String| {
+        let parts: Vec<String> = (0..8).rev().map(|index| write(net.address >> (16 * index) & 0xffff)).collect();
+        parts.join(":")
+    };
+    let text = match form.as_str() {
+        "" => return Err("You must pass valid format; None is not a valid format".into()),
+        "expand" | "x509" | "compress" if !net.is_v6 => net.ip(),
+        "expand" => parts(|part| format!("{part:04x}")),
+        "x509" => parts(|part| format!("{part:x}")),
+        "compress" => net.ip(),
+        other => return Err(format!("['value of format must be one of: compress, expand, x509, got: {other}']").into()),
+    };
+    Ok(Val::from(text))
 }
 
 fn two(call: &mut Call<'_, '_>) -> Res<(Address, Address)> {

@@ -5,10 +5,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// `10.0.0.1`, `10.0.0.1/24`, `2001:db8::/32`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Net {
-    pub(super) is_v6: bool,
-    pub(super) address: u128,
-    pub(super) prefix: u32,
+pub(crate) struct Net {
+    pub(crate) is_v6: bool,
+    pub(crate) address: u128,
+    pub(crate) prefix: u32,
 }
 
 /// Ranges that are for nobody in public, v4.
@@ -43,7 +43,7 @@ const PRIVATE_6: &[&str] = &[
 ];
 
 impl Net {
-    pub(super) fn of(address: IpAddr) -> Net {
+    pub(crate) fn of(address: IpAddr) -> Net {
         match address {
             IpAddr::V4(address) => Net { is_v6: false, address: u32::from(address).into(), prefix: 32 },
             IpAddr::V6(address) => Net { is_v6: true, address: address.into(), prefix: 128 },
@@ -51,7 +51,7 @@ impl Net {
     }
 
     /// From a number; those that fit are v4.
-    pub(super) fn of_number(number: u128) -> Net {
+    pub(crate) fn of_number(number: u128) -> Net {
         match u32::try_from(number) {
             Ok(number) => Net::of(IpAddr::V4(number.into())),
             Err(_) => Net::of(IpAddr::V6(number.into())),
@@ -59,7 +59,7 @@ impl Net {
     }
 
     /// An address, with a prefix or a mask behind a slash.
-    pub(super) fn read(text: &str) -> Option<Net> {
+    pub(crate) fn read(text: &str) -> Option<Net> {
         let Some((address, mask)) = text.split_once('/') else {
             return text.parse().ok().map(Net::of);
         };
@@ -71,46 +71,46 @@ impl Net {
         (prefix <= net.bits()).then_some(Net { prefix, ..net })
     }
 
-    pub(super) fn bits(self) -> u32 {
+    pub(crate) fn bits(self) -> u32 {
         if self.is_v6 { 128 } else { 32 }
     }
 
     /// How many bits are the host's.
-    pub(super) fn free(self) -> u32 {
+    pub(crate) fn free(self) -> u32 {
         self.bits() - self.prefix
     }
 
-    pub(super) fn host_mask(self) -> u128 {
+    pub(crate) fn host_mask(self) -> u128 {
         1_u128.checked_shl(self.free()).map_or(u128::MAX, |size| size - 1)
     }
 
-    pub(super) fn first(self) -> u128 {
+    pub(crate) fn first(self) -> u128 {
         self.address & !self.host_mask()
     }
 
-    pub(super) fn last(self) -> u128 {
+    pub(crate) fn last(self) -> u128 {
         self.address | self.host_mask()
     }
 
-    pub(super) fn at(self, address: u128) -> Net {
+    pub(crate) fn at(self, address: u128) -> Net {
         Net { address, ..self }
     }
 
-    pub(super) fn network(self) -> Net {
+    pub(crate) fn network(self) -> Net {
         self.at(self.first())
     }
 
-    pub(super) fn with_prefix(self, prefix: u32) -> Net {
+    pub(crate) fn with_prefix(self, prefix: u32) -> Net {
         Net { prefix, ..self }
     }
 
-    pub(super) fn mask(self) -> u128 {
+    pub(crate) fn mask(self) -> u128 {
         let all = if self.is_v6 { u128::MAX } else { u128::from(u32::MAX) };
         all & !self.host_mask()
     }
 
     /// The addresses between network and broadcast; of two and fewer, all.
-    pub(super) fn usable(self) -> Option<(u128, u128)> {
+    pub(crate) fn usable(self) -> Option<(u128, u128)> {
         match self.free() {
             0 => None,
             1 => Some((self.first(), self.last())),
@@ -118,45 +118,45 @@ impl Net {
         }
     }
 
-    pub(super) fn contains(self, other: Net) -> bool {
+    pub(crate) fn contains(self, other: Net) -> bool {
         self.is_v6 == other.is_v6 && self.prefix <= other.prefix && self.first() <= other.first() && other.last() <= self.last()
     }
 
-    pub(super) fn is_within(self, range: &str) -> bool {
+    pub(crate) fn is_within(self, range: &str) -> bool {
         Net::read(range).is_some_and(|range| range.contains(self))
     }
 
-    pub(super) fn is_private(self) -> bool {
+    pub(crate) fn is_private(self) -> bool {
         let ranges = if self.is_v6 { PRIVATE_6 } else { PRIVATE_4 };
         ranges.iter().any(|range| self.is_within(range))
     }
 
-    pub(super) fn is_multicast(self) -> bool {
+    pub(crate) fn is_multicast(self) -> bool {
         self.is_within(if self.is_v6 { "ff00::/8" } else { "224.0.0.0/4" })
     }
 
-    pub(super) fn is_loopback(self) -> bool {
+    pub(crate) fn is_loopback(self) -> bool {
         self.is_within(if self.is_v6 { "::1/128" } else { "127.0.0.0/8" })
     }
 
-    pub(super) fn is_link_local(self) -> bool {
+    pub(crate) fn is_link_local(self) -> bool {
         self.is_within(if self.is_v6 { "fe80::/10" } else { "169.254.0.0/16" })
     }
 
     /// Another number of this kind as an address.
-    pub(super) fn text_of(self, number: u128) -> String {
+    pub(crate) fn text_of(self, number: u128) -> String {
         if self.is_v6 {
             return Ipv6Addr::from(number).to_string();
         }
         Ipv4Addr::from(u32::try_from(number).unwrap_or(u32::MAX)).to_string()
     }
 
-    pub(super) fn ip(self) -> String {
+    pub(crate) fn ip(self) -> String {
         self.text_of(self.address)
     }
 
     /// As the name service asks backwards.
-    pub(super) fn reverse(self) -> String {
+    pub(crate) fn reverse(self) -> String {
         if !self.is_v6 {
             let number = u32::try_from(self.address).unwrap_or_default();
             let [a, b, c, d] = number.to_be_bytes();

@@ -1,10 +1,15 @@
-//! Filters of the collections `community.general` and `ansible.utils` that shape data.
+//! Filters of the collections `community.general`, `community.crypto`, `ansible.utils` and `ansible.netcommon` that shape data.
 
+mod certificates;
 mod keys;
+mod kinds;
 mod lists;
 mod paths;
 mod tables;
 mod units;
+mod vlans;
+
+pub(crate) use kinds::revealed;
 
 use super::{Filter, filter};
 use crate::template::calls::Call;
@@ -54,6 +59,15 @@ pub(super) const FILTERS: &[Filter] = &[
     filter("community.general.to_weeks", &["**factors"], "a span of time in weeks", |call| units::to(call, "w")),
     filter("community.general.to_months", &["**factors"], "a span of time in months", |call| units::to(call, "mo")),
     filter("community.general.to_years", &["**factors"], "a span of time in years", |call| units::to(call, "y")),
+    filter("community.general.reveal_ansible_type", &["alias"], "the type, with the types of what is inside", kinds::reveal),
+    filter("community.general.unicode_normalize", &["form"], "a text with its letters put together or taken apart", normalize),
+    filter("community.crypto.parse_serial", &[], "the number of a serial number with colons", certificates::parse_serial),
+    filter("community.crypto.to_serial", &[], "a serial number with colons", certificates::to_serial),
+    filter("community.crypto.split_pem", &[], "the blocks of a PEM text", certificates::split_pem),
+    filter("ansible.netcommon.vlan_parser", &["first_line_len", "other_line_len"], "numbers as ranges", vlans::parser)
+        .or(&["vlan_parser"]),
+    filter("ansible.netcommon.vlan_expander", &[], "the numbers of ranges", vlans::expander).or(&["vlan_expander"]),
+    filter("ansible.netcommon.hash_salt", &[], "the salt of a hashed password", vlans::hash_salt).or(&["hash_salt"]),
     filter("ansible.utils.keep_keys", &["target", "matching_parameter"], "nested data with some keys only", keys::keep_deep)
         .or(&["keep_keys"]),
     filter("ansible.utils.remove_keys", &["target", "matching_parameter"], "nested data without some keys", keys::remove_deep)
@@ -93,6 +107,22 @@ fn rows(call: &mut Call<'_, '_>) -> Res<Vec<Value>> {
         Value::List(items) => Ok(items.to_vec()),
         other => Err(format!("the input must be a list, not a {}", other.kind()).into()),
     }
+}
+
+fn normalize(call: &mut Call<'_, '_>) -> Res<Val> {
+    use icu_normalizer::{ComposingNormalizerBorrowed as Composing, DecomposingNormalizerBorrowed as Decomposing};
+    let form = call.text_arg(0, "NFC");
+    let Val::Str(text) = &call.input else {
+        return Err(format!("<class '{}'> is not a valid input type", call.input.kind()).into());
+    };
+    let normal = match form.as_str() {
+        "NFC" => Composing::new_nfc().normalize(text),
+        "NFD" => Decomposing::new_nfd().normalize(text),
+        "NFKC" => Composing::new_nfkc().normalize(text),
+        "NFKD" => Decomposing::new_nfkd().normalize(text),
+        other => return Err(format!("{other} is not a valid form").into()),
+    };
+    Ok(Val::from(normal.into_owned()))
 }
 
 fn accumulate(call: &mut Call<'_, '_>) -> Res<Val> {
