@@ -42,7 +42,7 @@ fn type_debug(call: &mut Call<'_, '_>) -> Res<Val> {
 
 fn bool(call: &mut Call<'_, '_>) -> Res<Val> {
     let truth = match &call.input {
-        Val::None => false,
+        Val::None => return Ok(Val::None),
         Val::Bool(truth) => *truth,
         Val::Str(text) => matches!(text.to_lowercase().as_str(), "yes" | "on" | "1" | "true"),
         other => other.as_float() == Some(1.0),
