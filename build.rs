@@ -55,7 +55,8 @@ mod host {
     const MACHINES: &[&str] = &["x86_64", "aarch64"];
     const PROGRAMS: &[&str] = &["roll-remote", "roll-remote-rare"];
     /// Static, and without the tables that would let it be loaded anywhere in memory: they are a twentieth of it.
-    /// The sums are the short ones; those that the processor computes itself stay as they are.
+    /// Nothing is inlined that is longer than the call. The sums are the short ones; those that the processor computes itself stay
+    /// as they are.
     const FLAGS: &[&str] = &[
         "-Ctarget-feature=+crt-static",
         "-Crelocation-model=static",
@@ -63,7 +64,8 @@ mod host {
         "--cfg=sha2_backend_soft=\"compact\"",
     ];
     /// Leaves out the tables for unwinding, a tenth of the program: a panic ends it, and without symbols no trace could be read.
-    /// What the C runtime's own start files bring is marked by them and has to stay.
+    /// What the C runtime's own start files bring is marked by them and has to stay. Parts of the program with different rights are
+    /// not padded to whole pages of the file (`noseparate-code`).
     const LINKING: &str = "SECTIONS { /DISCARD/ : { *(EXCLUDE_FILE(*crtbegin*.o *crtend*.o *crt1.o) .eh_frame) \
                            *(.gcc_except_table .gcc_except_table.*) } } INSERT AFTER .rodata;\n";
     /// How far back xz looks for repetitions, and what the host needs in memory to unpack: more than the program is long.

@@ -18,6 +18,8 @@ pub mod event;
 #[cfg(feature = "control")]
 pub mod vault;
 #[cfg(feature = "control")]
+pub mod https;
+#[cfg(feature = "control")]
 pub mod aws;
 #[cfg(feature = "control")]
 pub mod yaml;

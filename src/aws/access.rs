@@ -97,7 +97,8 @@ impl Access {
 
     /// Without a region nothing can be asked.
     pub(crate) async fn load(&self, retries: RetryConfig) -> Option<SdkConfig> {
-        let mut loader = aws_config::defaults(BehaviorVersion::latest()).retry_config(retries);
+        let mut loader =
+            aws_config::defaults(BehaviorVersion::latest()).http_client(crate::https::aws_client()).retry_config(retries);
         if let Some(region) = &self.region {
             loader = loader.region(Region::new(region.clone()));
         }

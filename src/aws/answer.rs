@@ -71,7 +71,7 @@ impl Session {
         if let Some(client) = self.http.get() {
             return Ok(client);
         }
-        let client = reqwest::Client::builder().timeout(TIME_MAX).redirect(reqwest::redirect::Policy::none()).build();
+        let client = crate::https::client().timeout(TIME_MAX).redirect(reqwest::redirect::Policy::none()).build();
         let client = client.map_err(|error| AwsError::Unreachable { call, why: chain(&error) })?;
         Ok(self.http.get_or_init(|| client))
     }

@@ -1,8 +1,8 @@
 //! The host programs that can be delivered: those built into this one and those that lie beside it.
 
 use crate::modules::Set;
+use sha2::{Digest, Sha256};
 use std::borrow::Cow;
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -117,10 +117,9 @@ impl Program {
 
     fn read(machine: &'static str, set: Set, file: &Path) -> Option<Program> {
         let bytes = std::fs::read(file).ok()?;
-        let mut hasher = DefaultHasher::new();
-        bytes.hash(&mut hasher);
+        let start = *Sha256::digest(&bytes).first_chunk()?;
         let size = u64::try_from(bytes.len()).ok()?;
-        let name = format!("roll-remote-{:016x}", hasher.finish());
+        let name = format!("roll-remote-{:016x}", u64::from_be_bytes(start));
         Some(Program { machine, set, name, packings: vec![Packing { tool: Tool::Cat, bytes: Cow::Owned(bytes) }], size })
     }
 

@@ -75,7 +75,7 @@ async fn json(url: &str, name: &str) -> Result<Value, Box<Diagnostic>> {
 }
 
 pub(super) async fn get(url: &str) -> Result<reqwest::Response, String> {
-    let client = reqwest::Client::builder().timeout(TIME_MAX).user_agent("roll").build().map_err(|error| plain(&error))?;
+    let client = crate::https::client().timeout(TIME_MAX).user_agent("roll").build().map_err(|error| plain(&error))?;
     let response = client.get(url).send().await.map_err(|error| plain(&error))?;
     let status = response.status();
     if status.is_success() { Ok(response) } else { Err(format!("{url} answered {status}")) }

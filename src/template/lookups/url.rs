@@ -78,7 +78,7 @@ impl Request {
     async fn send(self) -> Result<Vec<u8>, String> {
         let url = self.url.clone();
         let redirect = if self.follows { reqwest::redirect::Policy::limited(10) } else { reqwest::redirect::Policy::none() };
-        let mut client = reqwest::Client::builder()
+        let mut client = crate::https::client()
             .timeout(self.timeout)
             .redirect(redirect)
             .tls_danger_accept_invalid_certs(!self.checks_certificate)
