@@ -14,11 +14,10 @@ pub(super) async fn assemble(args: &Args, hands: &impl Hands) -> Result<Answer, 
 
 fn on_control_side(args: &Args, hands: &impl Hands) -> Result<Value, Problem> {
     let dir = hands.find("files", args.required("src")?)?;
-    let unreadable = |error: std::io::Error| Problem::new(format!("cannot read `{}`: {error}", dir.display()));
     if !dir.is_dir() {
         return Err(Problem::new(format!("Source ({}) is not a directory", dir.display())));
     }
-    let entries = std::fs::read_dir(&dir).map_err(unreadable)?.flatten();
+    let entries = std::fs::read_dir(&dir).map_err(|error| Problem::unreadable(&dir, &error))?.flatten();
     let mut names: Vec<String> = entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
     names.sort();
     let read = |name: &str| {
@@ -26,8 +25,10 @@ fn on_control_side(args: &Args, hands: &impl Hands) -> Result<Value, Problem> {
         if !path.is_file() {
             return Ok(None);
         }
-        let cannot = |error| Problem::new(format!("cannot read `{}`: {error}", path.display()));
-        let text = if args.bool("decrypt") { hands.read(&path)? } else { std::fs::read(&path).map_err(cannot)? };
+        let text = match args.bool("decrypt") {
+            true => hands.read(&path)?,
+            false => std::fs::read(&path).map_err(|error| Problem::unreadable(&path, &error))?,
+        };
         Ok(Some(String::from_utf8_lossy(&text).into_owned()))
     };
     joining::join(args, &names, read).map(Value::from)

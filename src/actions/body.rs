@@ -1,10 +1,9 @@
 //! File bodies on their way to a host: named by hash, read when the host asks for them.
 
 use super::{Hands, Problem};
-use crate::value::{Map, VAULT_HEADER};
+use crate::value::{Map, VAULT_HEADER, hex};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
-use std::fmt::Write;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -48,7 +47,7 @@ impl Bodies {
 
     /// Adds a file, or what is in it where it is a vault, unless the task says `decrypt: false`.
     pub(super) fn add_opened(&mut self, path: &Path, args: &Map, hands: &impl Hands) -> Result<String, Problem> {
-        let unreadable = |error: std::io::Error| Problem::new(format!("cannot read `{}`: {error}", path.display()));
+        let unreadable = |error| Problem::unreadable(path, &error);
         let must_open = args.get("decrypt").is_none_or(|decrypt| decrypt.to_bool() != Some(false));
         if must_open && starts_as_vault(path).map_err(unreadable)? {
             let bytes = hands.read(path).map_err(|problem| match problem.failure.msg.ends_with(NO_SECRETS) {
@@ -76,11 +75,4 @@ fn starts_as_vault(path: &Path) -> std::io::Result<bool> {
     let mut start = Vec::new();
     std::fs::File::open(path)?.take(VAULT_HEADER.len() as u64).read_to_end(&mut start)?;
     Ok(start == VAULT_HEADER.as_bytes())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

@@ -75,8 +75,8 @@ impl Tree<'_> {
     fn add(&mut self, dir: &Path, inside: &str) -> Result<(), Problem> {
         let mode = mode_of(dir)?;
         self.files.push(entry(inside, "directory", Some(mode), None));
-        self.above.push(dir.canonicalize().map_err(|error| unreadable(dir, &error))?);
-        let found = std::fs::read_dir(dir).map_err(|error| unreadable(dir, &error))?;
+        self.above.push(dir.canonicalize().map_err(|error| Problem::unreadable(dir, &error))?);
+        let found = std::fs::read_dir(dir).map_err(|error| Problem::unreadable(dir, &error))?;
         let mut paths: Vec<_> = found.flatten().map(|entry| entry.path()).collect();
         // The files of a directory come before what is further down.
         paths.sort_by_cached_key(|path| (path.is_dir(), path.clone()));
@@ -105,12 +105,8 @@ impl Tree<'_> {
     }
 }
 
-fn unreadable(path: &Path, error: &std::io::Error) -> Problem {
-    Problem::new(format!("cannot read `{}`: {error}", path.display()))
-}
-
 fn mode_of(path: &Path) -> Result<u32, Problem> {
-    Ok(std::fs::metadata(path).map_err(|error| unreadable(path, &error))?.permissions().mode() & 0o7777)
+    Ok(std::fs::metadata(path).map_err(|error| Problem::unreadable(path, &error))?.permissions().mode() & 0o7777)
 }
 
 fn entry(path: &str, kind: &str, mode: Option<u32>, extra: Option<(&str, String)>) -> Value {

@@ -1,7 +1,7 @@
 //! The sums that Ansible's return values carry, of files of any size.
 
+use crate::value::hex;
 use sha1::{Digest, Sha1};
-use std::fmt::Write;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
@@ -35,11 +35,4 @@ fn sum<D: Digest>(path: &Path) -> io::Result<String> {
             size => digest.update(&piece[..size]),
         }
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

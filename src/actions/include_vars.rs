@@ -83,7 +83,7 @@ fn in_dir(dir: &Path, args: &Args) -> Result<Vec<PathBuf>, Problem> {
 }
 
 fn entries(dir: &Path) -> Result<Vec<PathBuf>, Problem> {
-    let found = std::fs::read_dir(dir).map_err(|error| Problem::new(format!("cannot read `{}`: {error}", dir.display())))?;
+    let found = std::fs::read_dir(dir).map_err(|error| Problem::unreadable(dir, &error))?;
     let mut paths: Vec<PathBuf> = found.flatten().map(|entry| entry.path()).collect();
     paths.sort();
     Ok(paths)

@@ -150,6 +150,12 @@ pub fn is_action(name: &str) -> bool {
     ACTIONS.contains(&name)
 }
 
+/// Whether the host can be left alone with it: what the control side adds to `package` is only for hosts that say nothing of their
+/// package manager.
+pub fn can_be_left(name: &str) -> bool {
+    !is_action(name) || name == "package"
+}
+
 /// The actions, by module name. [`run`] is the switch that the compiler checks against it.
 pub static ACTIONS: &[&str] = &[
     "_own",
@@ -245,6 +251,10 @@ impl From<Failure> for Problem {
 impl Problem {
     pub fn new(msg: impl Into<String>) -> Problem {
         Failure::new(msg).into()
+    }
+
+    fn unreadable(path: &Path, error: &std::io::Error) -> Problem {
+        Problem::new(format!("cannot read `{}`: {error}", path.display()))
     }
 }
 

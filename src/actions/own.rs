@@ -13,7 +13,7 @@ const PLACE: &str = "<<INCLUDE_ANSIBLE_MODULE_JSON_ARGS>>";
 
 pub(super) async fn own(args: &Args, hands: &impl Hands) -> Result<Answer, Problem> {
     let path = Path::new(args.required("_path")?);
-    let bytes = std::fs::read(path).map_err(|error| Problem::new(format!("cannot read `{}`: {error}", path.display())))?;
+    let bytes = std::fs::read(path).map_err(|error| Problem::unreadable(path, &error))?;
     let name = path.file_stem().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let mut given = args.all().clone();
     given.retain(|key, _| !matches!(key.as_str(), Some("_path" | "_name" | "_blob" | "_python" | "_input" | "_interpreter")));

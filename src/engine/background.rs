@@ -34,8 +34,7 @@ impl Work {
 
     pub(super) async fn act_in_background(&self, frame: &Frame<'_>, wanted: &Background) -> Result<Answer, Problem> {
         let (module, args) = self.prepared(frame)?;
-        // What the control side adds to `package` is only for hosts that say nothing of their package manager.
-        if actions::is_action(module.name) && module.name != "package" {
+        if !actions::can_be_left(module.name) {
             return Err(Problem::new(format!("This action ({}) does not support async.", module.name)));
         }
         let hands = TaskHands::new(self, frame)?;

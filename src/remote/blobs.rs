@@ -3,6 +3,7 @@
 //! A big one comes to lie in the directory that it is for, where it only has to be renamed; without such a directory in a private
 //! one. A body that cannot be kept (a full disk) spoils the task that wants it, not the connection.
 
+use crate::value::hex;
 use rustix::fs::Advice;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
@@ -229,15 +230,6 @@ fn new_private_dir() -> io::Result<PathBuf> {
 pub(super) fn random() -> String {
     use std::hash::{BuildHasher, Hasher, RandomState};
     format!("{:016x}", RandomState::new().build_hasher().finish())
-}
-
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        use std::fmt::Write;
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]

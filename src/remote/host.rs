@@ -1,9 +1,9 @@
 //! The real [`Look`]: eyes on this host for one task.
 
-use super::blobs::hex;
 use super::line::Line;
 use super::{admin, exec, http, idle, lock};
 use crate::modules::{Cmd, Failure, HttpReply, HttpRequest, IdleEnd, Look, Output, Space, Stat};
+use crate::value::hex;
 use crate::wire::{FromHost, Lease, Request};
 use sha2::Digest;
 use std::cell::RefCell;

@@ -49,9 +49,9 @@ struct Page {
     style: Style,
     screen: Screen,
     tasks: HashMap<u64, Task>,
-    /// The task whose banner was printed last.
+    /// The task whose lines come now.
     banner: Option<Task>,
-    /// Its banner is printed with the first line that stands below it.
+    /// Its banner is not printed yet: the first line below it does that.
     is_waiting: bool,
     is_handler: bool,
     /// Starts of that task: hosts do not all begin at once.
@@ -265,11 +265,11 @@ impl Page {
         self.under(id);
         self.hosts.entry(host.to_owned()).or_default().has_items = true;
         self.show_diffs(host);
-        let module = self.module(id);
-        let shown = Shown { module: &module, result, verbosity: self.style.verbosity };
         if self.is_hidden(outcome) {
             return;
         }
+        let module = self.module(id);
+        let shown = Shown { module: &module, result, verbosity: self.style.verbosity };
         let name = named(host, result);
         let item = format!("(item={})", label(item));
         let (ink, line) = match outcome {

@@ -2,6 +2,7 @@
 //! written to a file, hashed or encoded. So what base64 stands for can be passed on unchanged, whatever it is.
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 
 /// The letter of byte 0 of the area; only the upper half is used, and no real text has its letters.
 const FIRST: u32 = 0x10_FE00;
@@ -22,6 +23,15 @@ pub fn text_of(bytes: &[u8]) -> String {
         text.extend(chunk.invalid().iter().copied().filter_map(letter_of));
     }
     text
+}
+
+/// Two digits for each byte.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 /// The bytes that a text holds.

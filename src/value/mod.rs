@@ -13,7 +13,7 @@ mod json;
 mod map;
 mod merge;
 
-pub use bytes::{bytes_of, shown_text, text_of};
+pub use bytes::{bytes_of, hex, shown_text, text_of};
 pub use map::{Key, Map};
 pub use merge::merged;
 

@@ -2,8 +2,7 @@
 
 use super::cipher::Sealed;
 use super::{BYTES_MAX, Problem};
-use crate::value::VAULT_HEADER;
-use std::fmt::Write as _;
+use crate::value::{VAULT_HEADER, hex};
 
 /// Digits on one line.
 const LINE_LEN: usize = 80;
@@ -67,13 +66,6 @@ fn read_header(header: &str) -> Result<Option<String>, Problem> {
         other => return Err(Problem::Cipher { cipher: other.unwrap_or_default().to_owned() }),
     }
     Ok(fields.next().filter(|id| version == "1.2" && !id.is_empty()).map(str::to_owned))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 fn unhex(digits: &[u8]) -> Option<Vec<u8>> {

@@ -129,7 +129,7 @@ impl<H: Hands> Task<'_, H> {
         let into = file.clone();
         Session::ask(self.access.clone(), move |session| async move { objects::get(&session, &place, &into).await }).await?;
         let mut bodies = Bodies::default();
-        let body = bodies.add_file(&file).map_err(|error| Problem::new(format!("cannot read `{}`: {error}", file.display())))?;
+        let body = bodies.add_file(&file).map_err(|error| Problem::unreadable(&file, &error))?;
         let name = self.place.key.rsplit('/').next().unwrap_or_default();
         let args = [("dest", Value::from(dest)), ("_blob", body.into()), ("_name", name.into())];
         self.hands.module("copy", args.into_iter().map(|(name, value)| (name.into(), value)).collect(), bodies).await?;

@@ -249,6 +249,7 @@ fn append(file: &Path, line: &str) -> std::io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::value::hex;
 
     const ED: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILM+rvN+ot98qgEN796jTiQfZfG1KaT0PtFDJ/XFSqti";
     const ED_2: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ";
@@ -316,11 +317,10 @@ mod tests {
 
     #[test]
     fn hmac_agrees_with_rfc_2202() {
-        let hex = |bytes: Vec<u8>| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-        assert_eq!(hex(hmac_sha1(b"Jefe", b"what do ya want for nothing?")), "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79");
+        assert_eq!(hex(&hmac_sha1(b"Jefe", b"what do ya want for nothing?")), "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79");
         let long = [0xaa; 80];
         let text = b"Test Using Larger Than Block-Size Key - Hash Key First";
-        assert_eq!(hex(hmac_sha1(&long, text)), "aa4ae5e15272d00e95705637ce8a3b55ed402112");
+        assert_eq!(hex(&hmac_sha1(&long, text)), "aa4ae5e15272d00e95705637ce8a3b55ed402112");
     }
 
     #[test]

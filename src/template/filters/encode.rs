@@ -7,7 +7,7 @@ use crate::template::calls::{Call, whole};
 use crate::template::failure::Res;
 use crate::template::methods::resolved;
 use crate::template::runtime::{Val, from_value};
-use crate::value::{Value, bytes_of, text_of};
+use crate::value::{Value, bytes_of, hex, text_of};
 use crate::yaml::SEVERAL_DOCUMENTS;
 use crate::yaml::{Trust, read};
 use base64ct::{Base64, Encoding};
@@ -274,10 +274,6 @@ fn b64decode(call: &mut Call<'_, '_>) -> Res<Val> {
         }
     };
     Ok(Val::from(text))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn checksum(call: &mut Call<'_, '_>, kind: &str) -> Res<Val> {

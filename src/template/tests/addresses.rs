@@ -52,23 +52,6 @@ pub(super) const TESTS: &[Test] = &[
     .or(&["supernet_of"]),
 ];
 
-const PRIVATE_4: &[&str] = &[
-    "0.0.0.0/8",
-    "10.0.0.0/8",
-    "127.0.0.0/8",
-    "169.254.0.0/16",
-    "172.16.0.0/12",
-    "192.0.0.0/29",
-    "192.0.0.170/31",
-    "192.0.2.0/24",
-    "192.168.0.0/16",
-    "198.18.0.0/15",
-    "198.51.100.0/24",
-    "203.0.113.0/24",
-    "240.0.0.0/4",
-];
-const PRIVATE_6: &[&str] = &["::/127", "::ffff:0:0/96", "100::/64", "2001::/23", "2001:db8::/32", "fc00::/7", "fe80::/10"];
-
 /// Where the addresses are that are given to somebody; the rest is reserved.
 const ASSIGNED_6: &[&str] = &["2000::/3", "fc00::/7", "fe80::/9", "ff00::/8"];
 
@@ -105,9 +88,7 @@ fn mapped(net: Net) -> Option<Net> {
 }
 
 fn is_private(net: Net) -> bool {
-    let net = mapped(net).unwrap_or(net);
-    let ranges = if net.is_v6 { PRIVATE_6 } else { PRIVATE_4 };
-    ranges.iter().any(|range| net.is_within(range))
+    mapped(net).unwrap_or(net).is_private()
 }
 
 fn is_reserved(net: Net) -> bool {
