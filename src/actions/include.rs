@@ -25,6 +25,7 @@ pub(super) fn role(args: &Args) -> Result<Answer, Problem> {
         defaults: part("defaults_from"),
         handlers: part("handlers_from"),
         is_validated: args.bool("rolespec_validate"),
+        may_repeat: args.bool("allow_duplicates"),
     };
     let effect = Effect::IncludeRole {
         name: args.required("name")?.to_owned(),

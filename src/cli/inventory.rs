@@ -5,7 +5,7 @@ use super::config::Config;
 use super::exit::Exit;
 use super::{extra, job, secrets, terminal};
 use crate::diag::{Diagnostic, Sources, Span};
-use crate::inventory::{Group, Inventory, Level};
+use crate::inventory::{Group, Inventory, Layer, Level};
 use crate::value::{Key, Map, Value};
 use indexmap::IndexSet;
 use std::borrow::Cow;
@@ -14,6 +14,8 @@ use std::fmt::Write as _;
 use std::sync::LazyLock;
 
 const MASK: &str = "********";
+/// How values that JSON does not have are written: a release of Ansible that reads the list wants to be told.
+const PROFILE: &str = "inventory_legacy";
 
 pub(super) fn run(args: &InventoryArgs) -> Exit {
     let sources = Sources::default();
@@ -88,11 +90,11 @@ fn one(inventory: &Inventory, host: &str, args: &InventoryArgs, found: &mut Vec<
 
 /// With `--export`, variables stay at the groups that have them.
 fn shown_vars(inventory: &Inventory, host: &str, args: &InventoryArgs) -> Value {
+    let mut layers = inventory.vars_of(host);
     if args.export {
-        let own = inventory.host(host).map(|host| host.vars.clone()).unwrap_or_default();
-        return without_place(own.iter().map(|(name, value)| (text_of(name), masked(value))).collect());
+        layers.retain(|layer| layer.level >= Level::HostInInventory);
     }
-    vars_of(inventory, host)
+    joined(&layers)
 }
 
 /// As `ansible-inventory --list --yaml` prints it: groups within groups, the variables of a host where it is named first.
@@ -128,9 +130,7 @@ fn subtree(inventory: &Inventory, name: &str, args: &InventoryArgs, hosts: &Hash
     if !listed.is_empty() {
         entry.insert("hosts".into(), Value::map(listed));
     }
-    if args.export && !group.vars.is_empty() {
-        entry.insert("vars".into(), masked(&Value::map(group.vars.clone())));
-    }
+    entry.extend(exported_vars(inventory, name, args));
     Value::map(entry)
 }
 
@@ -143,7 +143,7 @@ fn list(inventory: &Inventory, args: &InventoryArgs, hosts: &[String]) -> String
     let with_vars: BTreeMap<&str, Value> =
         with_vars.filter(|(_, vars)| vars.as_map().is_some_and(|map| !map.is_empty())).collect();
     let hostvars: Value = with_vars.into_iter().collect();
-    all.insert("_meta".into(), [("hostvars", hostvars)].into_iter().collect());
+    all.insert("_meta".into(), [("hostvars", hostvars), ("profile", PROFILE.into())].into_iter().collect());
     for group in inventory.groups.values() {
         let own: Vec<Value> = own_hosts(group).iter().map(String::as_str).filter(is_listed).map(Value::from).collect();
         let children: Vec<Value> = group.children.iter().map(Value::from).collect();
@@ -153,9 +153,7 @@ fn list(inventory: &Inventory, args: &InventoryArgs, hosts: &[String]) -> String
             .filter(|(_, items)| !items.is_empty())
             .map(|(name, items)| (name.into(), Value::list(items)))
             .collect();
-        if args.export && !group.vars.is_empty() {
-            entry.insert("vars".into(), masked(&Value::map(group.vars.clone())));
-        }
+        entry.extend(exported_vars(inventory, &group.name, args));
         if !entry.is_empty() {
             all.insert(group.name.clone(), entry.into());
         }
@@ -187,7 +185,7 @@ fn branch(inventory: &Inventory, name: &str, depth: usize, with_vars: bool, out:
         }
     }
     if with_vars {
-        variables(&masked(&Value::map(group.vars.clone())), depth + 1, out);
+        variables(&joined(&inventory.vars_of_group(name)), depth + 1, out);
     }
 }
 
@@ -216,11 +214,21 @@ fn indent(depth: usize) -> String {
     if depth == 0 { String::new() } else { format!("{}|--", "  |".repeat(depth - 1) + "  ") }
 }
 
-/// All variables of a host that an inventory gives it, secrets masked.
+/// All variables of a host that an inventory gives it.
 fn vars_of(inventory: &Inventory, host: &str) -> Value {
+    joined(&inventory.vars_of(host))
+}
+
+/// The variables of a group, where they are asked for.
+fn exported_vars(inventory: &Inventory, group: &str, args: &InventoryArgs) -> Option<(Key, Value)> {
+    let vars = joined(&inventory.vars_of_group(group));
+    (args.export && vars.as_map().is_some_and(|vars| !vars.is_empty())).then(|| ("vars".into(), vars))
+}
+
+/// Secrets are masked.
+fn joined(layers: &[Layer<'_>]) -> Value {
     let mut all = BTreeMap::new();
-    for layer in inventory.vars_of(host) {
-        debug_assert!(layer.level >= Level::AllInInventory, "levels begin there");
+    for layer in layers {
         all.extend(layer.vars.iter().map(|(name, value)| (text_of(name), masked(value))));
     }
     without_place(all)

@@ -332,7 +332,7 @@ pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Runs every play of every playbook, and answers how it ended.
+/// Runs every play of every playbook up to the first that does not end well, and answers how it ended.
 pub async fn run(job: Job, emitter: Emitter, mut signals: mpsc::Receiver<Signal>) -> Ending {
     let started = Instant::now();
     let names = job.playbooks.iter().map(|playbook| playbook.path.display().to_string()).collect();
@@ -343,19 +343,23 @@ pub async fn run(job: Job, emitter: Emitter, mut signals: mpsc::Receiver<Signal>
     emitter.emit(&Event::RunStarted { version: event::VERSION, playbooks: names, check, diff });
     let run = Arc::new(Run::new(job.options, job.sources, job.inventory, job.reader, job.settings, emitter));
     let mut ending = Ending::Done;
-    'all: for playbook in job.playbooks {
+    for playbook in job.playbooks {
         run.emitter.emit(&Event::PlaybookStarted { path: playbook.path.display().to_string(), plays: playbook.plays.len() });
         for play in playbook.plays {
             let ended = plays::play(&run, Arc::new(play), &playbook.path, &mut signals).await;
             ending = ending.max(ended.ending);
             if !ended.go_on {
-                break 'all;
+                break;
             }
         }
+        let hosts: Vec<(String, Stats)> = locked(&run.stats).iter().map(|(host, stats)| (host.clone(), *stats)).collect();
+        run.emitter.emit(&Event::Recap { hosts, seconds: started.elapsed().as_secs_f64() });
+        run.tell_custom();
+        // A playbook counts on the ones before it.
+        if ending != Ending::Done {
+            break;
+        }
     }
-    let hosts: Vec<(String, Stats)> = locked(&run.stats).iter().map(|(host, stats)| (host.clone(), *stats)).collect();
-    run.emitter.emit(&Event::Recap { hosts, seconds: started.elapsed().as_secs_f64() });
-    run.tell_custom();
     run.connections.close().await;
     ending
 }

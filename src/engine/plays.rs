@@ -9,7 +9,7 @@ use crate::event::Event;
 use crate::modules;
 use crate::playbook::keyword::Keywords;
 use crate::playbook::task::texts;
-use crate::playbook::{Context, Item, Play, Program, RoleIdentity, Task};
+use crate::playbook::{Context, Item, Play, Program, RoleIdentity, RoleInstance, Task};
 use crate::strategy::Rules;
 use crate::value::{Map, Value};
 use crate::vars::Ground;
@@ -30,7 +30,7 @@ pub(crate) struct PlayRun {
     pub(crate) answers: Vec<Arc<Map>>,
     pub(crate) files: VarsFiles,
     /// By host and role, the use of it that ran first.
-    ran: Mutex<HashMap<(String, Arc<RoleIdentity>), Arc<RoleIdentity>>>,
+    ran: Mutex<HashMap<(String, RoleIdentity), Arc<RoleInstance>>>,
     pub(crate) handlers: RwLock<Vec<Arc<Task>>>,
     batch: RwLock<Vec<String>>,
     dead: RwLock<BTreeSet<String>>,
@@ -49,17 +49,18 @@ impl PlayRun {
         self.hosts.iter().filter(|host| !dead.contains(*host)).cloned().collect()
     }
 
-    /// A task of a role runs for a host: of the same role no other use will.
-    pub(crate) fn has_run(&self, host: &str, task: &Task) {
-        if let Some(role) = task.context.role_use() {
-            locked(&self.ran).entry((host.to_owned(), role.clone())).or_insert_with(|| role.clone());
+    /// Keeps that a task of a role ran for a host: of the same role no other use will.
+    pub(crate) fn mark_run(&self, host: &str, task: &Task) {
+        for role in task.context.role_uses() {
+            locked(&self.ran).entry((host.to_owned(), role.identity.clone())).or_insert_with(|| role.clone());
         }
     }
 
     /// Whether a task belongs to a role that was used before, and ran for this host.
     pub(crate) fn is_repeated(&self, host: &str, task: &Task) -> bool {
-        let Some(role) = task.context.role_use().filter(|role| !role.may_repeat) else { return false };
-        locked(&self.ran).get(&(host.to_owned(), role.clone())).is_some_and(|first| !Arc::ptr_eq(first, role))
+        let ran = locked(&self.ran);
+        let mut uses = task.context.role_uses().filter(|role| !role.may_repeat);
+        uses.any(|role| ran.get(&(host.to_owned(), role.identity.clone())).is_some_and(|first| !Arc::ptr_eq(first, role)))
     }
 
     fn is_alive(&self, host: &str) -> bool {

@@ -354,8 +354,10 @@ impl Stage {
             let first = hosts.first().copied().unwrap_or_default();
             hosts.extend(open.for_all.iter().copied());
             let names: Vec<String> = hosts.iter().map(|host| self.hosts[*host].clone()).collect();
+            let known = self.handlers().len();
             match include::read(&self.run, &self.play, &open.task, &group) {
                 Ok(mut program) => {
+                    effects.extend(self.supersede(known, first));
                     settle_switches(&self.run, &self.play, &names, &mut program);
                     throttle(&self.run, &self.play, &names, &program, self.tasks.len(), &mut self.strategy);
                     names.iter().for_each(|name| self.run.count(name, Outcome::Ok));
@@ -396,9 +398,30 @@ impl Stage {
         Finished { ended: Ended::Skip { tasks }, ..finished }
     }
 
+    fn handlers(&self) -> Vec<Arc<Task>> {
+        self.play.handlers.read().map(|handlers| handlers.clone()).unwrap_or_default()
+    }
+
+    /// Handlers behind the `known` ones have come: of those with the names of others, they are the ones that run.
+    fn supersede(&mut self, known: usize, host: Host) -> Vec<Effect> {
+        let handlers = self.handlers();
+        let mut effects = Vec::new();
+        if handlers.len() == known {
+            return effects;
+        }
+        for old in 0..known {
+            let Some(name) = self.name_of(host, &handlers[old]) else { continue };
+            let new = last_called(&handlers, |handler| self.is_called(host, handler, &name.to_text()));
+            if let Some(new) = new.filter(|new| *new >= known) {
+                effects.extend(self.strategy.on(Input::Superseded { old, new }));
+            }
+        }
+        effects
+    }
+
     /// Every handler of that name, the last one defined, and every handler that listens to it.
     fn notify(&mut self, host: Host, name: &str, finished: &Finished) -> Vec<Effect> {
-        let handlers = self.play.handlers.read().map(|handlers| handlers.clone()).unwrap_or_default();
+        let handlers = self.handlers();
         let named = last_called(&handlers, |handler| self.is_called(host, handler, name));
         // A role that is used twice brings each of its handlers twice.
         let is_same = |one: &Task, other: &Task| one.file == other.file && one.head.start == other.head.start;
@@ -423,12 +446,14 @@ impl Stage {
 impl Stage {
     /// Whether this is the handler's name, with the role in front of it or without.
     fn is_called(&self, host: Host, handler: &Task, name: &str) -> bool {
-        let Some(written) = handler.name() else { return false };
-        let own = if written.has_template() { self.rendered_name(host, handler, written) } else { Some(written.clone()) };
-        own.is_some_and(|own| own.to_text().as_str() == name || handler.titled(&own.to_text()) == name)
+        self.name_of(host, handler).is_some_and(|own| own.to_text().as_str() == name || handler.titled(&own.to_text()) == name)
     }
 
-    fn rendered_name(&self, host: Host, handler: &Task, written: &Value) -> Option<Value> {
+    fn name_of(&self, host: Host, handler: &Task) -> Option<Value> {
+        let written = handler.name()?;
+        if !written.has_template() {
+            return Some(written.clone());
+        }
         let host = self.hosts.get(host)?;
         let view = super::frame::view(&self.run, &self.play, host, handler);
         Frame::new(&self.run, &self.play, host, view).render(written).ok()
@@ -499,7 +524,7 @@ fn is_gathering(play: &PlayRun, task: &Task) -> bool {
 
 /// Of several handlers with one name the one counts that was read last; within one role, or within the play, the first.
 fn last_called(handlers: &[Arc<Task>], is_called: impl Fn(&Task) -> bool) -> Option<usize> {
-    let role = |task: &Task| (task.context.role().map(Arc::as_ptr), task.context.role_use().map(Arc::as_ptr));
+    let role = |task: &Task| (task.context.role().map(Arc::as_ptr), task.context.role_uses().next().map(Arc::as_ptr));
     let mut end = handlers.len();
     for group in handlers.chunk_by(|one, other| role(one) == role(other)).rev() {
         end -= group.len();

@@ -16,7 +16,7 @@ impl Run {
     }
 
     pub(super) fn tell_custom(&self) {
-        let stats = std::mem::take(&mut *locked(&self.custom_stats));
+        let stats = locked(&self.custom_stats).clone();
         if self.options.show_custom_stats && !stats.is_empty() {
             self.emitter.emit(&Event::CustomStats { stats: stats.into_iter().collect() });
         }

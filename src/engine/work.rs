@@ -107,7 +107,7 @@ impl Work {
         let tried = self.whole(&frame, no_log).await;
         let outcome = self.outcome(&frame, &tried.verdict);
         if outcome != Outcome::Skipped && !self.task.is_handler {
-            self.play.has_run(&self.host, &self.task);
+            self.play.mark_run(&self.host, &self.task);
         }
         let ended = self.conclude(&frame, &tried, outcome, no_log);
         let notify = if tried.notify { self.notified(&frame) } else { Vec::new() };

@@ -44,6 +44,15 @@ impl Inventory {
         layers.add_hosts(Level::HostBesidePlaybook, self.beside_playbook.as_slice(), host);
         layers.0
     }
+
+    /// What a group itself has, in the inventory and beside it and the playbook.
+    pub fn vars_of_group<'a>(&'a self, name: &'a str) -> Vec<Layer<'a>> {
+        let mut layers = Stack::default();
+        layers.add(Level::GroupInInventory, name, self.groups.get(name).map(|group| &group.vars));
+        layers.add_groups(Level::GroupBesideInventory, &self.beside_inventory, &[name]);
+        layers.add_groups(Level::GroupBesidePlaybook, self.beside_playbook.as_slice(), &[name]);
+        layers.0
+    }
 }
 
 #[derive(Default)]

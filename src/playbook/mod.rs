@@ -25,7 +25,7 @@ pub use roles::Parts;
 pub use rollout::{BalancerSpec, CompareSpec, Floor, OnFailure, ProbeSpec, RolloutSpec, SETTINGS, Start};
 pub use routes::Target;
 pub(crate) use section::WHOLE;
-pub use task::{Action, ActionKind, Block, Context, Item, Play, Prompt, Role, RoleIdentity, RoleUse, Task};
+pub use task::{Action, ActionKind, Block, Context, Item, Play, Prompt, Role, RoleIdentity, RoleInstance, RoleUse, Task};
 
 /// The version of ansible-core whose language this is.
 pub const LANGUAGE: &str = "2.19.4";

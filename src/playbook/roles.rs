@@ -4,7 +4,7 @@ use super::collections::collection_of;
 use super::keyword::{Keywords, ROLE, Written};
 use super::reader::{Reader, beside, flat};
 use super::section::FoundSpan;
-use super::task::{Block, Context, Item, Role, RoleIdentity, RoleUse, Task, texts};
+use super::task::{Block, Context, Item, Role, RoleIdentity, RoleInstance, RoleUse, Task, texts};
 use crate::diag::{Diagnostic, Span, closest};
 use crate::value::{Map, Value};
 use crate::yaml::{Content, Node};
@@ -20,12 +20,14 @@ pub struct Parts {
     pub handlers: String,
     /// Whether its variables are checked against what it declares for them.
     pub is_validated: bool,
+    /// Whether it runs although it did before.
+    pub may_repeat: bool,
 }
 
 impl Default for Parts {
     fn default() -> Parts {
         let main = || "main".to_owned();
-        Parts { tasks: main(), vars: main(), defaults: main(), handlers: main(), is_validated: true }
+        Parts { tasks: main(), vars: main(), defaults: main(), handlers: main(), is_validated: true, may_repeat: true }
     }
 }
 
@@ -61,27 +63,32 @@ impl Reader {
             .and_then(|meta| meta.get("allow_duplicates"))
             .and_then(|node| node.to_value().to_bool())
             .unwrap_or(false);
-        let written = |name: &str| keywords.get(name).map(|written| written.value.to_text().to_string());
-        let given = format!("{params:?} {:?} {:?} {:?}", written("vars"), written("tags"), written("when"));
-        let identity = Arc::new(RoleIdentity { path: path.to_owned(), given, may_repeat });
-        if context.chain().any(|around| around.role_use.as_ref() == Some(&identity)) {
+        let given: Value = ["vars", "tags", "when"]
+            .iter()
+            .filter_map(|name| Some(keywords.get(name)?.value.clone()))
+            .chain([params.clone().into()])
+            .collect();
+        let given = given.to_text().to_string();
+        let identity = RoleIdentity { path: path.to_owned(), given };
+        let around = || context.chain().filter_map(|around| around.role_use.as_ref());
+        let is_loop = around().take_while(|role| role.is_entry).any(|role| role.identity.path == path);
+        if !is_loop && around().any(|role| role.identity == identity) {
             return Vec::new();
         }
         self.uses += 1;
-        let depth = context.chain().filter(|around| around.role_use.is_some()).count();
-        if self.uses > ROLES_MAX || depth > ROLES_DEPTH_MAX {
+        if is_loop || self.uses > ROLES_MAX || around().count() > ROLES_DEPTH_MAX {
             self.wrong("role-loop", format!("role `{name}` depends on itself"), span, "used here");
             return Vec::new();
         }
         let mut uses = Vec::new();
-        let around =
-            self.settled(Context { keywords, role: None, params, role_use: Some(identity), parent: Some(context.clone()) });
+        let role_use = Some(Arc::new(RoleInstance { identity, may_repeat, is_entry: true }));
+        let around = self.settled(Context { keywords, role: None, params, role_use, parent: Some(context.clone()) });
         for dependency in meta.as_ref().and_then(|meta| meta.get("dependencies")).and_then(Node::as_list).unwrap_or_default() {
             let needed = self.role_entry(dependency, &around, &path.join("meta/main.yml"));
             uses.extend(needed.into_iter().map(|used| RoleUse { is_dependency: true, ..used }));
         }
         let role = self.role(name, path, &Parts::default());
-        let items = self.role_tasks(&role, &Parts::default(), &around, span);
+        let items = self.role_tasks(&role, &Parts::default(), &around, None, span);
         uses.push(RoleUse { role, is_dependency: false, items });
         uses
     }
@@ -98,7 +105,7 @@ impl Reader {
         let path = self.find_role(name, file, span)?;
         let mut items = self.dependency_items(&path, context);
         let role = self.role(name, &path, parts);
-        items.extend(self.role_tasks(&role, parts, context, span));
+        items.extend(self.role_tasks(&role, parts, context, Some(inner_use(&path, parts, context)), span));
         Some((role, items))
     }
 
@@ -110,13 +117,21 @@ impl Reader {
     }
 
     /// Tasks of a role inside `context`; its handlers are kept for [`Reader::take_handlers`].
-    fn role_tasks(&mut self, role: &Arc<Role>, parts: &Parts, context: &Arc<Context>, span: Span) -> Vec<Item> {
+    fn role_tasks(
+        &mut self,
+        role: &Arc<Role>,
+        parts: &Parts,
+        context: &Arc<Context>,
+        role_use: Option<Arc<RoleInstance>>,
+        span: Span,
+    ) -> Vec<Item> {
         let mut keywords = Keywords::new();
         if !role.collections.is_empty() {
             let names = role.collections.iter().map(|name| Value::from(name.as_str())).collect::<Vec<_>>();
             keywords.insert("collections", Written { value: names.into(), span });
         }
-        let inner = Arc::new(Context { keywords, role: Some(role.clone()), parent: Some(context.clone()), ..Context::default() });
+        let parent = Some(context.clone());
+        let inner = Arc::new(Context { keywords, role: Some(role.clone()), role_use, parent, ..Context::default() });
         if let Some(file) = part_file(&role.path.join("handlers"), &parts.handlers)
             && let Some(node) = self.file(&file, span)
         {
@@ -152,13 +167,14 @@ impl Reader {
             defaults: text("defaults_from").unwrap_or_else(main),
             handlers: text("handlers_from").unwrap_or_else(main),
             is_validated: args.get("rolespec_validate").and_then(Value::to_bool) != Some(false),
+            may_repeat: args.get("allow_duplicates").and_then(Value::to_bool) != Some(false),
         };
         let mut body = self.dependency_items(&path, context);
         let role = self.role(&name, &path, &parts);
         if args.get("public").and_then(Value::to_bool) != Some(false) {
             self.imported.push(role.clone());
         }
-        body.extend(self.role_tasks(&role, &parts, context, found.value));
+        body.extend(self.role_tasks(&role, &parts, context, Some(inner_use(&path, &parts, context)), found.value));
         Some(Item::Block(Arc::new(Block { span: found.key, body, rescue: Vec::new(), always: Vec::new() })))
     }
 
@@ -280,9 +296,21 @@ impl Reader {
     }
 }
 
-/// Also the bound against a dependency on itself.
+/// The use of a role by an import or an include, whose variables are in `context`.
+fn inner_use(path: &Path, parts: &Parts, context: &Context) -> Arc<RoleInstance> {
+    let mut given = context.params.clone();
+    if let Some(Value::Map(vars)) = context.keywords.get("vars").map(|written| &written.value) {
+        given.extend(vars.iter().map(|(name, value)| (name.clone(), value.clone())));
+    }
+    let files = [&parts.tasks, &parts.vars, &parts.defaults, &parts.handlers].map(|file| Value::from(file.as_str()));
+    let given = files.into_iter().chain([given.into()]).collect::<Value>().to_text().to_string();
+    let identity = RoleIdentity { path: path.to_owned(), given };
+    Arc::new(RoleInstance { identity, may_repeat: parts.may_repeat, is_entry: false })
+}
+
+/// Roles of a play, with all that they depend on.
 const ROLES_MAX: usize = 10_000;
-/// More roles that depend on each other than anybody writes.
+/// How long a chain of roles that depend on each other gets; longer is one that depends on itself.
 const ROLES_DEPTH_MAX: usize = 50;
 
 pub(super) fn part_file(dir: &Path, part: &str) -> Option<PathBuf> {

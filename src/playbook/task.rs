@@ -27,14 +27,23 @@ pub struct Play {
     pub dir: PathBuf,
 }
 
+/// One use of a role.
+#[derive(Debug)]
+pub struct RoleInstance {
+    pub identity: RoleIdentity,
+    /// `allow_duplicates`.
+    pub may_repeat: bool,
+    /// Of `roles:` or of a role's dependencies; else tasks import or include it.
+    pub is_entry: bool,
+}
+
 /// What makes two uses of a role the same one: of those, one runs for each host of a play.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct RoleIdentity {
     pub path: PathBuf,
-    /// Its parameters, variables, tags and conditions, as they are written.
+    /// What is given to it, as it is written: parameters, variables, tags and conditions of an entry; files and variables of an
+    /// include.
     pub given: String,
-    /// `allow_duplicates`.
-    pub may_repeat: bool,
 }
 
 /// A role in one place of a play.
@@ -120,8 +129,8 @@ pub struct Context {
     pub role: Option<Arc<Role>>,
     /// Parameters of a role or an include: stronger than variables.
     pub params: Map,
-    /// Of an entry of `roles:` or of a role's dependencies, whose parameters are for the role alone.
-    pub role_use: Option<Arc<RoleIdentity>>,
+    /// The use of a role that begins here. Parameters of an entry are for the role alone.
+    pub role_use: Option<Arc<RoleInstance>>,
     pub parent: Option<Arc<Context>>,
 }
 
@@ -177,9 +186,12 @@ impl Context {
         std::iter::successors(Some(self), |context| context.parent.as_deref())
     }
 
-    /// The use of a role that this stands in.
-    pub fn role_use(&self) -> Option<&Arc<RoleIdentity>> {
-        self.chain().find_map(|context| context.role_use.as_ref())
+    /// The uses of roles that this stands in, from the inside out to the entry that brought them.
+    pub fn role_uses(&self) -> impl Iterator<Item = &Arc<RoleInstance>> {
+        let mut is_over = false;
+        self.chain()
+            .filter_map(|context| context.role_use.as_ref())
+            .take_while(move |role| !std::mem::replace(&mut is_over, role.is_entry))
     }
 
     /// What counts for a keyword that the nearest one decides.

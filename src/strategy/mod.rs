@@ -130,6 +130,11 @@ pub enum Input {
         host: Host,
         handler: HandlerId,
     },
+    /// A handler came that is called like another one: it runs in its place where that was notified and has not run.
+    Superseded {
+        old: HandlerId,
+        new: HandlerId,
+    },
     /// The step `host` is at turned out to be an include: these steps come next, for these hosts (all of which are at it).
     Included {
         hosts: BTreeSet<Host>,
@@ -204,6 +209,10 @@ impl Strategy {
                 if host < self.hosts.len() {
                     self.notified.entry(handler).or_default().insert(host);
                 }
+            }
+            Input::Superseded { old, new } => {
+                let hosts = self.notified.remove(&old).unwrap_or_default();
+                self.notified.entry(new).or_default().extend(hosts);
             }
             Input::Included { hosts, steps, blocks } => self.include(&hosts, &steps, &blocks),
             Input::Stop => self.stopped = true,

@@ -113,6 +113,25 @@ fn a_handler_runs_once_where_it_was_notified() {
 }
 
 #[test]
+fn a_handler_that_came_later_runs_in_the_place_of_one_that_has_not_run() {
+    let mut program = plain(2);
+    program.steps.push(Step { kind: StepKind::Flush, home: None });
+    let comes = |when: usize| {
+        move |strategy: &mut Strategy, task, host| {
+            if task == 0 {
+                strategy.on(Input::Notified { host, handler: 1 });
+            }
+            if task == when {
+                strategy.on(Input::Superseded { old: 1, new: 3 });
+            }
+            Ended::Ok
+        }
+    };
+    assert_eq!(log(Strategy::new(&program, 1, rules()), comes(1)), ["0@0", "1@0", "handler 3@0", "end"]);
+    assert_eq!(log(Strategy::new(&program, 1, rules()), comes(101)), ["0@0", "1@0", "handler 1@0", "end"]);
+}
+
+#[test]
 fn a_handler_may_notify_a_later_one() {
     let mut program = plain(1);
     program.steps.push(Step { kind: StepKind::Flush, home: None });

@@ -250,6 +250,71 @@ fn the_inventory_is_shown_as_ansible_shows_it() {
 }
 
 #[test]
+fn the_inventory_shows_what_lies_beside_it_where_it_belongs() {
+    let roll = |words: &[&str]| {
+        Roll::new()
+            .file("hosts", "[web]\nweb1 a=1\nweb2\n[web:vars]\nx=2\n")
+            .file("group_vars/all.yml", "gall: 5\n")
+            .file("group_vars/web.yml", "gv: 1\n")
+            .file("host_vars/web1.yml", "hv: 2\n")
+            .args(["inventory", "-i", "hosts"])
+            .args(words.iter().copied())
+            .run()
+            .stdout
+    };
+    insta::assert_snapshot!(roll(&["--graph", "--vars"]), @r"
+    @all:
+      |--@ungrouped:
+      |--@web:
+      |  |--web1
+      |  |  |--{a = 1}
+      |  |  |--{gall = 5}
+      |  |  |--{gv = 1}
+      |  |  |--{hv = 2}
+      |  |  |--{x = 2}
+      |  |--web2
+      |  |  |--{gall = 5}
+      |  |  |--{gv = 1}
+      |  |  |--{x = 2}
+      |  |--{gv = 1}
+      |  |--{x = 2}
+      |--{gall = 5}
+    ");
+    insta::assert_snapshot!(roll(&["--list", "--export"]), @r#"
+    {
+        "_meta": {
+            "hostvars": {
+                "web1": {
+                    "a": 1,
+                    "hv": 2
+                }
+            },
+            "profile": "inventory_legacy"
+        },
+        "all": {
+            "children": [
+                "ungrouped",
+                "web"
+            ],
+            "vars": {
+                "gall": 5
+            }
+        },
+        "web": {
+            "hosts": [
+                "web1",
+                "web2"
+            ],
+            "vars": {
+                "gv": 1,
+                "x": 2
+            }
+        }
+    }
+    "#);
+}
+
+#[test]
 fn modules_are_documented() {
     let doc = |words: &[&str]| Roll::new().args(["doc"]).args(words.iter().copied()).run();
     assert!(doc(&[]).stdout.lines().any(|line| line.starts_with("docker_container ")));
