@@ -1,11 +1,16 @@
 //! `copy`: local files, directories or a text, to the host.
 
+use super::body::starts_as_vault;
 use super::{Answer, Bodies, Hands, Problem};
-use crate::modules::Args;
 use crate::modules::attrs::octal;
-use crate::value::{Map, Value, bytes_of};
+use crate::modules::{Args, paths};
+use crate::value::{Map, Value, bytes_of, hex};
+use sha1::{Digest, Sha1};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+
+/// From here on it is worth asking the host before a file is read only to know its sum.
+const BIG: u64 = 32 << 20;
 
 pub(super) async fn copy(args: &Args, hands: &impl Hands) -> Result<Answer, Problem> {
     let mut host = args.all().clone();
@@ -19,10 +24,20 @@ pub(super) async fn copy(args: &Args, hands: &impl Hands) -> Result<Answer, Prob
             return Err(Problem::new("can not use content with a dir as dest"));
         }
         (Some(content), _) => {
-            host.insert("_blob".into(), bodies.add_bytes(bytes_of(&text_of(content))).into());
+            let bytes = bytes_of(&text_of(content));
+            if args.has("checksum") {
+                host.insert("_checksum".into(), hex(&Sha1::digest(&bytes)).into());
+            }
+            host.insert("_blob".into(), bodies.add_bytes(bytes).into());
             host.shift_remove("content");
         }
-        (None, Some(src)) => from_local(src, &mut host, &mut bodies, hands)?,
+        (None, Some(src)) => {
+            let path = hands.find("files", src)?;
+            match path.is_dir() {
+                true => tree(src, &path, &mut host, &mut bodies, hands)?,
+                false => file(&path, args, &mut host, &mut bodies, hands).await?,
+            }
+        }
         (None, None) => return Err(Problem::new("src (or content) is required")),
     }
     let is_tree = host.contains_key("_files");
@@ -42,21 +57,60 @@ fn text_of(content: &Value) -> String {
     }
 }
 
-fn from_local(src: &str, host: &mut Map, bodies: &mut Bodies, hands: &impl Hands) -> Result<(), Problem> {
-    let path = hands.find("files", src)?;
-    if !path.is_dir() {
-        host.insert("_blob".into(), bodies.add_opened(&path, host, hands)?.into());
-        let mode = std::fs::metadata(&path).map(|found| found.permissions().mode() & 0o7777).unwrap_or(0o644);
-        host.insert("_blob_mode".into(), octal(mode).into());
-        host.insert("_name".into(), path.file_name().map(|name| name.to_string_lossy().into_owned()).into());
-        return Ok(());
+async fn file(path: &Path, args: &Args, host: &mut Map, bodies: &mut Bodies, hands: &impl Hands) -> Result<(), Problem> {
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let found = std::fs::metadata(path).map_err(|error| Problem::unreadable(path, &error))?;
+    let is_vault = || starts_as_vault(path).map_err(|error| Problem::unreadable(path, &error));
+    let can_wait = found.len() >= BIG && !args.has("checksum") && !is_vault()?;
+    let body = if can_wait && is_other(args.required("dest")?, &name, found.len(), hands).await {
+        bodies.add_unread(path).map_err(|error| Problem::unreadable(path, &error))?
+    } else {
+        bodies.add_opened(path, host, hands)?
+    };
+    if let Some(size) = bodies.size(&body) {
+        host.insert("_size".into(), size.into());
     }
+    if args.has("checksum") {
+        let sum = bodies.sha1(&body).map_err(|error| Problem::unreadable(path, &error))?;
+        host.insert("_checksum".into(), sum.into());
+    }
+    host.insert("_blob".into(), body.into());
+    host.insert("_blob_mode".into(), octal(found.permissions().mode() & 0o7777).into());
+    host.insert("_name".into(), name.into());
+    Ok(())
+}
+
+/// Whether the file on the host, if there is one, has another size: then nobody needs to know more of what is sent.
+async fn is_other(dest: &str, name: &str, size: u64, hands: &impl Hands) -> bool {
+    for path in [dest.to_owned(), paths::join(dest, name)] {
+        let args = [("path", Value::from(path)), ("follow", true.into()), ("get_checksum", false.into())];
+        let Ok(found) =
+            hands.module("stat", args.into_iter().map(|(key, value)| (key.into(), value)).collect(), Bodies::default()).await
+        else {
+            return false;
+        };
+        let Some(stat) = found.get("stat").filter(|stat| says(stat, "exists")) else { return true };
+        if says(stat, "isreg") {
+            return stat.get("size").and_then(Value::to_int) != i64::try_from(size).ok();
+        }
+        if !says(stat, "isdir") {
+            return false;
+        }
+    }
+    false
+}
+
+fn says(stat: &Value, what: &str) -> bool {
+    stat.get(what).and_then(Value::to_bool) == Some(true)
+}
+
+fn tree(src: &str, path: &Path, host: &mut Map, bodies: &mut Bodies, hands: &impl Hands) -> Result<(), Problem> {
     // Without a slash at the end the directory itself is made at the destination.
     let base = if src.ends_with('/') { "" } else { path.file_name().and_then(|name| name.to_str()).unwrap_or("") };
     let follow = host.get("local_follow").is_none_or(|follow| follow.to_bool() != Some(false));
     let body_of = &mut |path: &Path| bodies.add_opened(path, host, hands);
     let mut tree = Tree { follow, files: Vec::new(), above: Vec::new(), body_of };
-    tree.add(&path, base)?;
+    tree.add(path, base)?;
     host.insert("_files".into(), Value::list(tree.files));
     Ok(())
 }

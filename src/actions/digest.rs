@@ -25,7 +25,7 @@ pub(super) fn of_file(path: &Path) -> io::Result<Sums> {
     })
 }
 
-fn sum<D: Digest>(path: &Path) -> io::Result<String> {
+pub(super) fn sum<D: Digest>(path: &Path) -> io::Result<String> {
     let mut file = File::open(path)?;
     let mut digest = D::new();
     let mut piece = vec![0; 256 << 10];

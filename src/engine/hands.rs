@@ -15,7 +15,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// Hands for one try of one task.
 pub(crate) struct TaskHands<'a> {
@@ -378,7 +378,8 @@ impl Blobs for Sending {
             }
             Some(Body::File(path)) => {
                 let file = std::fs::File::open(path)?;
-                Ok(connection::Body { size: file.metadata()?.len(), reader: Box::new(file) })
+                let (size, modified) = (file.metadata()?.len(), file.metadata()?.modified()?);
+                Ok(connection::Body { size, reader: Box::new(Steady { file, left: size, modified }) })
             }
             None => Err(io::Error::new(io::ErrorKind::NotFound, "the host asks for a body that was not promised")),
         }
@@ -386,6 +387,24 @@ impl Blobs for Sending {
 
     fn keep(&self, _hash: &str, _size: u64) -> io::Result<Box<dyn io::Write + Send>> {
         Err(io::Error::other("the host sends a file that nobody asked for"))
+    }
+}
+
+/// A file that nobody may write to while it is read.
+struct Steady {
+    file: std::fs::File,
+    left: u64,
+    modified: SystemTime,
+}
+
+impl io::Read for Steady {
+    fn read(&mut self, piece: &mut [u8]) -> io::Result<usize> {
+        let size = self.file.read(piece)?;
+        self.left = self.left.saturating_sub(size as u64);
+        if self.left == 0 && self.file.metadata()?.modified()? != self.modified {
+            return Err(io::Error::other("the file changed while it was sent"));
+        }
+        Ok(size)
     }
 }
 

@@ -1,7 +1,7 @@
 //! `copy`, and the host's half of `template`: that a file has these contents.
 //!
 //! The control side reads `src`, `content` or a template and sends only the sha256 of the result (`_blob`); the bytes follow
-//! when they turn out to be needed. A directory comes as a list (`_files`). With `remote_src` everything is on the host.
+//! when they turn out to be needed. Of a big file that cannot be the one there already it sends a name without meaning. A directory comes as a list (`_files`). With `remote_src` everything is on the host.
 
 use super::attrs::{FILE_ARGS, describe, mode_of, unsafe_writes};
 use super::touch::Write;
@@ -28,6 +28,7 @@ pub(super) static MODULE: Module = Module {
             Arg::new("checksum", Kind::Str, "sha1 that the contents must have"),
             Arg::new("decrypt", Kind::Bool, "decrypt sources that are in a vault").default("yes"),
             Arg::new("_blob", Kind::Str, "sha256 of the contents").hidden(),
+            Arg::new("_size", Kind::Int, "bytes of the contents").hidden(),
             Arg::new("_blob_mode", Kind::Raw, "permissions of the source").hidden(),
             Arg::new("_checksum", Kind::Str, "sha1 of the contents").hidden(),
             Arg::new("_name", Kind::Str, "name of the source").hidden(),
@@ -42,6 +43,7 @@ pub(super) static MODULE: Module = Module {
 
 /// Texts above this are not shown as a diff.
 const DIFF_MAX: u64 = 100 << 10;
+const TOO_LARGE: &str = "(too large to show)\n";
 
 /// One thing to be put somewhere.
 struct Item {
@@ -103,6 +105,11 @@ fn sent_item(entry: &Value) -> Result<Item, Failure> {
 }
 
 impl Task<'_> {
+    /// Of what the control side sends.
+    fn size(&self) -> Option<u64> {
+        self.args.int("_size").and_then(|size| u64::try_from(size).ok())
+    }
+
     fn stat(&self, path: &str, follow: bool) -> Result<Option<Stat>, Failure> {
         self.look.stat(path, follow).map_err(|error| Failure::io(format_args!("cannot look at {path}"), &error))
     }
@@ -197,9 +204,6 @@ impl Task<'_> {
 
     /// One file: `dest` is its place, or the directory for it.
     fn single(mut self, dest: &str, name: &str, item: Item) -> Result<Plan, Failure> {
-        if let (Some(wanted), Some(found)) = (self.args.str("checksum"), self.args.str("_checksum")) {
-            self.verify(wanted, found)?;
-        }
         if name.is_empty() && self.is_dir(dest) {
             return Err(Failure::new("can not use content with a dir as dest"));
         }
@@ -216,9 +220,6 @@ impl Task<'_> {
             dest = paths::real(self.look, &dest);
         }
         self.plan.set("dest", &dest);
-        if let Some(checksum) = self.args.str("_checksum") {
-            self.plan.set("checksum", checksum);
-        }
         if !self.args.bool("force") && self.look.exists(&dest) {
             self.plan.set("msg", "file already exists");
             return Ok(self.plan);
@@ -304,11 +305,15 @@ impl Task<'_> {
         {
             attrs.mode = mode_of(mode, 0o644, false)?;
         }
-        if let Some(found) = found.as_ref().filter(|_| link.is_none())
+        let may_be_it = |found: &&Stat| link.is_none() && self.size().is_none_or(|size| size == found.size);
+        if let Some(found) = found.as_ref().filter(may_be_it)
             && self.digest(path, "sha256")? == sha256
         {
             self.plan.changes.extend(attrs.change(self.look, path, found, false));
             return Ok(());
+        }
+        if let (Some(wanted), Some(found)) = (self.args.str("checksum"), self.args.str("_checksum")) {
+            self.verify(wanted, found)?;
         }
         let before = if found.is_some() { self.shown(&Content::File(path.to_owned()))? } else { Value::Null };
         let after = self.shown(&content)?;
@@ -330,14 +335,15 @@ impl Task<'_> {
         }
         let bytes = match content {
             Content::Bytes(bytes) => bytes.clone(),
+            Content::Blob(_) if self.size().is_some_and(|size| size > DIFF_MAX) => return Ok(TOO_LARGE.into()),
             Content::Blob(hash) => self.look.blob(hash)?,
             Content::File(path) => match self.stat(path, true)? {
-                Some(found) if found.size > DIFF_MAX => return Ok("(too large to show)\n".into()),
+                Some(found) if found.size > DIFF_MAX => return Ok(TOO_LARGE.into()),
                 _ => self.look.read(path).map_err(|error| Failure::io(format_args!("cannot read {path}"), &error))?,
             },
         };
         if bytes.len() as u64 > DIFF_MAX {
-            return Ok("(too large to show)\n".into());
+            return Ok(TOO_LARGE.into());
         }
         Ok(String::from_utf8(bytes).ok().filter(|text| !text.contains('\0')).map_or_else(|| "(binary)\n".into(), Value::from))
     }

@@ -3,6 +3,7 @@
 //! A big one comes to lie in the directory that it is for, where it only has to be renamed; without such a directory in a private
 //! one. A body that cannot be kept (a full disk) spoils the task that wants it, not the connection.
 
+use super::sums::Sums;
 use crate::value::hex;
 use rustix::fs::Advice;
 use sha2::{Digest, Sha256};
@@ -14,9 +15,13 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+/// The names of bodies are hashes of so many digits; shorter ones say nothing about what comes, because nobody has read it before.
+const HASH_DIGITS: usize = 64;
 /// Bodies above this go to disk, and so does every body once so many bytes are held.
 const MEMORY_MAX: u64 = 4 << 20;
 const HELD_MAX: u64 = 16 << 20;
+/// From here on, sums are made while a body arrives.
+const SUMMED_MIN: u64 = 32 << 20;
 /// So much of a big body is left to the page cache before the disk is to begin.
 const WRITE_BEHIND: u64 = 8 << 20;
 
@@ -27,6 +32,8 @@ pub(super) struct Blobs {
     /// The directories that bodies are for.
     homes: HashMap<String, PathBuf>,
     dir: Option<PathBuf>,
+    /// Of the last big one.
+    sums: Option<Sums>,
     /// Bytes in memory.
     held: u64,
 }
@@ -50,6 +57,7 @@ impl Drop for Stored {
 struct Coming {
     hash: String,
     left: u64,
+    sums: Option<Sums>,
     /// What the disk has not been told of yet: where it begins, and how much it is.
     unwritten: (u64, u64),
     digest: Sha256,
@@ -106,6 +114,7 @@ impl Blobs {
     /// Lets go of what is on disk; answers with its names.
     pub(super) fn shed(&mut self) -> Vec<String> {
         self.homes.clear();
+        self.sums = None;
         self.here.extract_if(|_, body| !matches!(body, Body::Memory(_))).map(|(hash, _)| hash).collect()
     }
 
@@ -118,7 +127,11 @@ impl Blobs {
         } else {
             self.on_disk(hash).unwrap_or_else(Into::Nowhere)
         };
-        self.coming = Some(Coming { hash: hash.to_owned(), left: size, unwritten: (0, 0), digest: Sha256::new(), into });
+        let sums = match &into {
+            Into::Disk(stored, _) if size >= SUMMED_MIN => Sums::begin(&stored.0).ok(),
+            _ => None,
+        };
+        self.coming = Some(Coming { hash: hash.to_owned(), left: size, sums, unwritten: (0, 0), digest: Sha256::new(), into });
         self.complete()
     }
 
@@ -130,12 +143,20 @@ impl Blobs {
             .left
             .checked_sub(bytes.len() as u64)
             .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "a file body longer than announced"))?;
-        coming.digest.update(bytes);
+        if coming.hash.len() == HASH_DIGITS {
+            coming.digest.update(bytes);
+        }
         match &mut coming.into {
             Into::Memory(body) => body.extend(bytes),
             Into::Disk(_, file) => match file.write_all(bytes) {
-                Ok(()) => write_behind(file, &mut coming.unwritten, bytes.len() as u64),
-                Err(error) => coming.into = Into::Nowhere(error),
+                Ok(()) => {
+                    coming.sums.iter().for_each(|sums| sums.grow(bytes.len() as u64));
+                    write_behind(file, &mut coming.unwritten, bytes.len() as u64);
+                }
+                Err(error) => {
+                    coming.sums = None;
+                    coming.into = Into::Nowhere(error);
+                }
             },
             Into::Nowhere(_) => {}
         }
@@ -145,7 +166,7 @@ impl Blobs {
     /// Files the body that is complete, if what came is what was announced.
     fn complete(&mut self) -> io::Result<()> {
         let Some(coming) = self.coming.take_if(|coming| coming.left == 0) else { return Ok(()) };
-        if hex(&coming.digest.finalize()) != coming.hash {
+        if coming.hash.len() == HASH_DIGITS && hex(&coming.digest.finalize()) != coming.hash {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "a file body that is not the one announced"));
         }
         let body = match coming.into {
@@ -153,7 +174,13 @@ impl Blobs {
                 self.held += bytes.len() as u64;
                 Body::Memory(bytes.into())
             }
-            Into::Disk(stored, _) => Body::Disk(stored),
+            Into::Disk(stored, file) => {
+                self.sums = coming.sums.map(|mut sums| {
+                    sums.end(&file);
+                    sums
+                });
+                Body::Disk(stored)
+            }
             Into::Nowhere(error) => Body::Broken(error),
         };
         self.here.insert(coming.hash, body);
@@ -170,6 +197,11 @@ impl Blobs {
             return Ok(into);
         }
         create(self.private_dir()?.join(hash))
+    }
+
+    /// Those of a file that came just now, and that nobody has written to since.
+    pub(super) fn take_sums(&mut self, file: &fs::Metadata) -> Option<Sums> {
+        self.sums.take_if(|sums| sums.are_of(file))
     }
 
     /// A new file that goes with the big bodies.

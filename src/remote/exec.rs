@@ -1,7 +1,7 @@
 //! Running programs: no shell, own process group, output read while it comes, killed as a whole when its time is up.
 
 use super::line::Line;
-use crate::modules::{Cmd, Failure, Output};
+use crate::modules::{Cmd, Failure, Output, words};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::retry_on_intr;
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
@@ -80,6 +80,7 @@ fn spawn(cmd: &Cmd, env: &[(String, String)]) -> Result<Child, Failure> {
     }
     child.map_err(|error| {
         Failure::io(format_args!("Error executing command: {program}"), &error)
+            .with("cmd", cmd.argv.iter().map(|word| words::quote(word)).collect::<Vec<_>>().join(" "))
             .with("rc", error.raw_os_error().unwrap_or(257))
             .with("stdout", "")
             .with("stderr", "")

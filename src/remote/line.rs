@@ -286,6 +286,12 @@ impl Line {
         Ok(self.state().blobs.path(hash).map(Path::to_owned))
     }
 
+    /// The sums of a file that came as a body, where they were made on the way.
+    pub(super) fn sums(&self, file: &std::fs::Metadata, algorithms: &[&str]) -> Option<Vec<String>> {
+        let sums = self.state().blobs.take_sums(file)?;
+        sums.wait(algorithms)
+    }
+
     /// A file for this task alone.
     pub(super) fn private_file(&self) -> io::Result<(PathBuf, File)> {
         self.state().blobs.private_file()

@@ -22,6 +22,7 @@ mod line;
 mod lock;
 mod run;
 mod serve;
+mod sums;
 mod tls;
 mod touch;
 mod write;

@@ -66,7 +66,7 @@ impl Task {
                 return Ok(values);
             }
             self.note(&plan);
-            if self.check {
+            if self.check && !plan.changes.is_empty() {
                 return Ok(plan.values);
             }
             let is_last = !plan.again || plan.changes.is_empty();
