@@ -315,7 +315,17 @@ fn may_pass(task: &Task) -> bool {
     task.keyword("ignore_errors").is_some_and(|written| !says_no(written))
         || task.own("failed_when").is_some()
         || task.own("loop").is_some_and(|written| !is_list_known(&written.value))
-        || task.with.as_ref().is_some_and(|(_, written)| !is_list_known(&written.value))
+        || task.with.as_ref().is_some_and(|(kind, written)| !has_items(kind, &written.value))
+}
+
+/// Whether a `with_…` goes around at least once, whatever the variables are.
+fn has_items(kind: &str, value: &Value) -> bool {
+    let items = value.as_list().unwrap_or_default();
+    match kind.rsplit('.').next() {
+        Some("items" | "flattened" | "indexed_items") => items.iter().any(|item| !item.has_template()),
+        Some("fileglob" | "filetree" | "first_found" | "lines" | "pipe") => false,
+        _ => !items.is_empty() && !value.has_template(),
+    }
 }
 
 fn is_conditional(task: &Task) -> bool {

@@ -56,6 +56,7 @@ static SETTINGS: &[Setting] = &[
     row("become_method", "privilege_escalation", "become_method", "ANSIBLE_BECOME_METHOD", Kind::Text),
     row("become_password_file", "defaults", "become_password_file", "ANSIBLE_BECOME_PASSWORD_FILE", Kind::Path),
     row("become_user", "privilege_escalation", "become_user", "ANSIBLE_BECOME_USER", Kind::Text),
+    row("callback_result_format", "defaults", "callback_result_format", "ANSIBLE_CALLBACK_RESULT_FORMAT", Kind::Text),
     row("collections_path", "defaults", "collections_path", "ANSIBLE_COLLECTIONS_PATH", Kind::Paths),
     row("collections_path", "defaults", "collections_paths", "ANSIBLE_COLLECTIONS_PATHS", Kind::Paths),
     row(
@@ -117,12 +118,11 @@ static SETTINGS: &[Setting] = &[
 ];
 
 /// Layouts of the output that exist here; the last two for commands without a playbook.
-const STDOUT_CALLBACKS: [&str; 3] = ["default", "minimal", "oneline"];
+const STDOUT_CALLBACKS: [&str; 4] = ["default", "yaml", "minimal", "oneline"];
 
 /// Settings that would change what a run does, and have no effect here: silence about them would be a lie.
 static WITHOUT_EFFECT: &[(&str, &str, &str)] = &[
     ("defaults", "action_plugins", "ANSIBLE_ACTION_PLUGINS"),
-    ("defaults", "callback_result_format", "ANSIBLE_CALLBACK_RESULT_FORMAT"),
     ("defaults", "callback_whitelist", "ANSIBLE_CALLBACK_WHITELIST"),
     ("defaults", "callbacks_enabled", "ANSIBLE_CALLBACKS_ENABLED"),
     ("defaults", "check_mode_markers", "ANSIBLE_CHECK_MODE_MARKERS"),
@@ -204,8 +204,7 @@ impl Config {
             let entry = entries.iter().find(|entry| entry.section == *section && entry.key == *key);
             config.mention(key, entry, (around.env)(env).map(|_| *env));
         }
-        let layout = config.text("stdout_callback").and_then(|name| name.rsplit('.').next());
-        if layout.is_some_and(|name| !STDOUT_CALLBACKS.contains(&name)) {
+        if config.stdout_callback().is_some_and(|name| !STDOUT_CALLBACKS.contains(&name)) {
             let entry = entries.iter().rev().find(|entry| entry.key == "stdout_callback");
             let env = "ANSIBLE_STDOUT_CALLBACK";
             config.mention("stdout_callback", entry, (around.env)(env).map(|_| env));
@@ -252,6 +251,16 @@ impl Config {
             Row { setting: format!("{}.{}", setting.section, setting.key), env: setting.env, kind: setting.kind.word(), found }
         };
         SETTINGS.iter().map(row).collect()
+    }
+
+    /// Results as YAML; the callback `yaml` did that before there was a setting.
+    pub(super) fn wants_yaml(&self) -> bool {
+        self.text("callback_result_format") == Some("yaml") || self.stdout_callback() == Some("yaml")
+    }
+
+    /// Without the name of its collection.
+    fn stdout_callback(&self) -> Option<&str> {
+        self.text("stdout_callback")?.rsplit('.').next()
     }
 
     /// Inventories: paths, but for lists of hosts.

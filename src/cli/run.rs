@@ -8,7 +8,7 @@ use super::{list, prompt, signals, terminal};
 use crate::diag::{Diagnostic, Sources};
 use crate::engine::{self, Job};
 use crate::event::{Emitter, Reporter};
-use crate::report::{self, JUnit, Paint, RetryFile, Streams, Style};
+use crate::report::{self, JUnit, Paint, ResultFormat, RetryFile, Streams, Style};
 
 pub(super) const NOTHING_SENT: &str = "nothing was sent to any host";
 
@@ -81,6 +81,7 @@ fn reporters(args: &RunArgs, config: &Config, job: &Job, [paint, error_paint]: [
         verbosity: job.options.verbosity,
         hides_skipped: config.bool("display_skipped_hosts") == Some(false),
         hides_ok: config.bool("display_ok_hosts") == Some(false),
+        results: if config.wants_yaml() { ResultFormat::Yaml } else { ResultFormat::Json },
         window,
         sources: job.sources.clone(),
     };
@@ -110,7 +111,8 @@ fn form(args: &RunArgs) -> &str {
 
 fn annotate(args: &RunArgs, found: &[Diagnostic], sources: &Sources) {
     if form(args) == "github" {
-        let lines: String = found.iter().map(|diagnostic| report::annotation(diagnostic, sources) + "\n").collect();
+        let found = report::diagnostic::distinct(found, sources);
+        let lines: String = found.into_iter().map(|diagnostic| report::annotation(diagnostic, sources) + "\n").collect();
         terminal::print(&lines);
     }
 }

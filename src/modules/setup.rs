@@ -28,6 +28,8 @@ pub(super) static MODULE: Module = Module {
 fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
     let subset = args.list("gather_subset");
     let mut facts = gather(look, &subset, args.str("fact_path").unwrap_or_default())?;
+    facts.insert("gather_subset".into(), subset.into());
+    facts.insert("module_setup".into(), true.into());
     let filters: Vec<String> = args.list("filter").into_iter().filter(|filter| !filter.is_empty()).collect();
     if !filters.is_empty() && !filters.iter().any(|filter| filter == "*") {
         facts.retain(|key, _| {
@@ -36,8 +38,6 @@ fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
             filters.iter().any(|filter| glob::is_match(filter, name) || glob::is_match(filter, short))
         });
     }
-    facts.insert("gather_subset".into(), subset.into());
-    facts.insert("module_setup".into(), true.into());
     let mut plan = Plan::default();
     plan.set("ansible_facts", facts);
     Ok(plan)

@@ -4,7 +4,7 @@ use crate::diag::{Diagnostic, Label, Patch, Severity, Sources};
 use crate::value::Span;
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Renderer, Snippet};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::ops::Range;
 
 /// Wide enough for most lines of a playbook; longer ones are cut around what is marked.
@@ -12,13 +12,8 @@ const COLUMNS: usize = 140;
 
 /// All diagnostics below each other, each once, with an empty line between them.
 pub fn render(diagnostics: &[Diagnostic], sources: &Sources, color: bool) -> String {
-    let mut seen: Vec<&Diagnostic> = Vec::new();
     let mut out = String::new();
-    for diagnostic in diagnostics {
-        if seen.contains(&diagnostic) {
-            continue;
-        }
-        seen.push(diagnostic);
+    for diagnostic in distinct(diagnostics, sources) {
         if !out.is_empty() {
             out.push('\n');
         }
@@ -30,6 +25,7 @@ pub fn render(diagnostics: &[Diagnostic], sources: &Sources, color: bool) -> Str
 
 /// `2 errors in 1 file; nothing was sent to any host`, with `now` as the second half.
 pub fn summary(diagnostics: &[Diagnostic], sources: &Sources, now: &str) -> String {
+    let diagnostics = distinct(diagnostics, sources);
     let count = |severity| diagnostics.iter().filter(|diagnostic| diagnostic.severity == severity).count();
     let counts = [(count(Severity::Error), "error"), (count(Severity::Warning), "warning")];
     let counts: Vec<String> =
@@ -44,6 +40,20 @@ pub fn summary(diagnostics: &[Diagnostic], sources: &Sources, now: &str) -> Stri
         text.push_str(now);
     }
     text
+}
+
+/// Without those that say the same of the same place; a file that was read twice is one place.
+pub fn distinct<'d>(diagnostics: &'d [Diagnostic], sources: &Sources) -> Vec<&'d Diagnostic> {
+    let mut seen = HashSet::new();
+    let place = |label: &Label| {
+        let name = sources.get(label.span.source).map(|(name, _)| name.to_string());
+        (name, label.span.start, label.span.end, label.text.clone())
+    };
+    let is_new = |found: &&Diagnostic| {
+        let places: Vec<_> = found.labels.iter().map(place).collect();
+        seen.insert((found.severity, found.title.clone(), places, found.notes.clone()))
+    };
+    diagnostics.iter().filter(is_new).collect()
 }
 
 fn plural(count: usize, noun: &str) -> String {

@@ -1,7 +1,7 @@
 //! `--output minimal` and `--output oneline`: a result for each host and nothing around it, as `ansible` prints one task.
 
 use super::diagnostic;
-use super::result::{Shown, line, pretty};
+use super::result::{ResultFormat, Shown, line, pretty};
 use super::screen::Streams;
 use super::terminal::Style;
 use crate::event::{Event, Outcome, Reporter};
@@ -28,7 +28,7 @@ impl Minimal {
 
     fn ended(&mut self, host: &str, task: u64, outcome: Outcome, result: &Map) {
         let module = self.modules.get(&task).cloned().unwrap_or_default();
-        let shown = Shown { module: &module, result, verbosity: self.style.verbosity };
+        let shown = Shown { module: &module, result, verbosity: self.style.verbosity, format: ResultFormat::Json };
         let is_command =
             COMMANDS.contains(&module.as_str()) && result.contains_key("rc") && !result.contains_key("ansible_job_id");
         let json = if self.is_one_line { line(&shown.cleaned()) } else { pretty(&shown.cleaned()) };

@@ -26,6 +26,7 @@ pub use json::Json;
 pub use junit::JUnit;
 pub use minimal::Minimal;
 pub use paint::Paint;
+pub use result::ResultFormat;
 pub use retry::RetryFile;
 pub use screen::{Streams, Window};
 pub use terminal::{Style, Terminal};

@@ -1,5 +1,6 @@
 //! Results as Ansible prints them: JSON with sorted keys, without what only programs want to know.
 
+use crate::template::report_text;
 use crate::value::{Map, Value};
 use serde::Serialize;
 use serde_json::ser::{Formatter, PrettyFormatter, Serializer};
@@ -14,11 +15,20 @@ const NOT_OF_DEBUG: [&str; 5] = ["ansible_loop_var", "ansible_index_var", "chang
 const INVOCATION: &str = "invocation";
 const INVOCATION_VERBOSITY: u8 = 3;
 
+/// How a result is written where there is room for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ResultFormat {
+    #[default]
+    Json,
+    Yaml,
+}
+
 /// A result on its way to the screen.
 pub(super) struct Shown<'a> {
     pub(super) module: &'a str,
     pub(super) result: &'a Map,
     pub(super) verbosity: u8,
+    pub(super) format: ResultFormat,
 }
 
 impl Shown<'_> {
@@ -29,7 +39,11 @@ impl Shown<'_> {
 
     /// The same for failures, which are always shown.
     pub(super) fn forced_tail(&self) -> String {
-        format!(" => {}", if self.is_message() { pretty(&self.cleaned()) } else { line(&self.cleaned()) })
+        match self.format {
+            ResultFormat::Json if self.is_message() => format!(" => {}", pretty(&self.cleaned())),
+            ResultFormat::Json => format!(" => {}", line(&self.cleaned())),
+            ResultFormat::Yaml => format!(" => \n{}", block(&self.cleaned())),
+        }
     }
 
     fn is_wanted(&self) -> bool {
@@ -91,6 +105,50 @@ fn sorted(value: &Value) -> Value {
     }
 }
 
+/// YAML below the line that it belongs to. Lines that stand there as a text already are left out.
+fn block(result: &Value) -> String {
+    let mut map = result.as_map().cloned().unwrap_or_default();
+    for (text, lines) in [("stdout", "stdout_lines"), ("stderr", "stderr_lines")] {
+        if map.contains_key(text) && map.contains_key(lines) {
+            map.insert(lines.into(), "<omitted>".into());
+        }
+    }
+    let text = report_text(&legible(&map.into()));
+    let lines = text.trim_end().lines().map(|line| if line.is_empty() { String::new() } else { format!("    {line}") });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// Texts of several lines so that they can be written as they are: without blanks at the ends of lines, tabs and what moves the cursor.
+fn legible(value: &Value) -> Value {
+    match value {
+        Value::Map(map) => map.iter().map(|(key, value)| (key.clone(), legible(value))).collect::<Map>().into(),
+        Value::List(items) => items.iter().map(legible).collect(),
+        Value::String(text) if text.as_str().contains(['\n', '\r']) => {
+            let lines = text.as_str().trim_end().lines().map(|line| {
+                let line: String = untabbed(line).chars().filter(|letter| !letter.is_control()).collect();
+                line.trim_end_matches(' ').to_owned()
+            });
+            lines.collect::<Vec<_>>().join("\n").into()
+        }
+        other => other.clone(),
+    }
+}
+
+/// Tabs as blanks up to every eighth column.
+fn untabbed(line: &str) -> String {
+    let mut out = String::new();
+    let mut column = 0;
+    for letter in line.chars() {
+        let width = if letter == '\t' { 8 - column % 8 } else { 1 };
+        match letter {
+            '\t' => out.extend(std::iter::repeat_n(' ', width)),
+            other => out.push(other),
+        }
+        column += width;
+    }
+    out
+}
+
 /// One line, with a space behind commas and colons.
 pub(super) fn line(value: &Value) -> String {
     written(value, Spaced)
@@ -137,7 +195,7 @@ mod tests {
 
     fn tail(module: &str, result: &str, verbosity: u8) -> String {
         let result = Value::from_json(result).unwrap();
-        Shown { module, result: result.as_map().unwrap(), verbosity }.tail()
+        Shown { module, result: result.as_map().unwrap(), verbosity, format: ResultFormat::Json }.tail()
     }
 
     #[test]

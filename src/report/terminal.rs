@@ -4,7 +4,7 @@ use super::delta;
 use super::diagnostic;
 use super::paint::{Ink, Paint, width};
 use super::repr::label;
-use super::result::{Shown, squeezed};
+use super::result::{ResultFormat, Shown, squeezed};
 use super::rollout::Board;
 use super::screen::{Screen, Streams, Window};
 use crate::diag::{Diagnostic, Sources};
@@ -32,6 +32,7 @@ pub struct Style {
     pub hides_skipped: bool,
     /// The same for hosts on which nothing changed.
     pub hides_ok: bool,
+    pub results: ResultFormat,
     /// Standard output is a terminal of this size.
     pub window: Option<Window>,
     pub sources: Sources,
@@ -269,7 +270,7 @@ impl Page {
             return;
         }
         let module = self.module(id);
-        let shown = Shown { module: &module, result, verbosity: self.style.verbosity };
+        let shown = Shown { module: &module, result, verbosity: self.style.verbosity, format: self.style.results };
         let name = named(host, result);
         let item = format!("(item={})", label(item));
         let (ink, line) = match outcome {
@@ -308,7 +309,7 @@ impl Page {
             return;
         }
         let module = self.module(id);
-        let shown = Shown { module: &module, result, verbosity: self.style.verbosity };
+        let shown = Shown { module: &module, result, verbosity: self.style.verbosity, format: self.style.results };
         let name = named(host, result);
         let line = match outcome {
             Outcome::Ok if !has_items => Some((Ink::Ok, format!("ok: [{name}]{}", shown.tail()))),

@@ -25,6 +25,7 @@ pub(crate) use general::revealed;
 pub(crate) use lists::sort_values;
 pub(crate) use passwords::{Hashing, hashed, new_salt};
 pub(crate) use times::zone_offset;
+pub use yaml_out::report_text;
 
 use super::calls::{Args, Call, bind, named, unknown};
 use super::evaluate::Eval;

@@ -16,6 +16,8 @@ pub(crate) struct Layout {
     pub(crate) ends_explicitly: bool,
     /// `"` or `'` around every scalar, or every one as a block behind `|` or `>`.
     pub(crate) style: Option<char>,
+    /// Texts of several lines as blocks behind `|`.
+    pub(crate) has_blocks: bool,
 }
 
 impl Default for Layout {
@@ -29,8 +31,14 @@ impl Default for Layout {
             starts_explicitly: false,
             ends_explicitly: false,
             style: None,
+            has_blocks: false,
         }
     }
+}
+
+/// As Ansible lays out results for people: indented by four, texts of several lines as they are.
+pub fn report_text(value: &Value) -> String {
+    yaml_text(value, &Layout { indent: 4, flow: Some(false), has_blocks: true, ..Layout::default() })
 }
 
 pub(crate) fn yaml_text(value: &Value, layout: &Layout) -> String {
@@ -287,6 +295,9 @@ impl Writer<'_> {
         if let Some(mark @ ('|' | '>')) = self.layout.style {
             let fits = analysis.allows_block && self.flow_level == 0 && !is_key;
             return if fits { Quotes::Block(mark) } else { Quotes::Double };
+        }
+        if self.layout.has_blocks && text.contains(is_break) && analysis.allows_block && self.flow_level == 0 && !is_key {
+            return Quotes::Block('|');
         }
         let resolves_to_itself = !is_text || is_plain_text(text);
         let fits_place = if self.flow_level > 0 { analysis.allows_flow_plain } else { analysis.allows_block_plain };

@@ -11,36 +11,39 @@ pub(crate) struct Net {
     pub(crate) prefix: u32,
 }
 
-/// Ranges that are for nobody in public, v4.
-const PRIVATE_4: &[&str] = &[
-    "0.0.0.0/8",
-    "10.0.0.0/8",
-    "127.0.0.0/8",
-    "169.254.0.0/16",
-    "172.16.0.0/12",
-    "192.0.0.0/29",
-    "192.0.0.170/31",
-    "192.0.2.0/24",
-    "192.168.0.0/16",
-    "198.18.0.0/15",
-    "198.51.100.0/24",
-    "203.0.113.0/24",
-    "240.0.0.0/4",
-    "255.255.255.255/32",
-];
-const PRIVATE_6: &[&str] = &[
-    "::1/128",
-    "::/128",
-    "::ffff:0:0/96",
-    "64:ff9b:1::/48",
-    "100::/64",
-    "2001::/23",
-    "2001:db8::/32",
-    "2002::/16",
-    "3fff::/20",
-    "fc00::/7",
-    "fe80::/10",
-];
+/// Ranges that are for nobody in public, and what in them is for everybody, as releases of Python know them since 3.13.
+const PRIVATE_4: (&[&str], &[&str]) = (
+    &[
+        "0.0.0.0/8",
+        "10.0.0.0/8",
+        "127.0.0.0/8",
+        "169.254.0.0/16",
+        "172.16.0.0/12",
+        "192.0.0.0/24",
+        "192.0.2.0/24",
+        "192.168.0.0/16",
+        "198.18.0.0/15",
+        "198.51.100.0/24",
+        "203.0.113.0/24",
+        "240.0.0.0/4",
+    ],
+    &["192.0.0.9/32", "192.0.0.10/32"],
+);
+const PRIVATE_6: (&[&str], &[&str]) = (
+    &[
+        "::/127",
+        "::ffff:0:0/96",
+        "64:ff9b:1::/48",
+        "100::/64",
+        "2001::/23",
+        "2001:db8::/32",
+        "2002::/16",
+        "3fff::/20",
+        "fc00::/7",
+        "fe80::/10",
+    ],
+    &["2001:1::1/128", "2001:1::2/128", "2001:3::/32", "2001:4:112::/48", "2001:20::/28", "2001:30::/28"],
+);
 
 impl Net {
     pub(crate) fn of(address: IpAddr) -> Net {
@@ -127,8 +130,9 @@ impl Net {
     }
 
     pub(crate) fn is_private(self) -> bool {
-        let ranges = if self.is_v6 { PRIVATE_6 } else { PRIVATE_4 };
-        ranges.iter().any(|range| self.is_within(range))
+        let (ranges, exceptions) = if self.is_v6 { PRIVATE_6 } else { PRIVATE_4 };
+        let is_in = |ranges: &[&str]| ranges.iter().any(|range| self.is_within(range));
+        is_in(ranges) && !is_in(exceptions)
     }
 
     pub(crate) fn is_multicast(self) -> bool {
