@@ -1,5 +1,5 @@
-//! The Docker modules and the parking of containers, by the host program against a real Docker engine. Needs the engine's socket and
-//! busybox, so these run where asked for: `cargo test --test it docker:: -- --ignored`.
+//! The Docker modules and the parking of containers, by the host program against a real Docker engine: on a host of the lab, by a story
+//! of `lab.rs`. Needs the engine's socket and busybox.
 
 use roll::value::{Map, Value};
 use roll::wire::{self, Frame, FromHost, Reply, Request, ToHost};
@@ -116,7 +116,7 @@ const FULL: &str = r#"{"name":"NAME","image":"NAME:1","state":"healthy","env":{"
         "security_opts":["no-new-privileges"],"command":"httpd -f -p 5000 -h /www","shm_size":"32M","groups":["1"]}"#;
 
 #[test]
-#[ignore = "makes containers and images on the engine of whoever runs it, not on a lab; run with `--ignored docker::`"]
+#[ignore = "makes containers and images on the engine of whoever runs it; the lab has a story that runs these on one of its hosts"]
 fn a_container_is_made_once_and_made_anew_only_where_something_differs() {
     let mut host = Host::start("container");
     host.build("1");
@@ -149,7 +149,7 @@ fn a_container_is_made_once_and_made_anew_only_where_something_differs() {
 }
 
 #[test]
-#[ignore = "makes containers and images on the engine of whoever runs it, not on a lab; run with `--ignored docker::`"]
+#[ignore = "makes containers and images on the engine of whoever runs it; the lab has a story that runs these on one of its hosts"]
 fn a_task_that_waits_for_its_container_has_its_output_and_status() {
     let mut host = Host::start("attached");
     host.build("1");
@@ -164,7 +164,7 @@ fn a_task_that_waits_for_its_container_has_its_output_and_status() {
 }
 
 #[test]
-#[ignore = "makes containers and images on the engine of whoever runs it, not on a lab; run with `--ignored docker::`"]
+#[ignore = "makes containers and images on the engine of whoever runs it; the lab has a story that runs these on one of its hosts"]
 fn a_parked_container_comes_back_as_it_was() {
     let mut host = Host::start("parked");
     host.build("1");
@@ -205,7 +205,7 @@ fn a_parked_container_comes_back_as_it_was() {
 }
 
 #[test]
-#[ignore = "makes containers and images on the engine of whoever runs it, not on a lab; run with `--ignored docker::`"]
+#[ignore = "makes containers and images on the engine of whoever runs it; the lab has a story that runs these on one of its hosts"]
 fn a_parked_container_that_was_pruned_comes_back_with_all_that_it_was_given() {
     let mut host = Host::start("pruned");
     host.build("1");
@@ -241,7 +241,7 @@ fn a_parked_container_that_was_pruned_comes_back_with_all_that_it_was_given() {
 }
 
 #[test]
-#[ignore = "makes containers and images on the engine of whoever runs it, not on a lab; run with `--ignored docker::`"]
+#[ignore = "makes containers and images on the engine of whoever runs it; the lab has a story that runs these on one of its hosts"]
 fn a_host_sees_who_is_still_connected() {
     let mut host = Host::start("quiet");
     host.build("1");
@@ -265,21 +265,4 @@ fn a_host_sees_who_is_still_connected() {
     closing.join().unwrap();
     let page = host.ok("_probe", &format!(r#"{{"url":"http://127.0.0.1:{port}/"}}"#));
     assert_eq!((page.get("ok"), text(&page, &["body"])), (Some(&Value::from(true)), "1"));
-}
-
-/// A converged task: two requests to the engine, no process.
-#[test]
-#[ignore = "makes containers and images on the engine of whoever runs it, not on a lab; run with `--ignored docker::`"]
-fn a_converged_container_costs_milliseconds() {
-    let mut host = Host::start("fast");
-    host.build("1");
-    let task = r#"{"name":"NAME","image":"NAME:1","env":{"A":"1"},"restart_policy":"always"}"#;
-    host.ok("docker_container", task);
-    let best = (0..20).map(|_| {
-        let start = Instant::now();
-        assert!(!host.changes("docker_container", task));
-        start.elapsed()
-    });
-    let best = best.min().unwrap();
-    assert!(best < Duration::from_millis(50), "{best:?}");
 }

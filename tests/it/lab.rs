@@ -18,6 +18,7 @@ const STORIES: &[Story] = &[
     ("a wrong sudo password is told, the right one works", sudo_wants_the_right_password),
     ("a host that falls silent is unreachable, others go on", a_silent_host_is_unreachable),
     ("Docker is installed once", docker_is_installed_once),
+    ("the modules of Docker hold on its engine", docker_modules_hold),
 ];
 
 /// Each needs the release that the one before it left behind.
@@ -171,6 +172,26 @@ fn docker_is_installed_once(bed: &Bed) {
         assert!(!bed.on(host, "docker version --format '{{.Server.Version}}'").is_empty());
     }
     assert!(!first.text.contains("changed=0"), "the first run changed nothing:\n{}", first.text);
+}
+
+/// The tests of `docker.rs`, with the engine of a host that goes with the lab.
+fn docker_modules_hold(bed: &Bed) {
+    bed.on("web1", "apt-get install -y -qq --no-install-recommends busybox >/dev/null 2>&1");
+    let tests = std::env::current_exe().unwrap().display().to_string();
+    for file in [tests.as_str(), env!("CARGO_BIN_EXE_roll-remote")] {
+        let dir = std::path::Path::new(file).parent().unwrap().display();
+        bed.on("web1", &format!("mkdir -p {dir}"));
+        bed.docker(&["cp", file, &format!("{}:{file}", bed.container("web1"))]);
+    }
+    bed.on("web1", &format!("cd /; (timeout 300 {tests} --ignored docker:: > /tmp/docker.log 2>&1; touch /tmp/docker.done) &"));
+    let end = Instant::now() + Duration::from_secs(320);
+    while bed.on("web1", "ls /tmp | grep -c '^docker.done$' || true") == "0" {
+        assert!(Instant::now() < end, "the tests of Docker do not end");
+        std::thread::sleep(Duration::from_secs(1));
+    }
+    let said = bed.on("web1", "tail -n 60 /tmp/docker.log");
+    assert!(said.contains(" 0 failed") && !said.contains(" 0 passed"), "{said}");
+    bed.on("web1", &format!("rm -f {tests} {} /tmp/docker.*", env!("CARGO_BIN_EXE_roll-remote")));
 }
 
 /// Puts a release of the application in place, with less patience than in production.
