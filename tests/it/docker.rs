@@ -109,7 +109,7 @@ fn text<'v>(values: &'v Map, path: &[&str]) -> &'v str {
 const FULL: &str = r#"{"name":"NAME","image":"NAME:1","state":"healthy","env":{"A":"1"},"published_ports":["127.0.0.1::5000"],
         "volumes":["DIR:/data:ro","/anonymous"],"restart_policy":"on-failure","restart_retries":3,"labels":{"x":"y"},
         "networks":[{"name":"NAME","aliases":["app"]}],"user":"0","hostname":"h","memory":"64M","cpus":0.5,
-        "capabilities":["net_admin"],"cap_drop":["MKNOD"],"init":true,"log_driver":"json-file","log_options":{"max-size":"1m"},
+        "capabilities":["net_admin"],"cap_drop":["MKNOD"],"init":true,"log_driver":"json-file","log_options":{"max-size":"1m","max-file":"3"},
         "healthcheck":{"test":["CMD","wget","-q","-O","-","http://127.0.0.1:5000/"],"interval":"1s","timeout":"2s","retries":2},
         "stop_timeout":1,"stop_signal":"SIGTERM","working_dir":"/www","tmpfs":["/run:size=1m"],"ulimits":["nofile:1024:2048"],
         "devices":["/dev/null:/dev/xnull"],"dns_servers":["127.0.0.1"],"etc_hosts":{"a":"1.2.3.4"},"read_only":true,
