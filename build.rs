@@ -111,7 +111,7 @@ mod host {
         cargo
             .args(["build", "--profile", "host", "--no-default-features", "--target", target])
             .args(PROGRAMS.iter().flat_map(|program| ["--bin", program]))
-            .args(["--config", &format!("target.{target}.rustflags={:?}", flags(out)?)])
+            .args(["--config", &format!("target.{target}.rustflags={:?}", flags(target, out)?)])
             .arg("--target-dir")
             .arg(&directory);
         if is_foreign && let Some(linker) = target.split('-').next().and_then(linker) {
@@ -127,11 +127,15 @@ mod host {
         Ok(directory.join(target).join("host"))
     }
 
-    fn flags(out: &Path) -> Result<Vec<String>, Box<dyn Error>> {
+    fn flags(target: &str, out: &Path) -> Result<Vec<String>, Box<dyn Error>> {
         let script = out.join("host.ld");
         fs::write(&script, LINKING)?;
-        let linking =
-            ["-Clink-arg=-Wl,--no-eh-frame-hdr,-z,noseparate-code".to_owned(), format!("-Clink-arg=-Wl,-T,{}", script.display())];
+        // The linker that Rust brings for this machine type has functions of the same code share it; others do not know the word.
+        let more = if target.starts_with("x86_64") { ",--icf=all" } else { "" };
+        let linking = [
+            format!("-Clink-arg=-Wl,--no-eh-frame-hdr,-z,noseparate-code,--build-id=none{more}"),
+            format!("-Clink-arg=-Wl,-T,{}", script.display()),
+        ];
         // Where a source lies is part of every message about a bug in it; the program must not tell where it was built.
         let sources = cargo_home().map(|home| format!("--remap-path-prefix={}=cargo", home.display()));
         Ok(FLAGS.iter().map(|&flag| flag.to_owned()).chain(linking).chain(sources).collect())

@@ -183,7 +183,10 @@ fn docker_modules_hold(bed: &Bed) {
         bed.on("web1", &format!("mkdir -p {dir}"));
         bed.docker(&["cp", file, &format!("{}:{file}", bed.container("web1"))]);
     }
-    bed.on("web1", &format!("cd /; (timeout 300 {tests} --ignored docker:: > /tmp/docker.log 2>&1 || true; touch /tmp/docker.done) &"));
+    bed.on(
+        "web1",
+        &format!("cd /; (timeout 300 {tests} --ignored docker:: > /tmp/docker.log 2>&1 || true; touch /tmp/docker.done) &"),
+    );
     let end = Instant::now() + Duration::from_secs(320);
     while bed.on("web1", "ls /tmp | grep -c '^docker.done$' || true") == "0" {
         assert!(Instant::now() < end, "the tests of Docker do not end");
