@@ -409,7 +409,7 @@ impl Stage {
         if handlers.len() == known {
             return effects;
         }
-        for old in 0..known {
+        for old in self.strategy.notified().filter(|id| *id < known).collect::<Vec<_>>() {
             let Some(name) = self.name_of(host, &handlers[old]) else { continue };
             let new = last_called(&handlers, |handler| self.is_called(host, handler, &name.to_text()));
             if let Some(new) = new.filter(|new| *new >= known) {

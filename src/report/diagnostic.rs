@@ -359,12 +359,15 @@ mod tests {
     fn the_summary_counts() {
         let sources = Sources::default();
         let one = unknown_argument(&sources);
+        // The same file, read a second time.
+        let again = unknown_argument(&sources);
+        let other = Diagnostic { title: "another".into(), ..one.clone() };
         let warning = Diagnostic::warning("x", "y");
-        let all = [one.clone(), one, warning];
+        let all = [one, again, other, warning];
         assert_eq!(
             summary(&all, &sources, "nothing was sent to any host"),
             "2 errors and 1 warning in 1 file; nothing was sent to any host"
         );
-        assert_eq!(summary(&all[2..], &sources, ""), "1 warning");
+        assert_eq!(summary(&all[3..], &sources, ""), "1 warning");
     }
 }

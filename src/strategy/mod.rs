@@ -221,6 +221,11 @@ impl Strategy {
         effects
     }
 
+    /// Handlers that have yet to run.
+    pub fn notified(&self) -> impl Iterator<Item = HandlerId> {
+        self.notified.iter().filter(|(_, hosts)| !hosts.is_empty()).map(|(id, _)| *id)
+    }
+
     /// Hosts that failed or became unreachable.
     pub fn failed(&self) -> Vec<Host> {
         self.hosts_in(|state| matches!(state, State::Failed | State::Unreachable))
