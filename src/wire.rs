@@ -24,7 +24,7 @@ pub const CHUNK: usize = 32 << 10;
 pub enum ToHost {
     /// Plan and apply one task. Requests are carried out in order.
     Run(Box<Request>),
-    /// A file body follows in raw frames.
+    /// A file body follows in raw frames. A name shorter than a sha256 in hex is no hash: the body was not read before it was sent.
     Blob { hash: String, size: u64 },
     /// Proof that the control side lives while it has nothing to ask.
     Heartbeat,

@@ -4,8 +4,7 @@ use super::body::starts_as_vault;
 use super::{Answer, Bodies, Hands, Problem};
 use crate::modules::attrs::octal;
 use crate::modules::{Args, paths};
-use crate::value::{Map, Value, bytes_of, hex};
-use sha1::{Digest, Sha1};
+use crate::value::{Map, Value, bytes_of};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -24,11 +23,7 @@ pub(super) async fn copy(args: &Args, hands: &impl Hands) -> Result<Answer, Prob
             return Err(Problem::new("can not use content with a dir as dest"));
         }
         (Some(content), _) => {
-            let bytes = bytes_of(&text_of(content));
-            if args.has("checksum") {
-                host.insert("_checksum".into(), hex(&Sha1::digest(&bytes)).into());
-            }
-            host.insert("_blob".into(), bodies.add_bytes(bytes).into());
+            host.insert("_blob".into(), bodies.add_bytes(bytes_of(&text_of(content))).into());
             host.shift_remove("content");
         }
         (None, Some(src)) => {
@@ -39,6 +34,10 @@ pub(super) async fn copy(args: &Args, hands: &impl Hands) -> Result<Answer, Prob
             }
         }
         (None, None) => return Err(Problem::new("src (or content) is required")),
+    }
+    if let Some(body) = host.get("_blob").filter(|_| args.has("checksum")).map(Value::to_text) {
+        let sum = bodies.sha1(&body).map_err(|error| Problem::new(format!("cannot make the sum of what is copied: {error}")))?;
+        host.insert("_checksum".into(), sum.into());
     }
     let is_tree = host.contains_key("_files");
     let mut values = hands.module("copy", host, bodies).await?;
@@ -69,10 +68,6 @@ async fn file(path: &Path, args: &Args, host: &mut Map, bodies: &mut Bodies, han
     };
     if let Some(size) = bodies.size(&body) {
         host.insert("_size".into(), size.into());
-    }
-    if args.has("checksum") {
-        let sum = bodies.sha1(&body).map_err(|error| Problem::unreadable(path, &error))?;
-        host.insert("_checksum".into(), sum.into());
     }
     host.insert("_blob".into(), body.into());
     host.insert("_blob_mode".into(), octal(found.permissions().mode() & 0o7777).into());

@@ -1,7 +1,8 @@
 //! `copy`, and the host's half of `template`: that a file has these contents.
 //!
 //! The control side reads `src`, `content` or a template and sends only the sha256 of the result (`_blob`); the bytes follow
-//! when they turn out to be needed. Of a big file that cannot be the one there already it sends a name without meaning. A directory comes as a list (`_files`). With `remote_src` everything is on the host.
+//! when they turn out to be needed. Of a big file that cannot be the one there already it sends a name without meaning. A directory
+//! comes as a list (`_files`). With `remote_src` everything is on the host.
 
 use super::attrs::{FILE_ARGS, describe, mode_of, unsafe_writes};
 use super::touch::Write;

@@ -60,7 +60,8 @@ struct Coming {
     sums: Option<Sums>,
     /// What the disk has not been told of yet: where it begins, and how much it is.
     unwritten: (u64, u64),
-    digest: Sha256,
+    /// None where the name is no hash.
+    digest: Option<Sha256>,
     into: Into,
 }
 
@@ -127,11 +128,12 @@ impl Blobs {
         } else {
             self.on_disk(hash).unwrap_or_else(Into::Nowhere)
         };
+        let digest = (hash.len() == HASH_DIGITS).then(Sha256::new);
         let sums = match &into {
             Into::Disk(stored, _) if size >= SUMMED_MIN => Sums::begin(&stored.0).ok(),
             _ => None,
         };
-        self.coming = Some(Coming { hash: hash.to_owned(), left: size, sums, unwritten: (0, 0), digest: Sha256::new(), into });
+        self.coming = Some(Coming { hash: hash.to_owned(), left: size, sums, unwritten: (0, 0), digest, into });
         self.complete()
     }
 
@@ -143,8 +145,8 @@ impl Blobs {
             .left
             .checked_sub(bytes.len() as u64)
             .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "a file body longer than announced"))?;
-        if coming.hash.len() == HASH_DIGITS {
-            coming.digest.update(bytes);
+        if let Some(digest) = &mut coming.digest {
+            digest.update(bytes);
         }
         match &mut coming.into {
             Into::Memory(body) => body.extend(bytes),
@@ -166,7 +168,7 @@ impl Blobs {
     /// Files the body that is complete, if what came is what was announced.
     fn complete(&mut self) -> io::Result<()> {
         let Some(coming) = self.coming.take_if(|coming| coming.left == 0) else { return Ok(()) };
-        if coming.hash.len() == HASH_DIGITS && hex(&coming.digest.finalize()) != coming.hash {
+        if coming.digest.is_some_and(|digest| hex(&digest.finalize()) != coming.hash) {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "a file body that is not the one announced"));
         }
         let body = match coming.into {
