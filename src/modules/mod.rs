@@ -47,6 +47,7 @@ mod debconf;
 mod dnf;
 mod dnf5;
 mod docker;
+mod dpkg_divert;
 mod dpkg_selections;
 mod edit;
 mod expect;
@@ -132,7 +133,7 @@ use crate::value::{Map, Value};
 pub struct Module {
     /// The short name, such as `docker_container`.
     pub name: &'static str,
-    /// The collection it is known under, such as `community.docker`; `ansible.legacy` is understood for `ansible.builtin`.
+    /// The collection it is known under, such as `community.docker`.
     pub collection: &'static str,
     /// One line for `roll doc`.
     pub summary: &'static str,
@@ -294,6 +295,9 @@ impl Set {
     }
 }
 
+/// Collections by their other names.
+const OTHER_NAMES: &[(&str, &str)] = &[("ansible.legacy", "ansible.builtin"), ("ansible.mysql", "community.mysql")];
+
 /// The row for a name as a playbook writes it: `apt`, `ansible.builtin.apt`, `community.docker.docker_image`.
 #[cfg(feature = "control")]
 pub fn find(name: &str) -> Option<&'static Module> {
@@ -306,7 +310,7 @@ pub fn find_in(table: &'static [&'static Module], name: &str) -> Option<&'static
     let is_named = |module: &Module| {
         module.name == short
             && collection.is_none_or(|collection| {
-                collection == module.collection || (collection == "ansible.legacy" && module.collection == "ansible.builtin")
+                collection == module.collection || OTHER_NAMES.contains(&(collection, module.collection))
             })
     };
     table.iter().copied().find(|module| is_named(module))
@@ -460,6 +464,7 @@ pub static RARE: &[&Module] = &[
     &docker::container_exec::MODULE,
     &docker::host_info::MODULE,
     &docker::image_push::MODULE,
+    &dpkg_divert::MODULE,
     &dpkg_selections::MODULE,
     &expect::MODULE,
     &filesystem::MODULE,
