@@ -135,7 +135,8 @@ impl Bed {
             );
         }
         let files = directories.iter().filter_map(|directory| std::fs::read_dir(directory).ok()).flatten().flatten();
-        let strays = files.filter(|file| std::fs::read(file.path()).is_ok_and(|bytes| bytes == own));
+        let alike = files.filter(|file| file.metadata().is_ok_and(|found| found.len() == own.len() as u64));
+        let strays = alike.filter(|file| std::fs::read(file.path()).is_ok_and(|bytes| bytes == own));
         strays.filter(|file| std::fs::remove_file(file.path()).is_ok()).count()
     }
 }
