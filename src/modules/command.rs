@@ -65,7 +65,7 @@ fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
 /// One change that runs it, unless `creates`, `removes` or check mode say otherwise.
 pub(super) fn plan_run(args: &Args, look: &dyn Look, argv: Vec<String>, shown: Value) -> Result<Plan, Failure> {
     let mut plan = Plan::default();
-    plan.set("cmd", shown).set("rc", 0).set("stdout", "").set("stderr", "");
+    plan.set("stdout", "").set("stderr", "").set("rc", 0).set("cmd", shown);
     plan.set("start", Value::Null).set("end", Value::Null).set("delta", Value::Null).set("msg", "");
     let chdir = args.str("chdir");
     if let Some(dir) = chdir
@@ -132,7 +132,7 @@ pub(super) fn finish(args: &Args, values: Map, done: &[Done], look: &dyn Look) -
     if values.get("rc").and_then(Value::as_int) == Some(0) {
         return Ok(values);
     }
-    values.insert("changed".into(), true.into());
+    values.shift_insert(0, "changed".into(), true.into());
     values.shift_remove("msg");
     Err(Failure { msg: "non-zero return code".to_owned(), values })
 }

@@ -156,7 +156,7 @@ impl Task {
             values
         });
         if !values.contains_key("changed") {
-            values.insert("changed".into(), self.result.changed.into());
+            values.shift_insert(0, "changed".into(), self.result.changed.into());
         }
         if !self.result.diff.is_empty() && !values.contains_key("diff") {
             values.insert("diff".into(), diff_value(self.result.diff));
