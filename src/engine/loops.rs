@@ -38,7 +38,7 @@ impl Control {
             pause: rendered("pause")?.and_then(|value| value.to_float()).unwrap_or(0.0),
             is_extended: says("extended", false)?,
             has_all_items: says("extended_allitems", true)?,
-            label: map.get("label").cloned(),
+            label: map.get("label").filter(|label| label.as_str() != Some("")).cloned(),
             break_when: map.get("break_when").cloned(),
         })
     }

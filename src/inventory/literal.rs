@@ -5,7 +5,7 @@ use crate::value::{Key, Map, Value};
 const DEPTH_MAX: usize = 64;
 
 /// The value of a whole text that is one Python literal; none if it is anything else, which then is meant as a string.
-pub(super) fn read(text: &str) -> Option<Value> {
+pub(crate) fn read(text: &str) -> Option<Value> {
     let mut reader = Reader { rest: text.trim_start_matches([' ', '\t']), depth: 0 };
     let first = reader.value()?;
     reader.skip_space();

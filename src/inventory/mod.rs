@@ -16,7 +16,7 @@ mod hosts;
 mod ini;
 mod layers;
 mod list;
-mod literal;
+pub(crate) mod literal;
 mod pattern;
 mod problem;
 mod program;

@@ -152,13 +152,35 @@ impl Kind {
             Kind::Raw => Some(value.clone()),
             Kind::Str | Kind::Path => Some(Value::String(value.to_text())),
             Kind::Bool => value.to_bool().map(Value::Bool),
-            Kind::Int => value.to_int().map(Value::Int),
-            Kind::Float => value.to_float().map(Value::Float),
+            Kind::Int => whole(value).map(Value::Int),
+            Kind::Float => number(value).map(Value::Float),
             Kind::List => list_of(value).map(|items| items.iter().map(|item| Value::String(item.to_text())).collect()),
             Kind::RawList => list_of(value).map(Value::list),
             Kind::Dict => dict_of(value),
         }
     }
+}
+
+/// A whole number, also as Python's decimals are written: `1.0`, `1e3`, `1_000`.
+fn whole(value: &Value) -> Option<i64> {
+    let of_text = |text: &str| Value::Float(digits(text).parse().ok()?).to_int();
+    value.to_int().or_else(|| value.as_str().and_then(of_text))
+}
+
+fn number(value: &Value) -> Option<f64> {
+    match value {
+        Value::Bool(truth) => Some((*truth).into()),
+        Value::String(text) => digits(text).parse().ok(),
+        other => other.to_float(),
+    }
+}
+
+/// Without the underscores that may stand between digits.
+fn digits(text: &str) -> String {
+    let text = text.trim();
+    let is_digit = |at: Option<usize>| at.and_then(|at| text.as_bytes().get(at)).is_some_and(u8::is_ascii_digit);
+    let is_kept = |(at, letter): &(usize, char)| *letter != '_' || !is_digit(at.checked_sub(1)) || !is_digit(Some(at + 1));
+    text.char_indices().filter(is_kept).map(|(_, letter)| letter).collect()
 }
 
 fn list_of(value: &Value) -> Option<Vec<Value>> {

@@ -8,10 +8,12 @@ use crate::modules::clock::Clock;
 use crate::modules::touch::Write;
 use crate::modules::{Attrs, Cmd, Content, Done, Failure, HttpRequest, Look, words};
 use crate::value::{Map, Value};
+use rustix::fs::{AtFlags, CWD, Timespec, Timestamps};
 use std::collections::BTreeSet;
 use std::fs::{self, File, Metadata};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, chown};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 pub(super) fn write(host: &Host, write: &Write) -> Result<Done, Failure> {
     stage(host, write)?.place()
@@ -206,7 +208,21 @@ impl Temp {
         }
         let mode = wanted.mode.or_else(|| old.map(|old| old.permissions().mode() & 0o7777)).unwrap_or_else(|| 0o666 & !umask());
         // A file that is immutable already could not be moved into its place.
-        set_attrs(&self.path, &Attrs { mode: Some(mode), flags: None, ..wanted.clone() }, true)
+        set_attrs(&self.path, &Attrs { mode: Some(mode), flags: None, ..wanted.clone() }, true)?;
+        old.map_or(Ok(()), |old| self.be_younger(old)).map_err(io_failure("cannot set the times of", &write.path))
+    }
+
+    /// The clock of a file system ticks every few milliseconds: what is written within the tick of the old file would have its times,
+    /// and pass for unchanged.
+    fn be_younger(&self, old: &Metadata) -> io::Result<()> {
+        let new = fs::symlink_metadata(&self.path)?;
+        if new.modified()? != old.modified()? && new.accessed()? != old.accessed()? {
+            return Ok(());
+        }
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now = Timespec { tv_sec: now.as_secs().cast_signed(), tv_nsec: now.subsec_nanos().into() };
+        let times = Timestamps { last_access: now, last_modification: now };
+        Ok(rustix::fs::utimensat(CWD, &self.path, &times, AtFlags::SYMLINK_NOFOLLOW)?)
     }
 
     fn overwrite(&self, write: &Write) -> Result<(), Failure> {

@@ -40,6 +40,7 @@ mod versions;
 pub use check::{PluginRow, check, check_expression, free_names, free_names_of_expression, near_lookup, plugins};
 pub use failure::{Plugin, Problem, TemplateError, Within};
 pub use files::resolved;
+pub(crate) use filters::human_to_bytes;
 pub use filters::report_text;
 pub use render::{FileOptions, render_file};
 pub use versions::is_version_within;

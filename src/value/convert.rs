@@ -134,8 +134,8 @@ impl Value {
             Value::Float(number) if *number == 0.0 => Some(false),
             Value::Float(number) if *number == 1.0 => Some(true),
             Value::String(text) => match text.trim().to_ascii_lowercase().as_str() {
-                "yes" | "on" | "1" | "1.0" | "true" | "t" | "y" => Some(true),
-                "no" | "off" | "0" | "0.0" | "false" | "f" | "n" => Some(false),
+                "yes" | "on" | "1" | "true" | "t" | "y" => Some(true),
+                "no" | "off" | "0" | "false" | "f" | "n" => Some(false),
                 _ => None,
             },
             _ => None,

@@ -182,6 +182,23 @@ fn a_copied_file_has_its_contents_mode_and_no_leftovers_beside_it() {
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o640);
 }
 
+/// The clock of a file system ticks every few milliseconds only, and a copy takes less.
+#[test]
+fn what_replaces_a_file_is_younger_than_it() {
+    let mut remote = Remote::start();
+    let path = remote.path("page");
+    for at in 0..50 {
+        let (old, new) = (format!("old {at}"), format!("new {at}"));
+        fs::write(&path, old).unwrap();
+        let before = fs::metadata(&path).unwrap();
+        remote.bodies.push(new.clone().into_bytes());
+        remote.ok("copy", &format!(r#"{{"_blob":"{}","dest":"DIR/page"}}"#, hash(new.as_bytes())));
+        let after = fs::metadata(&path).unwrap();
+        assert!(after.modified().unwrap() > before.modified().unwrap(), "modified");
+        assert!(after.accessed().unwrap() > before.accessed().unwrap(), "accessed");
+    }
+}
+
 #[test]
 fn a_file_that_does_not_validate_is_never_put_in_place() {
     let mut remote = Remote::start();

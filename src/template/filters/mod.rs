@@ -23,6 +23,7 @@ pub(crate) use addresses::Net;
 pub(crate) use chance::{random_below, random_text};
 pub(crate) use general::revealed;
 pub(crate) use lists::sort_values;
+pub(crate) use numbers::human_to_bytes;
 pub(crate) use passwords::{Hashing, hashed, new_salt};
 pub(crate) use times::zone_offset;
 pub use yaml_out::report_text;

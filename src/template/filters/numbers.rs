@@ -100,26 +100,28 @@ fn root(call: &mut Call<'_, '_>) -> Res<Val> {
 fn to_bytes(call: &mut Call<'_, '_>) -> Res<Val> {
     let text = call.text()?;
     let default_unit = call.given(0).map(Val::to_text);
-    let is_bits = call.flag(1, false);
+    let bytes = human_to_bytes(&text, default_unit.as_deref(), call.flag(1, false))?;
+    Ok(Val::Int(bytes))
+}
+
+/// `10 MB`, or `10 Mb` where bits are meant.
+pub(crate) fn human_to_bytes(text: &str, default_unit: Option<&str>, is_bits: bool) -> Result<i64, String> {
     let trimmed = text.trim();
-    let invalid = || format!("human_to_bytes() can't interpret following string: {}", text.as_str());
+    let invalid = || format!("human_to_bytes() can't interpret following string: {text}");
     let end = trimmed.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(trimmed.len());
     let amount: f64 = trimmed[..end].parse().map_err(|_| invalid())?;
     let unit = trimmed[end..].trim();
     if !unit.chars().all(|c| c.is_ascii_alphabetic()) {
-        return Err(invalid().into());
+        return Err(invalid());
     }
-    let unit = if unit.is_empty() { default_unit.as_deref().unwrap_or("B") } else { unit };
-    let Some(first) = unit.chars().next() else { return Ok(Val::Int(amount.round() as i64)) };
+    let unit = if unit.is_empty() { default_unit.unwrap_or("B") } else { unit };
+    let Some(first) = unit.chars().next() else { return Ok(amount.round() as i64) };
     let size = UNITS.iter().find(|(letter, _)| *letter == first.to_ascii_uppercase()).map(|(_, size)| *size);
     let size = size.ok_or_else(|| {
-        format!(
-            "human_to_bytes() failed to convert {} (unit = {unit}). The suffix must be one of Y, Z, E, P, T, G, M, K, B",
-            text.as_str()
-        )
+        format!("human_to_bytes() failed to convert {text} (unit = {unit}). The suffix must be one of Y, Z, E, P, T, G, M, K, B")
     })?;
-    check_class(&text, unit, is_bits)?;
-    Ok(Val::Int((amount * size).round_ties_even() as i64))
+    check_class(text, unit, is_bits)?;
+    Ok((amount * size).round_ties_even() as i64)
 }
 
 /// `MB` are bytes, `Mb` bits.
