@@ -131,7 +131,7 @@ fn every_module_has_a_case_that_changes_nothing() {
 
 #[test]
 fn collections_are_known_by_their_other_names() {
-    let name = |written: &str| modules::find(written).map(|module| module.full_name());
+    let name = |written: &str| modules::find(written).map(modules::Module::full_name);
     assert_eq!(name("ansible.mysql.mysql_user").as_deref(), Some("community.mysql.mysql_user"));
     assert_eq!(name("ansible.legacy.apt").as_deref(), Some("ansible.builtin.apt"));
     assert_eq!(name("ansible.mysql.apt"), None);
