@@ -96,9 +96,19 @@ struct Apt<'a> {
     program: String,
 }
 
+/// When what apt-get says becomes `stdout` and `stderr`.
+#[derive(PartialEq)]
+enum Told {
+    Changes,
+    Always,
+    /// And `msg`.
+    AsMessage,
+}
+
 /// One run of apt-get that seems to be needed.
 struct Job {
     what: String,
+    told: Told,
     /// Command, options of its own and operands.
     argv: Vec<String>,
 }
@@ -124,7 +134,7 @@ fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
     }
     plan.changes.append(&mut files.before);
     for job in &jobs {
-        plan.changes.extend(apt.change(job, must_update)?);
+        apt.add(job, must_update, &mut plan)?;
     }
     plan.changes.append(&mut files.after);
     // A refreshed cache alone counts as a change only when nothing else was asked for.
@@ -187,6 +197,9 @@ fn finish(args: &Args, values: Map, done: &[Done], look: &dyn Look) -> Result<Ma
                 values.insert(key.into(), text.clone());
             }
         }
+    }
+    if values.contains_key("msg") {
+        values.insert("msg".into(), values.get("stdout").cloned().unwrap_or_default());
     }
     Ok(values)
 }
@@ -252,13 +265,14 @@ impl Apt<'_> {
         let mut argv = vec![command.to_owned()];
         argv.extend(extra.map(str::to_owned));
         argv.extend(self.options());
-        Job { what: "all packages".to_owned(), argv }
+        Job { what: "all packages".to_owned(), told: Told::AsMessage, argv }
     }
 
     fn cleanup(&self) -> Vec<Job> {
         let purge = self.args.bool("purge").then(|| "--purge".to_owned());
         let job = |command: &str, purge: Option<String>| Job {
             what: command.to_owned(),
+            told: Told::Always,
             argv: std::iter::once(command.to_owned()).chain(purge).collect(),
         };
         let autoclean = self.args.bool("autoclean").then(|| job("autoclean", None));
@@ -379,7 +393,7 @@ impl Apt<'_> {
         let mut argv = vec!["install".to_owned(), "--fix-broken".to_owned()];
         argv.extend(self.options());
         argv.extend(specs.iter().map(|spec| spec.to_apt(None)));
-        Job { what: "broken dependencies".to_owned(), argv }
+        Job { what: "broken dependencies".to_owned(), told: Told::Changes, argv }
     }
 
     fn job(&self, command: &str, operands: Vec<String>, extra: Option<&str>) -> Option<Job> {
@@ -391,7 +405,7 @@ impl Apt<'_> {
         argv.extend(extra.map(str::to_owned));
         argv.extend(self.options());
         argv.extend(operands);
-        Some(Job { what, argv })
+        Some(Job { what, told: Told::Changes, argv })
     }
 
     /// Options that the arguments stand for.
@@ -475,19 +489,34 @@ impl Apt<'_> {
     }
 
     /// The change for one job, or none where apt-get's simulation says that there is nothing to do.
-    fn change(&self, job: &Job, must_update: bool) -> Result<Option<Change>, Failure> {
+    fn add(&self, job: &Job, must_update: bool, plan: &mut Plan) -> Result<(), Failure> {
         let act = Act::Run(self.guarded(&job.argv));
         let is_unpredictable = must_update && !self.look.is_check() || job.argv.iter().any(|operand| self.is_download(operand));
         if is_unpredictable {
-            return Ok(Some(Change::new(&job.what, Value::Null, Value::Null, act)));
+            plan.push(Change::new(&job.what, Value::Null, Value::Null, act));
+            return Ok(());
         }
-        match self.simulate(&job.argv) {
-            Ok((before, after)) if before.is_empty() && after.is_empty() => Ok(None),
-            Ok((before, after)) => Ok(Some(Change::new(&job.what, before, after, act))),
+        let output = match self.simulate(&job.argv) {
+            Ok(output) => output,
             // In check mode the lists are as old as they are.
-            Err(_) if must_update => Ok(Some(Change::new(&job.what, Value::Null, Value::Null, act))),
-            Err(failure) => Err(failure),
+            Err(_) if must_update => {
+                plan.push(Change::new(&job.what, Value::Null, Value::Null, act));
+                return Ok(());
+            }
+            Err(failure) => return Err(failure),
+        };
+        let (before, after) = foretold(&output.stdout_text());
+        let is_idle = before.is_empty() && after.is_empty();
+        if job.told != Told::Changes || !is_idle {
+            plan.set("stdout", output.stdout_text()).set("stderr", output.stderr_text());
         }
+        if job.told == Told::AsMessage {
+            plan.set("msg", output.stdout_text());
+        }
+        if !is_idle {
+            plan.push(Change::new(&job.what, before, after, act));
+        }
+        Ok(())
     }
 
     /// A file that is not there yet cannot be simulated with.
@@ -495,15 +524,12 @@ impl Apt<'_> {
         operand.starts_with(ARCHIVES) && !self.look.exists(operand)
     }
 
-    /// What apt-get says it would do: versions before and after, by package.
-    fn simulate(&self, argv: &[String]) -> Result<(Map, Map), Failure> {
+    /// What apt-get says it would do.
+    fn simulate(&self, argv: &[String]) -> Result<Output, Failure> {
         let mut all = vec!["--simulate".to_owned()];
         all.extend_from_slice(argv);
         let output = self.look.run(&self.command(&all).timeout(ASK))?;
-        if !output.is_success() {
-            return Err(refused(&output));
-        }
-        Ok(foretold(&output.stdout_text()))
+        if output.is_success() { Ok(output) } else { Err(refused(&output)) }
     }
 
     fn update(&self) -> Cmd {
