@@ -29,11 +29,14 @@ const ARGS: &[Arg] = &[
 
 fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
     let name = args.required("name")?;
-    check_name(name)?;
     if args.bool("non_unique") && !args.has("gid") {
         return Err(Failure::new("non_unique is True but all of the following are missing: gid"));
     }
     let found = Group::find(look, name).filter(|group| group.name == name);
+    // Whatever cannot be a name is absent.
+    if found.is_some() || args.str("state") != Some("absent") {
+        check_name(name)?;
+    }
     let mut plan = Plan::default();
     plan.set("name", name).set("state", args.str("state"));
     if let Some(group) = &found {

@@ -88,6 +88,10 @@ fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
     let mut plan = Plan::default();
     plan.set("name", user.name).set("state", args.str("state"));
     let found = Account::find(look, user.name);
+    // Whatever cannot be a name is absent.
+    if found.is_some() || args.str("state") != Some("absent") {
+        check_name(user.name)?;
+    }
     match (args.str("state"), found) {
         (Some("absent"), None) => {}
         (Some("absent"), Some(account)) => {
@@ -148,7 +152,6 @@ fn describe(args: &Args, account: &Account, values: &mut Map) {
 
 impl User<'_> {
     fn check(&self) -> Result<(), Failure> {
-        check_name(self.name)?;
         for arg in ["comment", "home", "shell", "password", "skeleton"] {
             if self.args.str(arg).is_some_and(|text| text.contains([':', '\n'])) {
                 return Err(Failure::new(format!(
