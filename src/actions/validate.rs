@@ -218,7 +218,7 @@ mod tests {
         let of = |spec: &str, value: &str| errors(&format!("{{\"a\": {spec}}}"), &format!("{{\"a\": {value}}}"));
         assert_eq!(
             of(r#"{"type": "int"}"#, "1.5")[0],
-            "argument 'a' is of type float and we were unable to convert to int: \"1.5\" cannot be converted to an int"
+            "argument 'a' is of type <class 'float'> and we were unable to convert to int: \"1.5\" cannot be converted to an int"
         );
         assert_eq!(of(r#"{"type": "bool"}"#, "\"yes\""), [""; 0]);
         assert_eq!(of(r#"{"choices": ["x", "y"]}"#, "\"z\""), ["value of a must be one of: x, y, got: z"]);
@@ -269,7 +269,7 @@ mod tests {
         assert_eq!(
             errors(spec, r#"{"o": {"a": 1, "b": 1, "z": 1}, "p": "q"}"#),
             [
-                "argument 'p' is of type str and we were unable to convert to int: \"'q'\" cannot be converted to an int",
+                "argument 'p' is of type <class 'str'> and we were unable to convert to int: \"'q'\" cannot be converted to an int",
                 "o.z. Supported parameters include: a, b."
             ]
         );

@@ -8,7 +8,7 @@ use crate::value::Value;
 /// The value as the kind that an option asks for, or why it cannot be read so.
 pub(super) fn read(kind: &str, value: &Value) -> Result<Value, String> {
     let ok = || Ok(value.clone());
-    let cannot = |what: &str| format!("<class '{}'> cannot be converted to {what}", class_of(value));
+    let cannot = |what: &str| format!("{} cannot be converted to {what}", class_of(value));
     match kind {
         "raw" => ok(),
         "str" if value.is_null() => Err("'None' is not a string and conversion is not allowed".to_owned()),
@@ -59,12 +59,12 @@ fn as_python(value: &Value) -> String {
 /// As Python would name it.
 pub(super) fn class_of(value: &Value) -> &'static str {
     match value {
-        Value::Null => "NoneType",
-        Value::Bool(_) => "bool",
-        Value::Int(_) => "int",
-        Value::Float(_) => "float",
-        Value::String(_) | Value::Template(_) => "str",
-        Value::List(_) => "list",
-        Value::Map(_) => "dict",
+        Value::Null => "<class 'NoneType'>",
+        Value::Bool(_) => "<class 'bool'>",
+        Value::Int(_) => "<class 'int'>",
+        Value::Float(_) => "<class 'float'>",
+        Value::String(_) | Value::Template(_) => "<class 'str'>",
+        Value::List(_) => "<class 'list'>",
+        Value::Map(_) => "<class 'dict'>",
     }
 }
