@@ -491,6 +491,9 @@ impl Apt<'_> {
     /// The change for one job, or none where apt-get's simulation says that there is nothing to do.
     fn add(&self, job: &Job, must_update: bool, plan: &mut Plan) -> Result<(), Failure> {
         let act = Act::Run(self.guarded(&job.argv));
+        if job.told == Told::AsMessage {
+            plan.set("msg", "");
+        }
         let is_unpredictable = must_update && !self.look.is_check() || job.argv.iter().any(|operand| self.is_download(operand));
         if is_unpredictable {
             plan.push(Change::new(&job.what, Value::Null, Value::Null, act));
