@@ -154,7 +154,7 @@ pub type Finish = fn(&Args, Map, &[Done], &dyn Look) -> Result<Map, Failure>;
 /// What a module found and what it would do.
 #[derive(Debug, Default)]
 pub struct Plan {
-    /// Carried out in order; the first failure ends the task.
+    /// Carried out in order; the first failure ends the task. A file that is written and removed by one plan is gone then, too.
     pub changes: Vec<Change>,
     /// Return values that are known from looking.
     pub values: Map,

@@ -11,7 +11,7 @@ pub(super) static MODULE: Module = Module {
     summary: "run a script that the control side sends",
     args: &[&[
         Arg::new("_blob", Kind::Str, "sha256 of the script").required().hidden(),
-        Arg::new("argv", Kind::List, "its arguments"),
+        Arg::new("_arguments", Kind::Str, "what stands behind it on its line, for the shell").hidden(),
         Arg::new("chdir", Kind::Path, "change to this directory first"),
         Arg::new("creates", Kind::Path, "do nothing if this file or glob exists"),
         Arg::new("removes", Kind::Path, "do nothing unless this file or glob exists"),
@@ -27,14 +27,13 @@ fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
     let hash = args.required("_blob")?;
     let dir = look.env("TMPDIR").unwrap_or_else(|| "/tmp".to_owned());
     let path = format!("{dir}/roll-script-{}-{}", &hash[..hash.len().min(12)], (look.now() * 1e6) as u64);
-    let mut argv: Vec<String> =
-        args.str("executable").map(|program| super::words::split(program).map_err(Failure::new)).transpose()?.unwrap_or_default();
-    argv.push(path.clone());
-    argv.extend(args.list("argv"));
+    let quoted = super::words::quote(&path);
+    let words = [args.str("executable"), Some(quoted.as_str()), args.str("_arguments")];
+    let line = words.into_iter().flatten().filter(|words| !words.is_empty()).collect::<Vec<_>>().join(" ");
     if let Some(msg) = needless(args, look) {
         return Ok(Plan { skipped: Some(msg), ..Plan::default() });
     }
-    let mut plan = plan_run(args, look, argv, Value::Null)?;
+    let mut plan = plan_run(args, look, vec!["/bin/sh".to_owned(), "-c".to_owned(), line], Value::Null)?;
     plan.values.shift_remove("cmd");
     if plan.changes.is_empty() {
         return Ok(plan);

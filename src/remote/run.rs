@@ -70,7 +70,7 @@ impl Task {
                 return Ok(plan.values);
             }
             let is_last = !plan.again || plan.changes.is_empty();
-            self.apply(&plan)?;
+            self.apply(&plan).inspect_err(|_| clear_away(&plan.changes))?;
             if is_last {
                 return (module.finish)(&args, plan.values, &self.done, &self.host);
             }
@@ -162,6 +162,18 @@ impl Task {
             values.insert("diff".into(), diff_value(self.result.diff));
         }
         if is_ok { Reply::Ok { values } } else { Reply::Failed { values } }
+    }
+}
+
+/// What a plan writes and removes again is not left when it ends in between.
+fn clear_away(changes: &[Change]) {
+    let written = |wanted: &str| changes.iter().any(|change| matches!(&change.act, Act::Write(write) if write.path == wanted));
+    for change in changes {
+        if let Act::Remove { path } = &change.act
+            && written(path)
+        {
+            let _ = std::fs::remove_file(path);
+        }
     }
 }
 

@@ -211,6 +211,19 @@ fn a_file_that_does_not_validate_is_never_put_in_place() {
     assert_eq!(fs::read_dir(remote.dir.path()).unwrap().count(), 1);
 }
 
+/// What a program of the user's is given may hold a secret.
+#[test]
+fn nothing_is_left_of_a_program_that_cannot_run() {
+    let mut remote = Remote::start();
+    remote.bodies.push(b"x".to_vec());
+    let args = format!(r#"{{"_blob":"{}","_name":"own","_interpreter":"/nowhere","_input":"secret"}}"#, hash(b"x"));
+    let dir = remote.path("");
+    remote.send("_own", &args, |request| request.environment.push(("TMPDIR".into(), dir)));
+    let (_, Reply::Failed { values }) = remote.reply() else { panic!("it cannot run") };
+    assert!(text(&values, "msg").contains("/nowhere"), "{values:?}");
+    assert!(names(remote.dir.path()).is_empty(), "{:?}", names(remote.dir.path()));
+}
+
 #[test]
 fn a_body_of_many_frames_arrives_whole() {
     let mut remote = Remote::start();
