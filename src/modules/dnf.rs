@@ -45,9 +45,9 @@ const ARGS: &[Arg] = &[
     Arg::new("conf_file", Kind::Str, "another configuration file"),
     Arg::new("installroot", Kind::Str, "another root directory").default("/"),
     Arg::new("releasever", Kind::Str, "another release"),
-    Arg::new("lock_timeout", Kind::Int, "dnf itself waits for others").default("30"),
+    Arg::new("lock_timeout", Kind::Int, "dnf itself waits for others").inert().default("30"),
     Arg::new("use_backend", Kind::Str, "which program").default("auto").choices(&["auto", "dnf", "dnf4", "dnf5", "yum", "yum4"]),
-    Arg::new("install_repoquery", Kind::Bool, "nothing needs to be installed for this module").default("yes"),
+    Arg::new("install_repoquery", Kind::Bool, "nothing needs to be installed for this module").inert().default("yes"),
     Arg::new("list", Kind::Str, "only list: `installed`, `available`, `updates`, `repos`, or packages of this name"),
 ];
 
@@ -118,7 +118,7 @@ impl Dnf<'_> {
             "latest" if names.iter().any(|name| name == "*") => self.upgrade(&[]),
             "latest" => self.latest(names),
             _ => {
-                let missing = self.missing(names)?;
+                let missing = self.missing(&self.without_downgrades(names)?)?;
                 if missing.is_empty() { Ok(None) } else { Ok(Some(self.run(&["install"], &missing, "present"))) }
             }
         }
@@ -134,6 +134,10 @@ impl Dnf<'_> {
     }
 
     fn latest(&self, names: &[String]) -> Result<Option<Change>, Failure> {
+        let names = &self.without_downgrades(names)?;
+        if names.is_empty() {
+            return Ok(None);
+        }
         let missing = self.missing(names)?;
         let present: Vec<String> = names.iter().filter(|name| !missing.contains(name)).cloned().collect();
         let is_old = !present.is_empty() && self.has_updates(&present)?;
@@ -160,8 +164,26 @@ impl Dnf<'_> {
         }
     }
 
-    /// Whether dnf would do anything; it asks, and is told no.
+    /// Without those that would take the place of a newer version, unless that is allowed: dnf itself does it unasked.
+    fn without_downgrades(&self, names: &[String]) -> Result<Vec<String>, Failure> {
+        let mut kept = names.to_vec();
+        if !self.args.bool("allow_downgrade") {
+            let versions: Vec<String> = names.iter().filter(|name| has_version(name)).cloned().collect();
+            for name in self.missing(&versions)? {
+                let is_step_back = self.would(&["install"], std::slice::from_ref(&name))?.contains("Downgrading:");
+                kept.retain(|other| !is_step_back || *other != name);
+            }
+        }
+        Ok(kept)
+    }
+
+    /// Whether dnf would do anything.
     fn is_work(&self, words: &[&str], names: &[String]) -> Result<bool, Failure> {
+        Ok(!self.would(words, names)?.contains("Nothing to do"))
+    }
+
+    /// What dnf says that it would do; it asks, and is told no.
+    fn would(&self, words: &[&str], names: &[String]) -> Result<String, Failure> {
         let mut cmd = self.command(words, names);
         if let Some(yes) = cmd.argv.iter_mut().find(|word| *word == "-y") {
             "--assumeno".clone_into(yes);
@@ -172,7 +194,7 @@ impl Dnf<'_> {
         if !output.is_success() && !is_told_no {
             return Err(refused(&output));
         }
-        Ok(!said.contains("Nothing to do"))
+        Ok(said)
     }
 
     /// Those of `names` that are not installed under that name and that nothing installed provides.
@@ -341,6 +363,12 @@ fn is_plain(name: &str) -> bool {
         && !name.contains("://")
         && !name.ends_with(".rpm")
         && !name.contains(['*', '?', '[', ' ', '<', '>', '='])
+}
+
+/// `tree-2.0`, or a file of one version. What `tree < 3` asks for is meant, as in Ansible.
+fn has_version(name: &str) -> bool {
+    let is_number = |part: &str| part.starts_with(|first: char| first.is_ascii_digit());
+    name.ends_with(".rpm") || name.split('-').skip(1).any(is_number)
 }
 
 fn refused(output: &Output) -> Failure {
