@@ -157,8 +157,8 @@ impl<'a> Frame<'a> {
         Ok((!rendered.is_null()).then(|| rendered.to_text()))
     }
 
-    /// The items of `with_KIND`.
-    pub(crate) fn with_items(&self, kind: &str, value: &Value) -> Result<Vec<Value>, Problem> {
+    /// The items of `with_KIND`; files are looked for in `folder`.
+    pub(crate) fn with_items(&self, kind: &str, value: &Value, folder: &str) -> Result<Vec<Value>, Problem> {
         let rendered = if kind.ends_with("first_found") { self.known(value)?.unwrap_or_default() } else { self.render(value)? };
         let value_is_no_list = !matches!(rendered, Value::List(_));
         let terms = match rendered {
@@ -176,7 +176,8 @@ impl<'a> Frame<'a> {
             return Err(Problem::new("with_list expects a list"));
         }
         let frame = self.over(Map::from_iter([(TERMS.into(), terms), (KIND.into(), Value::from(kind))]));
-        let answer = frame.expression(&format!("query({KIND}, *{TERMS})"))?;
+        let place = if kind == "first_found" { format!(", _folder='{folder}'") } else { String::new() };
+        let answer = frame.expression(&format!("query({KIND}, *{TERMS}{place})"))?;
         match answer {
             Value::List(items) => Ok(items.to_vec()),
             other => Ok(vec![other]),

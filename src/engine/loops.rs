@@ -61,10 +61,19 @@ impl Control {
     }
 }
 
+/// Where a task looks for the files of `with_first_found`, beside the task's own place.
+fn folder_of(action: &str) -> &'static str {
+    match action {
+        action if action.contains("template") => "templates",
+        action if action.contains("var") => "vars",
+        _ => "files",
+    }
+}
+
 impl Work {
     pub(super) fn items(&self, frame: &Frame<'_>) -> Result<Option<Vec<Value>>, Problem> {
         if let Some((kind, written)) = &self.task.with {
-            return frame.with_items(kind, &written.value).map(Some);
+            return frame.with_items(kind, &written.value, folder_of(&self.task.action.name)).map(Some);
         }
         let Some(written) = self.task.own("loop") else { return Ok(None) };
         match frame.render(&written.value)? {

@@ -169,33 +169,6 @@ pub fn condition(expr: &str, span: Span, scope: &dyn Scope, world: &dyn World) -
     holds(&mut eval, expr, span).map_err(|error| *error)
 }
 
-/// What `with_NAME` loops over: the answers of that lookup to the terms that were written.
-pub fn loop_items(lookup: &str, terms: &Value, scope: &dyn Scope, world: &dyn World) -> Result<Vec<Value>, TemplateError> {
-    let mut eval = Eval::new(scope, world);
-    asked_items(&mut eval, lookup, terms).map_err(|error| unwrapped(*error, terms))
-}
-
-fn asked_items(eval: &mut Eval<'_>, lookup: &str, terms: &Value) -> Result<Vec<Value>, failure::Fault> {
-    let val = eval.resolve(runtime::from_value(terms))?;
-    let val = eval.defined(val)?;
-    let terms = match &val {
-        runtime::Val::List(_) | runtime::Val::Tuple(_) => {
-            let mut terms = Vec::new();
-            for item in eval.iterate(&val)? {
-                let item = eval.resolve(item)?;
-                // A file whose name needs what is not known is a file that is not there.
-                if !(item.is_undefined() && lookup.ends_with("first_found")) {
-                    terms.push(eval.defined(item)?);
-                }
-            }
-            terms
-        }
-        _ => vec![val],
-    };
-    let answers = lookups::ask(eval, lookup, terms, Vec::new())?;
-    answers.iter().map(|answer| eval.export(answer)).collect()
-}
-
 fn holds(eval: &mut Eval<'_>, expr: &str, span: Span) -> Result<bool, failure::Fault> {
     let trimmed = expr.trim();
     if trimmed.is_empty() {

@@ -325,22 +325,6 @@ fn templates_of_many_lines_are_quick() {
     assert!(start.elapsed().as_millis() < 500, "{:?}", start.elapsed());
 }
 
-#[test]
-fn with_loops_ask_lookups() {
-    use roll::template::loop_items;
-    let scope = vars(r#"{"l": [1, [2, 3]], "d": {"a": 1}}"#);
-    let items = |lookup: &str, json: &str| {
-        let terms = trusted(&Value::from_json(json).unwrap());
-        Value::list(loop_items(lookup, &terms, &scope, &Here).unwrap()).to_json()
-    };
-    assert_eq!(items("items", r#""{{ l }}""#), "[1,2,3]");
-    assert_eq!(items("items", r#"["{{ l }}", 4]"#), "[1,[2,3],4]");
-    assert_eq!(items("dict", r#""{{ d }}""#), r#"[{"key":"a","value":1}]"#);
-    assert_eq!(items("ansible.builtin.nested", r#"[[1, 2], ["a"]]"#), r#"[[1,"a"],[2,"a"]]"#);
-    assert_eq!(items("sequence", r#""start=1 end=2""#), r#"["1","2"]"#);
-    assert_eq!(items("first_found", r#"["{{ nope }}.yml", "/"]"#), r#"["/"]"#);
-}
-
 /// Cut off, doubled and stirred texts: errors are fine, panics are not.
 #[test]
 fn no_text_makes_it_panic() {

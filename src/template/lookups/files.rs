@@ -164,12 +164,11 @@ fn first_found(asked: &mut Asked<'_, '_>) -> Res<Vec<Val>> {
     if names.is_empty() && !skips {
         return Err("No file was found when using first_found.".into());
     }
+    let folder = asked.text_option("_folder", "files");
     let mut searched = Vec::new();
     for name in &names {
-        for folder in ["templates", "files", "vars"] {
-            if let Some(path) = asked.eval.find(folder, name, &mut searched) {
-                return Ok(vec![Val::from(path.display().to_string())]);
-            }
+        if let Some(path) = asked.eval.find(&folder, name, &mut searched) {
+            return Ok(vec![Val::from(path.display().to_string())]);
         }
     }
     if skips {
