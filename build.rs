@@ -18,6 +18,7 @@ const SOURCES: &[&str] = &[
     "src/remote",
     "src/remote_main.rs",
     "src/remote_rare_main.rs",
+    "src/remote_data_main.rs",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -53,7 +54,7 @@ mod host {
     use std::process::Command;
 
     const MACHINES: &[&str] = &["x86_64", "aarch64"];
-    const PROGRAMS: &[&str] = &["roll-remote", "roll-remote-rare"];
+    const PROGRAMS: &[&str] = &["roll-remote", "roll-remote-rare", "roll-remote-data"];
     /// Static, and without the tables that would let it be loaded anywhere in memory: they are a twentieth of it.
     /// Nothing is inlined that is longer than the call. The sums are the short ones; those that the processor computes itself stay
     /// as they are.

@@ -2,7 +2,7 @@
 
 use super::{Answer, Bodies, Hands, Problem};
 use crate::modules::Args;
-use crate::value::{Map, Value, bytes_of};
+use crate::value::{Map, Value, charset};
 
 /// What `copy` on the host takes as it is.
 const PASSED_ON: &[&str] = &[
@@ -27,6 +27,8 @@ pub(super) async fn template(args: &Args, hands: &impl Hands) -> Result<Answer, 
     let text = String::from_utf8(hands.read(&path)?)
         .map_err(|_| Problem::new(format!("cannot read `{}`: it is not UTF-8", path.display())))?;
     let rendered = hands.template(&text, &path, args)?;
+    let body = charset::encode(&rendered, args.str("output_encoding").unwrap_or("utf-8"))
+        .map_err(|why| Problem::new(format!("cannot write `{}`: {why}", path.display())))?;
     let mut bodies = Bodies::default();
     let mut host = Map::new();
     for name in PASSED_ON {
@@ -34,7 +36,7 @@ pub(super) async fn template(args: &Args, hands: &impl Hands) -> Result<Answer, 
             host.insert((*name).into(), value.clone());
         }
     }
-    host.insert("_blob".into(), bodies.add_bytes(bytes_of(&rendered)).into());
+    host.insert("_blob".into(), bodies.add_bytes(body).into());
     let name = path.file_name().map(|name| name.to_string_lossy().trim_end_matches(".j2").to_owned());
     host.insert("_name".into(), name.into());
     if args.get("mode").is_some_and(|mode| mode.as_str() == Some("preserve")) {

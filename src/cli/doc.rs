@@ -86,7 +86,8 @@ fn page(module: &Module) -> String {
 fn kind(arg: &Arg) -> String {
     let required = if arg.required { ", required" } else { "" };
     let default = arg.default.map_or_else(String::new, |default| format!(", default: {default}"));
-    format!(" ({}{required}{default})", arg.kind.name())
+    let inert = if arg.inert { ", no effect here" } else { "" };
+    format!(" ({}{required}{default}{inert})", arg.kind.name())
 }
 
 fn said(rule: &Rule) -> String {

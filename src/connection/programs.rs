@@ -130,23 +130,15 @@ impl Program {
 }
 
 /// What the program with a set of modules is called.
-fn file(set: Set) -> &'static str {
-    match set {
-        Set::Common => "roll-remote",
-        Set::Rare => "roll-remote-rare",
-    }
+fn file(set: Set) -> String {
+    format!("roll-remote{}", set.suffix())
 }
 
 /// The program with another set, beside the one with the common modules.
 fn sibling(common: &Path, set: Set) -> PathBuf {
-    match set {
-        Set::Common => common.to_owned(),
-        Set::Rare => {
-            let mut name = common.as_os_str().to_owned();
-            name.push("-rare");
-            name.into()
-        }
-    }
+    let mut name = common.as_os_str().to_owned();
+    name.push(set.suffix());
+    name.into()
 }
 
 impl Tool {

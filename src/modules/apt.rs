@@ -41,7 +41,7 @@ const ARGS: &[Arg] = &[
     Arg::new("update_cache", Kind::Bool, "refresh the package lists first").aliases(&["update-cache"]),
     Arg::new("cache_valid_time", Kind::Int, "refresh them only when they are older than this many seconds").default("0"),
     Arg::new("update_cache_retries", Kind::Int, "how often a failed download of the lists is tried again").default("5"),
-    Arg::new("update_cache_retry_max_delay", Kind::Int, "longest pause between tries; apt chooses its own").default("12"),
+    Arg::new("update_cache_retry_max_delay", Kind::Int, "longest pause between tries; apt chooses its own").inert().default("12"),
     Arg::new("upgrade", Kind::Str, "upgrade the whole system").default("no").choices(&["dist", "full", "no", "safe", "yes"]),
     Arg::new("deb", Kind::Path, "a .deb file on the host, or its URL"),
     Arg::new("purge", Kind::Bool, "also remove configuration files").default("no"),
@@ -64,8 +64,8 @@ const ARGS: &[Arg] = &[
     Arg::new("dpkg_options", Kind::Str, "options for dpkg, separated by commas").default("force-confdef,force-confold"),
     Arg::new("policy_rc_d", Kind::Int, "what `policy-rc.d` answers meanwhile; 101 keeps services from being started"),
     Arg::new("lock_timeout", Kind::Int, "seconds to wait for somebody else's lock").default("60"),
-    Arg::new("force_apt_get", Kind::Bool, "apt-get is always used").default("no"),
-    Arg::new("auto_install_module_deps", Kind::Bool, "nothing needs to be installed for this module").default("yes"),
+    Arg::new("force_apt_get", Kind::Bool, "apt-get is always used").inert().default("no"),
+    Arg::new("auto_install_module_deps", Kind::Bool, "nothing needs to be installed for this module").inert().default("yes"),
 ];
 
 const LOCKS: Locks = Locks {

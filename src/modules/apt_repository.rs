@@ -26,11 +26,11 @@ const ARGS: &[Arg] = &[
     Arg::new("mode", Kind::Raw, "mode of the file; 0644 for a new one"),
     Arg::new("update_cache", Kind::Bool, "refresh the package lists after a change").aliases(&["update-cache"]).default("yes"),
     Arg::new("update_cache_retries", Kind::Int, "how often a failed download of the lists is tried again").default("5"),
-    Arg::new("update_cache_retry_max_delay", Kind::Int, "longest pause between tries; apt chooses its own").default("12"),
+    Arg::new("update_cache_retry_max_delay", Kind::Int, "longest pause between tries; apt chooses its own").inert().default("12"),
     Arg::new("validate_certs", Kind::Bool, "check certificates where a key is fetched for a PPA").default("yes"),
     Arg::new("filename", Kind::Str, "name of the file in sources.list.d; made from the address if not given"),
     Arg::new("codename", Kind::Str, "release that a PPA is for; the host's own if not given"),
-    Arg::new("install_python_apt", Kind::Bool, "nothing needs to be installed for this module").default("yes"),
+    Arg::new("install_python_apt", Kind::Bool, "nothing needs to be installed for this module").inert().default("yes"),
 ];
 
 const MAIN: &str = "/etc/apt/sources.list";

@@ -21,6 +21,8 @@ pub struct Arg {
     pub hidden: bool,
     /// Null is a value of its own; for the others it is the same as leaving it out.
     pub null: bool,
+    /// Taken, for playbooks that give it, and of no effect: `help` says what is done in any case.
+    pub inert: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,7 +90,13 @@ impl Arg {
             secret: false,
             hidden: false,
             null: false,
+            inert: false,
         }
+    }
+
+    #[must_use]
+    pub const fn inert(self) -> Arg {
+        Arg { inert: true, ..self }
     }
 
     #[must_use]

@@ -285,6 +285,9 @@ pub fn entry_of(look: &dyn Look, file: &str, database: &str, column: usize, valu
     };
     let local = look.text(file).ok().flatten().and_then(|text| find(&text));
     local.or_else(|| {
+        if value.starts_with('-') {
+            return None; // `getent` would take it for an option
+        }
         let output = look.run(&super::Cmd::new(["getent", database, value])).ok()?;
         output.is_success().then(|| find(&output.stdout_text())).flatten()
     })

@@ -1,7 +1,7 @@
 //! `blockinfile`: that a block of lines between two markers is in a file, or is not.
 
 use super::attrs::FILE_ARGS;
-use super::edit::{self, EDIT_ARGS, Lines, TextFile};
+use super::edit::{self, EDIT_ARGS, ENCODING, Lines, TextFile};
 use super::pattern::Pattern;
 use super::{Arg, Args, Failure, Kind, Look, Module, Plan, Rule};
 
@@ -24,7 +24,7 @@ pub(super) static MODULE: Module = Module {
             Arg::new("create", Kind::Bool, "make the file if it is not there").default("no"),
             Arg::new("append_newline", Kind::Bool, "an empty line after the block").default("no"),
             Arg::new("prepend_newline", Kind::Bool, "an empty line before the block").default("no"),
-            Arg::new("encoding", Kind::Str, "only utf-8 is known").default("utf-8"),
+            ENCODING,
         ],
     ],
     rules: &[Rule::Exclusive(&["insertbefore", "insertafter"])],
@@ -36,7 +36,7 @@ pub(super) static MODULE: Module = Module {
 fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
     let path = args.required("path")?;
     let is_present = args.str("state") != Some("absent");
-    let file = TextFile::open(look, path)?;
+    let file = TextFile::open_encoded(look, path, args)?;
     let mut plan = Plan::default();
     plan.set("msg", "");
     if file.found.is_none() && !is_present {

@@ -199,8 +199,8 @@ const SYNCHRONIZE: Module = Module {
             Arg::new("dest_port", Kind::Int, "port of the host (default: that of the connection)"),
             Arg::new("private_key", Kind::Path, "key to log in with (default: that of the connection)"),
             Arg::new("set_remote_user", Kind::Bool, "log in as the connection does").default("yes"),
-            Arg::new("use_ssh_args", Kind::Bool, "the connection's arguments are used in any case").default("no"),
-            Arg::new("ssh_connection_multiplexing", Kind::Bool, "let ssh share connections").default("no"),
+            Arg::new("use_ssh_args", Kind::Bool, "the connection's arguments are used in any case").inert().default("no"),
+            Arg::new("ssh_connection_multiplexing", Kind::Bool, "let ssh share connections").inert().default("no"),
             Arg::new("verify_host", Kind::Bool, "check the host's key (default: as the connection does)"),
         ]],
     )

@@ -2,7 +2,7 @@
 
 use super::attrs::unsafe_writes;
 use super::touch::Write;
-use super::{Act, Arg, Args, Attrs, Change, Content, Done, Failure, Kind, Look, Plan, Stat, paths};
+use super::{Act, Arg, Args, Attrs, Change, Content, Done, Failure, Kind, Look, Plan, Stat, encoding, paths};
 use crate::value::{Map, Value, bytes_of, shown_text};
 
 /// What modules that edit a file take beside the file arguments.
@@ -13,6 +13,9 @@ pub(super) const EDIT_ARGS: &[Arg] = &[
 
 const ATTRIBUTES: &str = "ownership, perms or SE linux context changed";
 
+/// For modules that edit any file.
+pub(super) const ENCODING: Arg = Arg::new("encoding", Kind::Str, "what the file is written in").default("utf-8");
+
 /// One file, looked at.
 pub(super) struct TextFile {
     /// Where its contents are: links are followed.
@@ -20,6 +23,8 @@ pub(super) struct TextFile {
     pub(super) found: Option<Stat>,
     /// Empty where there is no file.
     pub(super) text: String,
+    /// Where it is not UTF-8.
+    encoding: Option<String>,
 }
 
 impl TextFile {
@@ -31,16 +36,40 @@ impl TextFile {
         }
         let path = if found.is_some() { paths::real(look, path) } else { path.to_owned() };
         let text = look.exact_text(&path).map_err(|error| Failure::io(format_args!("cannot read {path}"), &error))?;
-        Ok(TextFile { path, found, text: text.unwrap_or_default() })
+        Ok(TextFile { path, found, text: text.unwrap_or_default(), encoding: None })
+    }
+
+    /// As [`TextFile::open`], for a module with [`ENCODING`].
+    pub(super) fn open_encoded(look: &dyn Look, path: &str, args: &Args) -> Result<TextFile, Failure> {
+        let file = TextFile::open(look, path)?;
+        match args.str("encoding") {
+            None | Some("utf-8") => Ok(file),
+            Some(encoding) => {
+                let text = encoding::decode(look, bytes_of(&file.text), encoding)?;
+                let wrong =
+                    || Failure::new(format!("{path} is not written in {encoding}: `encoding` says what it is written in"));
+                Ok(TextFile { text: text.ok_or_else(wrong)?, encoding: Some(encoding.to_owned()), ..file })
+            }
+        }
     }
 
     /// As [`TextFile::open`], where a missing file may only be made if the task says so.
     pub(super) fn open_existing(look: &dyn Look, path: &str, create: bool) -> Result<TextFile, Failure> {
-        let file = TextFile::open(look, path)?;
-        if file.found.is_none() && !create {
-            return Err(Failure::new(format!("Path {path} does not exist !")).with("rc", 257));
+        TextFile::open(look, path)?.existing(create)
+    }
+
+    pub(super) fn existing(self, create: bool) -> Result<TextFile, Failure> {
+        if self.found.is_none() && !create {
+            return Err(Failure::new(format!("Path {} does not exist !", self.path)).with("rc", 257));
         }
-        Ok(file)
+        Ok(self)
+    }
+
+    /// The bytes of a text that is to be in the file.
+    fn bytes(&self, look: &dyn Look, text: &str) -> Result<Vec<u8>, Failure> {
+        let Some(encoding) = &self.encoding else { return Ok(bytes_of(text)) };
+        let lacks = || Failure::new(format!("{} would hold what {encoding} has no bytes for", self.path));
+        encoding::encode(look, text, encoding)?.ok_or_else(lacks)
     }
 
     /// Plans other contents, and the attributes that the arguments ask for. The plan's `msg` says what happens.
@@ -65,12 +94,13 @@ impl TextFile {
         if self.found.is_none() {
             make_parents(look, &self.path, plan);
         }
+        let bytes = self.bytes(look, after)?;
         let write = Write {
             attrs: wanted,
             validate: args.str("validate").map(str::to_owned),
             backup: args.bool("backup") && self.found.is_some(),
             unsafe_writes: unsafe_writes(args, look),
-            ..Write::new(&self.path, Content::Bytes(bytes_of(after)))
+            ..Write::new(&self.path, Content::Bytes(bytes))
         };
         let (before, after) = (shown_text(&self.text), shown_text(after));
         plan.push(Change::new(format!("{} (content)", self.path), before.as_ref(), after.as_ref(), Act::Write(write)));

@@ -19,7 +19,7 @@ pub(super) static MODULE: Module = Module {
         Arg::new("removes", Kind::Path, "do nothing unless this file exists"),
         Arg::new("timeout", Kind::Raw, "seconds to wait for a question; null means for ever").default("30"),
         Arg::new("echo", Kind::Bool, "show the answers in the output").default("no"),
-        Arg::new("strip_empty_ends", Kind::Bool, "as `command` does").default("yes").hidden(),
+        Arg::new("strip_empty_ends", Kind::Bool, "as `command` does").inert().default("yes").hidden(),
     ]],
     rules: &[],
     free_form: None,

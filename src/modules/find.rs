@@ -2,7 +2,7 @@
 
 use super::pattern::{Flags, Pattern};
 use super::stat::describe;
-use super::{Arg, Args, Cmd, Failure, Kind, Look, Module, Plan, Stat, finish_plainly, glob, paths};
+use super::{Arg, Args, Failure, Kind, Look, Module, Plan, Stat, encoding, finish_plainly, glob, paths};
 use crate::value::{Map, Value};
 
 pub(super) static MODULE: Module = Module {
@@ -243,25 +243,13 @@ impl Search<'_> {
         Ok(false)
     }
 
-    /// The file's text; `iconv` knows the encodings that are not known here.
     fn text(&self, path: &str) -> Result<Option<String>, Failure> {
         let encoding = self.args.str("encoding").unwrap_or("utf-8");
         let Ok(bytes) = self.look.read(path) else { return Ok(None) };
+        let text = encoding::decode(self.look, bytes, encoding)?;
         let failed =
             || Failure::new(format!("Failed to read the file {path} due to an encoding error. current encoding: {encoding}"));
-        match encoding.to_ascii_lowercase().replace('_', "-").as_str() {
-            "utf-8" | "utf8" | "ascii" => String::from_utf8(bytes).map(Some).map_err(|_| failed()),
-            "latin-1" | "latin1" | "iso-8859-1" => Ok(Some(bytes.iter().map(|byte| char::from(*byte)).collect())),
-            _ => {
-                let output = self.look.run(&Cmd::new(["iconv", "-f", encoding, "-t", "utf-8"]).stdin(bytes))?;
-                if output.is_success() {
-                    return Ok(Some(output.stdout_text()));
-                }
-                // Even nothing cannot be read in an encoding that is not known.
-                let nothing = self.look.run(&Cmd::new(["iconv", "-f", encoding, "-t", "utf-8"]).stdin(""))?;
-                Err(if nothing.is_success() { failed() } else { Failure::new(format!("unknown encoding: {encoding}")) })
-            }
-        }
+        text.map(Some).ok_or_else(failed)
     }
 
     fn add(&mut self, path: &str, found: &Stat) {

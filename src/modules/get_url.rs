@@ -26,7 +26,7 @@ const ARGS: &[Arg] = &[
     Arg::new("checksum", Kind::Str, "`sha256:…`, or `sha256:` and the address of a file of checksums").default(""),
     Arg::new("backup", Kind::Bool, "keep a copy of what was there").default("no"),
     Arg::new("timeout", Kind::Int, "seconds").default("10"),
-    Arg::new("tmp_dest", Kind::Path, "unused: the download is always put beside the file and moved"),
+    Arg::new("tmp_dest", Kind::Path, "unused: the download is always put beside the file and moved").inert(),
     Arg::new("url_username", Kind::Str, "for Basic authentication").aliases(&["username"]),
     Arg::new("url_password", Kind::Str, "for Basic authentication").aliases(&["password"]).secret(),
 ];
@@ -41,7 +41,7 @@ struct Checksum {
 
 fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
     let url = args.required("url")?;
-    let request = uri::base(args, url)?;
+    let request = uri::base(args, look, url)?;
     let checksum = Checksum::wanted(args, look, &request)?;
     let (dest, is_dir) = destination(args, look, url)?;
     let found = look.stat(&dest, true).map_err(|error| Failure::io(format!("cannot read {dest}"), &error))?;

@@ -30,7 +30,7 @@ const WHAT_ARGS: &[Arg] = &[
     Arg::new("flush", Kind::Bool, "remove all rules of the chain, or of the table").default("no"),
     Arg::new("policy", Kind::Str, "what the chain does with the rest").choices(&["ACCEPT", "DROP", "QUEUE", "RETURN"]),
     Arg::new("wait", Kind::Str, "seconds to wait for the lock"),
-    Arg::new("numeric", Kind::Bool, "do not look names up when listing").default("no"),
+    Arg::new("numeric", Kind::Bool, "do not look names up when listing").inert().default("no"),
 ];
 
 const RULE_ARGS: &[Arg] = &[

@@ -1,7 +1,7 @@
 //! `lineinfile`: that a line is in a file, or is not.
 
 use super::attrs::FILE_ARGS;
-use super::edit::{EDIT_ARGS, Lines, TextFile, with_backup};
+use super::edit::{EDIT_ARGS, ENCODING, Lines, TextFile, with_backup};
 use super::pattern::Pattern;
 use super::{Arg, Args, Done, Failure, Kind, Look, Module, Plan, Rule};
 use crate::value::{Map, Value};
@@ -23,6 +23,7 @@ pub(super) static MODULE: Module = Module {
             Arg::new("insertafter", Kind::Str, "after the last line that matches, or `EOF`"),
             Arg::new("insertbefore", Kind::Str, "before the last line that matches, or `BOF`"),
             Arg::new("create", Kind::Bool, "make the file if it is not there").default("no"),
+            ENCODING,
             Arg::new("firstmatch", Kind::Bool, "use the first line that `insertafter` or `insertbefore` matches").default("no"),
         ],
     ],
@@ -40,7 +41,7 @@ fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
     let path = args.required("path")?;
     let is_present = args.str("state") != Some("absent");
     check(args, is_present)?;
-    let file = TextFile::open(look, path)?;
+    let file = TextFile::open_encoded(look, path, args)?;
     let mut plan = Plan::default();
     plan.set("msg", "").set("backup", "");
     if let Some(warning) = empty_pattern(args) {

@@ -227,6 +227,10 @@ pub struct HttpRequest {
     pub skip_verify: bool,
     /// A file of certificates to trust instead of the host's own.
     pub ca_path: Option<String>,
+    /// The client's own certificate, and its key where that is another file.
+    pub client_cert: Option<(String, Option<String>)>,
+    /// Headers that are not sent where a redirect leads.
+    pub unredirected: Vec<String>,
     /// Go straight there, whatever `http_proxy` says.
     pub no_proxy: bool,
 }

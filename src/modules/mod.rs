@@ -1,4 +1,4 @@
-//! What a task does on a host: one file a module, one row in [`COMMON`] or [`RARE`].
+//! What a task does on a host: one file a module, one row in [`COMMON`], [`RARE`] or [`DATA`].
 //!
 //! A module is *plan, then apply*. [`Module::plan`] may only look (it is given a [`Look`]) and answers with the changes
 //! that would bring the host to the wanted state. A [`Change`] is data with its before and after: it is what `--diff`
@@ -50,6 +50,7 @@ mod docker;
 mod dpkg_divert;
 mod dpkg_selections;
 mod edit;
+mod encoding;
 mod expect;
 mod facts;
 mod fetch;
@@ -79,6 +80,7 @@ mod modprobe;
 mod mount;
 mod mount_facts;
 mod mysql;
+mod netrc;
 mod npm;
 mod own;
 mod package;
@@ -277,21 +279,39 @@ impl Module {
     }
 }
 
-/// Which host program has a module. A host is sent a program when a task first calls for it: most hosts never see the second.
+/// Which host program has a module. A host is sent a program when a task first calls for it: most hosts see the first only.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Set {
     #[default]
     Common,
     Rare,
+    Data,
 }
 
 #[cfg(feature = "control")]
 impl Set {
-    pub const ALL: [Set; 2] = [Set::Common, Set::Rare];
+    pub const ALL: [Set; 3] = [Set::Common, Set::Rare, Set::Data];
 
     /// Where the module is that a request names.
     pub fn with(name: &str) -> Set {
-        if find_in(RARE, name).is_some() { Set::Rare } else { Set::Common }
+        [Set::Rare, Set::Data].into_iter().find(|set| find_in(set.modules(), name).is_some()).unwrap_or_default()
+    }
+
+    fn modules(self) -> &'static [&'static Module] {
+        match self {
+            Set::Common => COMMON,
+            Set::Rare => RARE,
+            Set::Data => DATA,
+        }
+    }
+
+    /// The end of its program's name.
+    pub fn suffix(self) -> &'static str {
+        match self {
+            Set::Common => "",
+            Set::Rare => "-rare",
+            Set::Data => "-data",
+        }
     }
 }
 
@@ -301,7 +321,7 @@ const OTHER_NAMES: &[(&str, &str)] = &[("ansible.legacy", "ansible.builtin"), ("
 /// The row for a name as a playbook writes it: `apt`, `ansible.builtin.apt`, `community.docker.docker_image`.
 #[cfg(feature = "control")]
 pub fn find(name: &str) -> Option<&'static Module> {
-    [COMMON, RARE, control::CONTROL].iter().find_map(|table| find_in(table, name))
+    [COMMON, RARE, DATA, control::CONTROL].iter().find_map(|table| find_in(table, name))
 }
 
 /// The same among some rows only.
@@ -369,7 +389,7 @@ pub fn rows() -> impl Iterator<Item = &'static Module> {
 
 /// Every row of the host side.
 pub fn host_side() -> impl Iterator<Item = &'static Module> {
-    COMMON.iter().chain(RARE).copied()
+    COMMON.iter().chain(RARE).chain(DATA).copied()
 }
 
 /// The modules that most playbooks use, by name; the host program `roll-remote`. A name that begins with `_` is for `roll` itself and cannot
@@ -482,30 +502,11 @@ pub static RARE: &[&Module] = &[
     &mail::MODULE,
     &mount::MODULE,
     &mount_facts::MODULE,
-    &mysql::db::MODULE,
-    &mysql::info::MODULE,
-    &mysql::query::MODULE,
-    &mysql::user::MODULE,
-    &mysql::variables::MODULE,
     &npm::MODULE,
-    &crypto::keypair::MODULE,
-    &crypto::csr::MODULE,
-    &crypto::dhparam::MODULE,
-    &crypto::privatekey::MODULE,
-    &crypto::publickey::MODULE,
     &package_facts::MODULE,
     &pacman::MODULE,
     &pam_limits::MODULE,
     &pamd::MODULE,
-    &postgresql::db::MODULE,
-    &postgresql::ext::MODULE,
-    &postgresql::owner::MODULE,
-    &postgresql::ping::MODULE,
-    &postgresql::privs::MODULE,
-    &postgresql::query::MODULE,
-    &postgresql::schema::MODULE,
-    &postgresql::set::MODULE,
-    &postgresql::user::MODULE,
     &rpm_key::MODULE,
     &seboolean::MODULE,
     &semanage::sefcontext::MODULE,
@@ -517,9 +518,32 @@ pub static RARE: &[&Module] = &[
     &subversion::MODULE,
     &sysvinit::MODULE,
     &ufw::MODULE,
-    &crypto::certificate::MODULE,
     &xattr::MODULE,
     &yum_repository::MODULE,
     &zypper::MODULE,
     &zypper_repository::MODULE,
+];
+
+/// Databases, keys and certificates, by name; the host program `roll-remote-data`.
+pub static DATA: &[&Module] = &[
+    &mysql::db::MODULE,
+    &mysql::info::MODULE,
+    &mysql::query::MODULE,
+    &mysql::user::MODULE,
+    &mysql::variables::MODULE,
+    &crypto::keypair::MODULE,
+    &crypto::csr::MODULE,
+    &crypto::dhparam::MODULE,
+    &crypto::privatekey::MODULE,
+    &crypto::publickey::MODULE,
+    &postgresql::db::MODULE,
+    &postgresql::ext::MODULE,
+    &postgresql::owner::MODULE,
+    &postgresql::ping::MODULE,
+    &postgresql::privs::MODULE,
+    &postgresql::query::MODULE,
+    &postgresql::schema::MODULE,
+    &postgresql::set::MODULE,
+    &postgresql::user::MODULE,
+    &crypto::certificate::MODULE,
 ];

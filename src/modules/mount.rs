@@ -13,7 +13,7 @@ pub(super) static MODULE: Module = Module {
         Arg::new("src", Kind::Path, "what"),
         Arg::new("fstype", Kind::Str, "the kind of file system"),
         Arg::new("opts", Kind::Str, "options"),
-        Arg::new("opts_no_log", Kind::Bool, "options are secret").default("no"),
+        Arg::new("opts_no_log", Kind::Bool, "options are secret").inert().default("no"),
         Arg::new("dump", Kind::Str, "the fifth field").default("0"),
         Arg::new("passno", Kind::Str, "the sixth field").default("0"),
         Arg::new("state", Kind::Str, "`mounted` and `unmounted` act at once, `present` and `absent_from_fstab` only on fstab")

@@ -1,7 +1,7 @@
 //! `replace`: every match of a pattern in a file becomes another text.
 
 use super::attrs::FILE_ARGS;
-use super::edit::{self, EDIT_ARGS, TextFile};
+use super::edit::{self, EDIT_ARGS, ENCODING, TextFile};
 use super::pattern::{Flags, Pattern};
 use super::{Arg, Args, Failure, Kind, Look, Module, Plan};
 
@@ -18,7 +18,7 @@ pub(super) static MODULE: Module = Module {
             Arg::new("replace", Kind::Str, "what takes its place; `\\1` stands for a group").default(""),
             Arg::new("after", Kind::Str, "only after what matches this"),
             Arg::new("before", Kind::Str, "only before what matches this"),
-            Arg::new("encoding", Kind::Str, "only utf-8 is known").default("utf-8"),
+            ENCODING,
         ],
     ],
     rules: &[],
@@ -29,7 +29,7 @@ pub(super) static MODULE: Module = Module {
 
 fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
     let path = args.required("path")?;
-    let file = TextFile::open_existing(look, path, false)?;
+    let file = TextFile::open_encoded(look, path, args)?.existing(false)?;
     let mut plan = Plan::default();
     plan.set("msg", "");
     let Some(section) = section(args, &file.text)? else {

@@ -19,7 +19,7 @@ pub(super) static MODULE: Module = Module {
             .aliases(&["mime", "mime_type", "mime-type"])
             .default("yes"),
         Arg::new("get_attributes", Kind::Bool, "return file attributes").aliases(&["attr", "attributes"]).default("yes"),
-        Arg::new("get_selinux_context", Kind::Bool, "return the SELinux context").default("no"),
+        Arg::new("get_selinux_context", Kind::Bool, "return the SELinux context").inert().default("no"),
     ]],
     rules: &[],
     free_form: None,

@@ -20,7 +20,9 @@ pub(super) static MODULE: Module = Module {
         Arg::new("pattern", Kind::Str, "a process with this in its command line stands for a running service"),
         Arg::new("runlevels", Kind::List, "only these; all that the script names if not given"),
         Arg::new("arguments", Kind::Str, "more words for the script").aliases(&["args"]),
-        Arg::new("daemonize", Kind::Bool, "scripts are always run so that they may leave something running").default("no"),
+        Arg::new("daemonize", Kind::Bool, "scripts are always run so that they may leave something running")
+            .inert()
+            .default("no"),
     ]],
     rules: &[Rule::OneOf(&["state", "enabled"])],
     free_form: None,

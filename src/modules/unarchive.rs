@@ -37,7 +37,7 @@ const ARGS: &[Arg] = &[
     Arg::new("list_files", Kind::Bool, "return the names of what is in the archive").default("no"),
     Arg::new("validate_certs", Kind::Bool, "check the certificate of the address").default("yes"),
     Arg::new("decrypt", Kind::Bool, "decrypt an archive that is in a vault").default("yes"),
-    Arg::new("io_buffer_size", Kind::Int, "the host's tools choose their own").default("65536"),
+    Arg::new("io_buffer_size", Kind::Int, "the host's tools choose their own").inert().default("65536"),
     Arg::new("_blob", Kind::Str, "sha256 of the archive that the control side has").hidden(),
 ];
 

@@ -5,7 +5,9 @@
 
 use super::attrs::{self, FILE_ARGS};
 use super::touch::Write;
-use super::{Act, Arg, Args, Attrs, Change, Content, Done, Failure, HttpReply, HttpRequest, Kind, Look, Module, Plan, Rule};
+use super::{
+    Act, Arg, Args, Attrs, Change, Content, Done, Failure, HttpReply, HttpRequest, Kind, Look, Module, Plan, Rule, netrc,
+};
 use crate::value::{Map, Value};
 use base64ct::{Base64, Encoding};
 use std::fmt::Write as _;
@@ -50,7 +52,7 @@ const ARGS: &[Arg] =
 /// What `uri` and `get_url` share.
 pub(super) const HTTP_ARGS: &[Arg] = &[
     Arg::new("headers", Kind::Dict, "more headers"),
-    Arg::new("force_basic_auth", Kind::Bool, "send name and password at once; this is always done").default("no"),
+    Arg::new("force_basic_auth", Kind::Bool, "send name and password at once; this is always done").inert().default("no"),
     Arg::new("validate_certs", Kind::Bool, "check the server's certificate").default("yes"),
     Arg::new("ca_path", Kind::Path, "certificates to trust instead of the host's"),
     Arg::new("client_cert", Kind::Path, "certificate to show the server"),
@@ -58,11 +60,11 @@ pub(super) const HTTP_ARGS: &[Arg] = &[
     Arg::new("http_agent", Kind::Str, "User-Agent").default("ansible-httpget"),
     Arg::new("use_proxy", Kind::Bool, "honour http_proxy and its like").default("yes"),
     Arg::new("force", Kind::Bool, "ask for no cached copy, or download in any case").default("no"),
-    Arg::new("decompress", Kind::Bool, "nothing compressed is ever asked for").default("yes"),
-    Arg::new("use_netrc", Kind::Bool, "~/.netrc is not read").default("yes"),
+    Arg::new("decompress", Kind::Bool, "nothing compressed is ever asked for").inert().default("yes"),
+    Arg::new("use_netrc", Kind::Bool, "take name and password from ~/.netrc where none are given").default("yes"),
     Arg::new("use_gssapi", Kind::Bool, "Kerberos is not supported").default("no"),
-    Arg::new("ciphers", Kind::List, "the host's TLS library chooses"),
-    Arg::new("unredirected_headers", Kind::List, "headers that redirects to other hosts do not get"),
+    Arg::new("ciphers", Kind::List, "the host's TLS library chooses").inert(),
+    Arg::new("unredirected_headers", Kind::List, "headers that are not sent where a redirect leads"),
 ];
 
 const REDIRECTS_MAX: u32 = 10;
@@ -244,7 +246,7 @@ fn request(args: &Args, look: &dyn Look) -> Result<HttpRequest, Failure> {
     if method.is_empty() || !method.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
         return Err(Failure::new(format!("`{method}` is not an HTTP method")));
     }
-    let mut request = base(args, args.required("url")?)?;
+    let mut request = base(args, look, args.required("url")?)?;
     if let Some(socket) = args.str("unix_socket") {
         let rest = request.url.split_once("://").map_or(request.url.as_str(), |(_, rest)| rest);
         request.url = format!("unix:{socket}:{}", rest.find('/').map_or("/", |at| &rest[at..]));
@@ -267,16 +269,18 @@ fn request(args: &Args, look: &dyn Look) -> Result<HttpRequest, Failure> {
 }
 
 /// Address, headers, authentication and TLS, as `uri` and `get_url` share them.
-pub(super) fn base(args: &Args, url: &str) -> Result<HttpRequest, Failure> {
-    if args.has("client_cert") || args.bool("use_gssapi") {
-        return Err(Failure::new("client certificates and Kerberos are not supported; use `command` with curl"));
+pub(super) fn base(args: &Args, look: &dyn Look, url: &str) -> Result<HttpRequest, Failure> {
+    if args.bool("use_gssapi") {
+        return Err(Failure::new("Kerberos is not supported; use `command` with curl"));
     }
     let mut headers = vec![("User-Agent".to_owned(), args.str("http_agent").unwrap_or_default().to_owned())];
     if args.bool("force") {
         headers.push(("Cache-Control".to_owned(), "no-cache".to_owned()));
     }
-    if let Some(user) = args.str("url_username") {
-        let login = format!("{user}:{}", args.str("url_password").unwrap_or_default());
+    let given = args.str("url_username").map(|user| (user.to_owned(), args.str("url_password").unwrap_or_default().to_owned()));
+    let kept = || server_of(url).filter(|_| args.bool("use_netrc")).and_then(|server| netrc::login(look, server));
+    if let Some((user, password)) = given.or_else(kept) {
+        let login = format!("{user}:{password}");
         headers.push(("Authorization".to_owned(), format!("Basic {}", Base64::encode_string(login.as_bytes()))));
     }
     for (name, value) in args.dict("headers").into_iter().flatten() {
@@ -292,9 +296,18 @@ pub(super) fn base(args: &Args, url: &str) -> Result<HttpRequest, Failure> {
         timeout: args.int("timeout").and_then(|seconds| u64::try_from(seconds).ok()).map(Duration::from_secs),
         skip_verify: !args.bool("validate_certs"),
         ca_path: args.str("ca_path").map(str::to_owned),
+        client_cert: args.str("client_cert").map(|cert| (cert.to_owned(), args.str("client_key").map(str::to_owned))),
+        unredirected: args.list("unredirected_headers"),
         no_proxy: !args.bool("use_proxy"),
         ..HttpRequest::get(url)
     })
+}
+
+/// The server of an address that names no user itself.
+fn server_of(url: &str) -> Option<&str> {
+    let authority = url.split_once("://")?.1.split(['/', '?', '#']).next()?;
+    let bracketed = authority.strip_prefix('[').and_then(|rest| rest.split_once(']')).map(|(server, _)| server);
+    (!authority.contains('@')).then(|| bracketed.unwrap_or_else(|| authority.split(':').next().unwrap_or_default()))
 }
 
 /// Bytes and Content-Type.

@@ -60,11 +60,11 @@ const ARGS: &[Arg] = &[
     Arg::new("uid_max", Kind::Int, "highest number to choose from"),
     Arg::new("local", Kind::Bool, "accounts are always looked for in the host's own files first").default("no"),
     Arg::new("seuser", Kind::Str, "SELinux user for logins"),
-    Arg::new("hidden", Kind::Bool, "for macOS"),
-    Arg::new("login_class", Kind::Str, "for BSD"),
-    Arg::new("authorization", Kind::Str, "for Solaris"),
-    Arg::new("profile", Kind::Str, "for Solaris"),
-    Arg::new("role", Kind::Str, "for Solaris"),
+    Arg::new("hidden", Kind::Bool, "for macOS").inert(),
+    Arg::new("login_class", Kind::Str, "for BSD").inert(),
+    Arg::new("authorization", Kind::Str, "for Solaris").inert(),
+    Arg::new("profile", Kind::Str, "for Solaris").inert(),
+    Arg::new("role", Kind::Str, "for Solaris").inert(),
 ];
 
 /// One account and what a task wants of it.

@@ -49,7 +49,7 @@ const ARGS: &[Arg] = &[
     Arg::new("oldpackage", Kind::Bool, "install an older version over a newer one").default("no"),
     Arg::new("quiet", Kind::Bool, "say less").default("yes"),
     Arg::new("replacefiles", Kind::Bool, "install over files of other packages").default("no"),
-    Arg::new("simple_errors", Kind::Bool, "accepted: errors are always zypper's own sentences").default("no"),
+    Arg::new("simple_errors", Kind::Bool, "accepted: errors are always zypper's own sentences").inert().default("no"),
     Arg::new("skip_post_errors", Kind::Bool, "a script that fails after installing is no error").default("no"),
     Arg::new("update_cache", Kind::Bool, "refresh the package lists first").aliases(&["refresh"]).default("no"),
 ];

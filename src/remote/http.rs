@@ -104,6 +104,7 @@ fn redirected(request: &HttpRequest, target: &Target, reply: &HttpReply) -> Opti
     }
     let same_host = Target::parse(&next.url)
         .is_ok_and(|next| (next.scheme, &next.host, next.port) == (target.scheme, &target.host, target.port));
+    next.headers.retain(|(name, _)| !request.unredirected.iter().any(|other| other.eq_ignore_ascii_case(name)));
     if !same_host {
         next.headers.retain(|(name, _)| !matches!(name.to_ascii_lowercase().as_str(), "authorization" | "cookie"));
     }

@@ -1,4 +1,5 @@
-//! The host's side of a connection: the programs `roll-remote` and `roll-remote-rare`, which differ in their modules only.
+//! The host's side of a connection: the programs `roll-remote`, `roll-remote-rare` and `roll-remote-data`, which differ in their
+//! modules only.
 //!
 //! Main function: [`main`], which comes to [`serve`]. That says hello, then carries requests out strictly in order: `run` takes one task from its arguments
 //! to its reply through [`Host`], which is the real `Look` and `Touch`. A second thread keeps reading meanwhile, so that file

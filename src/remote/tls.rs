@@ -52,6 +52,10 @@ fn curl(program: &str, host: &Host, request: &HttpRequest, head: &[u8], idle: Du
     if let Some(path) = &request.ca_path {
         set("cacert", path);
     }
+    if let Some((cert, key)) = &request.client_cert {
+        set("cert", cert);
+        key.iter().for_each(|key| set("key", key));
+    }
     let body = Body::keep(&request.body)?;
     if let Some(body) = &body {
         set("data-binary", &format!("@{}", body.path));
@@ -94,6 +98,9 @@ fn openssl(
     }
     if let Some(path) = &request.ca_path {
         command.args(["-CAfile", path]);
+    }
+    if let Some((cert, key)) = &request.client_cert {
+        command.args(["-cert", cert]).args(key.iter().flat_map(|key| ["-key", key]));
     }
     talk(host, command, &Said { first: head, then: &request.body, is_all: false }, idle, None)
 }
@@ -200,7 +207,7 @@ mod tests {
     use std::sync::Arc;
     use std::time::Instant;
 
-    /// A server that shows files of a directory, with a certificate for `localhost`.
+    /// A server that shows files of a directory to whoever has a certificate, with one for `localhost`.
     fn serve(dir: &Path) -> (Child, u16) {
         let made = Command::new("openssl")
             .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"])
@@ -212,7 +219,19 @@ mod tests {
         std::fs::write(dir.join("page"), "over TLS\n").unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let server = Command::new("openssl")
-            .args(["s_server", "-quiet", "-WWW", "-key", "key.pem", "-cert", "cert.pem", "-accept", &format!("127.0.0.1:{port}")])
+            .args([
+                "s_server",
+                "-quiet",
+                "-WWW",
+                "-Verify",
+                "1",
+                "-key",
+                "key.pem",
+                "-cert",
+                "cert.pem",
+                "-accept",
+                &format!("127.0.0.1:{port}"),
+            ])
             .current_dir(dir)
             .stdin(Stdio::null())
             .stderr(Stdio::null())
@@ -235,10 +254,12 @@ mod tests {
         let by_curl: Speak = |program, host, request, _, head, idle| curl(program, host, request, head, idle);
         for (name, speak) in [("curl", by_curl), ("openssl", openssl)] {
             let Some(program) = host.which(name) else { continue };
-            let ask = |ca_path: Option<String>| {
+            let file = |name: &str| dir.path().join(name).to_string_lossy().into_owned();
+            let own = Some((file("cert.pem"), Some(file("key.pem"))));
+            let ask = |ca_path: Option<String>, client_cert: Option<(String, Option<String>)>| {
                 let url = format!("https://localhost:{port}/page");
                 let target = Target::parse(&url).unwrap();
-                let request = HttpRequest { ca_path, no_proxy: true, ..HttpRequest::get(url) };
+                let request = HttpRequest { ca_path, client_cert, no_proxy: true, ..HttpRequest::get(url) };
                 let head = format!("GET /page HTTP/1.1\r\nHost: localhost:{port}\r\nConnection: close\r\n\r\n");
                 let mut text = String::new();
                 speak(&program, &host, &request, &target, head.as_bytes(), Duration::from_secs(5))
@@ -246,10 +267,12 @@ mod tests {
                     .read_to_string(&mut text)
                     .map(|_| text)
             };
-            let trusted = ask(Some(dir.path().join("cert.pem").to_string_lossy().into_owned())).unwrap();
+            let trusted = ask(Some(file("cert.pem")), own.clone()).unwrap();
             assert!(trusted.starts_with("HTTP/1.0 200") && trusted.contains("over TLS"), "{name}: {trusted}");
-            let refused = ask(None).unwrap_err().to_string();
+            let refused = ask(None, own).unwrap_err().to_string();
             assert!(refused.contains("certificate"), "{name}: {refused}");
+            let unknown = ask(Some(file("cert.pem")), None);
+            assert!(!unknown.as_ref().is_ok_and(|text| text.contains("over TLS")), "{name}: {unknown:?}");
         }
         server.kill().unwrap();
         server.wait().unwrap();

@@ -5,14 +5,10 @@ use super::failure::{Problem, Res, TemplateError, fault};
 use super::frame::{Locals, Output};
 use super::syntax::tree::Tree;
 use super::syntax::{Style, file_tree};
-use crate::value::Span;
+use crate::value::{Span, charset};
 use std::path::{Component, Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
-
-/// Where ISO 8859-15 is not ISO 8859-1.
-const LATIN_9: &[(u8, char)] =
-    &[(0xa4, '€'), (0xa6, 'Š'), (0xa8, 'š'), (0xb4, 'Ž'), (0xb8, 'ž'), (0xbc, 'Œ'), (0xbd, 'œ'), (0xbe, 'Ÿ')];
 
 pub(crate) struct TemplateFile {
     pub(crate) tree: Arc<Tree>,
@@ -92,19 +88,9 @@ impl Eval<'_> {
 
     /// The same for a file that may be written otherwise than as UTF-8.
     pub(crate) fn read_encoded(&self, path: &Path, encoding: &str) -> Res<String> {
-        let encoding = encoding.to_ascii_lowercase().replace(['_', ' '], "-");
-        let offset = match encoding.as_str() {
-            "latin-1" | "latin1" | "iso-8859-1" | "iso8859-1" | "8859" | "cp819" | "l1" => None,
-            "iso-8859-15" | "iso8859-15" | "latin-9" | "latin9" => Some(LATIN_9),
-            _ => return self.read_text(path),
-        };
         let unreadable = |reason: String| fault(Problem::Unreadable { path: path.display().to_string(), reason });
         let bytes = self.world.read(path).map_err(|error| unreadable(error.to_string()))?;
-        let letter = |byte: u8| {
-            let other = offset.and_then(|table| table.iter().find(|(code, _)| *code == byte)).map(|(_, letter)| *letter);
-            other.unwrap_or(char::from(byte))
-        };
-        Ok(bytes.into_iter().map(letter).collect())
+        charset::decode(&bytes, encoding).map_err(unreadable)
     }
 
     pub(crate) fn read_text(&self, path: &Path) -> Res<String> {

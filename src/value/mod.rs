@@ -8,6 +8,8 @@
 //! This room does no IO and knows no Ansible. Start reading at [`Value`].
 
 mod bytes;
+#[cfg(feature = "control")]
+pub mod charset;
 mod convert;
 mod json;
 mod map;

@@ -592,6 +592,37 @@ fn redirects_are_followed_and_chunks_put_together() {
 }
 
 #[test]
+fn a_redirect_does_not_get_what_is_not_meant_for_it() {
+    let (port, asked) = serve(vec![
+        "HTTP/1.1 302 Found\r\nLocation: /there\r\nContent-Length: 0\r\n\r\n".into(),
+        "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".into(),
+    ]);
+    let mut remote = Remote::start();
+    let args = r#""headers":{"X-Token":"t","X-Other":"o"},"unredirected_headers":["x-token"]"#;
+    remote.ok("uri", &format!(r#"{{"url":"http://127.0.0.1:{port}/here",{args}}}"#));
+    let asked = asked.join().unwrap();
+    assert!(asked[0].contains("X-Token: t\r\n") && asked[0].contains("X-Other: o\r\n"), "{asked:?}");
+    assert!(!asked[1].contains("X-Token") && asked[1].contains("X-Other: o\r\n"), "{asked:?}");
+}
+
+#[test]
+fn name_and_password_of_a_netrc_are_used_where_none_are_given() {
+    let answer = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+    let (port, asked) = serve(vec![answer.into(), answer.into(), answer.into()]);
+    let mut remote = Remote::start();
+    let path = remote.path("netrc");
+    fs::write(&path, "machine 127.0.0.1 login ada password secret\n").unwrap();
+    for more in ["", r#","url_username":"bob","url_password":"x""#, r#","use_netrc":false"#] {
+        let args = format!(r#"{{"url":"http://127.0.0.1:{port}/"{more}}}"#);
+        remote.ok_with("uri", &args, |request| request.environment.push(("NETRC".into(), path.clone())));
+    }
+    let asked = asked.join().unwrap();
+    assert!(asked[0].contains("Authorization: Basic YWRhOnNlY3JldA==\r\n"), "{asked:?}");
+    assert!(asked[1].contains("Authorization: Basic Ym9iOng=\r\n"), "{asked:?}");
+    assert!(!asked[2].contains("Authorization"), "{asked:?}");
+}
+
+#[test]
 fn a_download_that_breaks_off_leaves_the_old_file() {
     let (port, _) = serve(vec!["HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf".into()]);
     let mut remote = Remote::start();

@@ -6,7 +6,7 @@ use crate::modules::case;
 use roll::actions::ACTIONS;
 use roll::balancer::DRIVERS;
 use roll::diag::Sources;
-use roll::modules::{self, COMMON, RARE, control::CONTROL};
+use roll::modules::{self, COMMON, DATA, RARE, control::CONTROL};
 use roll::playbook::keyword::{BLOCK, KEYWORDS, PLAY, ROLE, TASK};
 use roll::report::OUTPUTS;
 use roll::template::{Plugin, PluginRow, plugins};
@@ -142,10 +142,38 @@ fn every_module_file_has_its_row() {
     let files = texts("src/modules", ".rs");
     let found = files.lines().filter(|line| line.contains(" MODULE: Module = ")).count();
     assert_eq!(found, modules::host_side().count(), "a `MODULE` is in no table");
-    for table in [COMMON, RARE] {
+    for table in [COMMON, RARE, DATA] {
         let unsorted = table.windows(2).find(|pair| pair[0].name >= pair[1].name);
         assert!(unsorted.is_none(), "{:?} are not in order", unsorted.map(|pair| [pair[0].name, pair[1].name]));
     }
+}
+
+/// Modules that write every argument that they are given, and arguments that are read by parts of their names.
+const READ_BY_RULE: &[(&str, &str)] = &[
+    ("yum_repository", "*"),
+    ("deb822_repository", "*"),
+    ("file", "_time_format"),
+    ("x509_certificate", "selfsigned_"),
+    ("x509_certificate", "ownca_"),
+    ("docker_prune", "_filters"),
+];
+
+#[test]
+fn every_argument_is_read_or_said_to_have_no_effect() {
+    let code = texts("src", ".rs").replace("Arg::new(\n", "Arg::new(");
+    let code: String = code.split("Arg::new(").map(str::trim_start).collect::<Vec<_>>().join("Arg::new(");
+    let count = |text: &str| code.matches(text).count();
+    let mut unread = Vec::new();
+    for module in modules::rows() {
+        let by_rule =
+            |arg: &str| READ_BY_RULE.iter().any(|(name, part)| *name == module.name && (*part == "*" || arg.contains(part)));
+        for arg in module.args().filter(|arg| !arg.inert && arg.name != modules::Arg::ANY && !by_rule(arg.name)) {
+            if count(&format!("\"{}\"", arg.name)) <= count(&format!("Arg::new(\"{}\"", arg.name)) {
+                unread.push(format!("{}: {}", module.name, arg.name));
+            }
+        }
+    }
+    assert!(unread.is_empty(), "nothing reads these: {}", unread.join(", "));
 }
 
 #[test]

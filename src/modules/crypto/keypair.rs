@@ -33,7 +33,7 @@ const ARGS: &[Arg] =
         Arg::new("regenerate", Kind::Str, "what becomes of a key that is not as wanted")
             .default("partial_idempotence")
             .choices(&["never", "fail", "partial_idempotence", "full_idempotence", "always"]),
-        Arg::new("backend", Kind::Str, "the host's ssh-keygen is always used").default("auto").choices(&[
+        Arg::new("backend", Kind::Str, "the host's ssh-keygen is always used").inert().default("auto").choices(&[
             "auto",
             "cryptography",
             "opensshbin",

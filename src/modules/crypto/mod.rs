@@ -23,7 +23,7 @@ const TARGET_ARGS: &[Arg] = &[
     Arg::new("force", Kind::Bool, "make it anew in any case").default("no"),
     Arg::new("backup", Kind::Bool, "keep a copy of what was there").default("no"),
     Arg::new("return_content", Kind::Bool, "return what is in it").default("no"),
-    Arg::new("select_crypto_backend", Kind::Str, "the host's openssl is always used").default("auto").choices(&[
+    Arg::new("select_crypto_backend", Kind::Str, "the host's openssl is always used").inert().default("auto").choices(&[
         "auto",
         "cryptography",
         "openssl",

@@ -44,7 +44,7 @@ const ARGS: &[Arg] = &[
         "sect571r1",
     ]),
     Arg::new("passphrase", Kind::Str, "encrypts the key").secret(),
-    Arg::new("cipher", Kind::Str, "AES-256 is always used").default("auto"),
+    Arg::new("cipher", Kind::Str, "AES-256 is always used").inert().default("auto"),
     Arg::new("format", Kind::Str, "form of the file").default("auto_ignore").choices(&[
         "pkcs1",
         "pkcs8",

@@ -46,12 +46,12 @@ pub(super) const API_ARGS: &[Arg] = &[
     Arg::new("validate_certs", Kind::Bool, "reach the daemon over TLS and check its certificate")
         .aliases(&["tls_verify"])
         .default("no"),
-    Arg::new("tls_hostname", Kind::Str, "name in the daemon's certificate"),
+    Arg::new("tls_hostname", Kind::Str, "name in the daemon's certificate").inert(),
     Arg::new("ca_path", Kind::Path, "CA certificate").aliases(&["ca_cert", "tls_ca_cert", "cacert_path"]),
     Arg::new("client_cert", Kind::Path, "client certificate").aliases(&["tls_client_cert", "cert_path"]),
     Arg::new("client_key", Kind::Path, "key of the client certificate").aliases(&["tls_client_key", "key_path"]),
-    Arg::new("use_ssh_client", Kind::Bool, "for ssh:// URLs, which are not supported").default("no"),
-    Arg::new("debug", Kind::Bool, "kept for compatibility; does nothing").default("no"),
+    Arg::new("use_ssh_client", Kind::Bool, "for ssh:// URLs, which are not supported").inert().default("no"),
+    Arg::new("debug", Kind::Bool, "kept for compatibility; does nothing").inert().default("no"),
 ];
 
 /// The same for modules that work with the `docker` program, which have no limit of time of their own.
@@ -64,7 +64,7 @@ const CLIENT_ARGS: &[Arg] = &[
     Arg::new("validate_certs", Kind::Bool, "reach the daemon over TLS and check its certificate")
         .aliases(&["tls_verify"])
         .default("no"),
-    Arg::new("tls_hostname", Kind::Str, "name in the daemon's certificate"),
+    Arg::new("tls_hostname", Kind::Str, "name in the daemon's certificate").inert(),
     Arg::new("ca_path", Kind::Path, "CA certificate").aliases(&["ca_cert", "tls_ca_cert", "cacert_path"]),
     Arg::new("client_cert", Kind::Path, "client certificate").aliases(&["tls_client_cert", "cert_path"]),
     Arg::new("client_key", Kind::Path, "key of the client certificate").aliases(&["tls_client_key", "key_path"]),

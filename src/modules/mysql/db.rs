@@ -29,13 +29,15 @@ const ARGS: &[Arg] = &[
     Arg::new("master_data", Kind::Int, "dump the position of the binary log").default("0").choices(&["0", "1", "2"]),
     Arg::new("skip_lock_tables", Kind::Bool, "dump without locks").default("no"),
     Arg::new("dump_extra_args", Kind::Str, "further options for the dump"),
-    Arg::new("use_shell", Kind::Bool, "a shell is used where something is packed").default("no"),
-    Arg::new("unsafe_login_password", Kind::Bool, "the password is never in a command line").default("no"),
-    Arg::new("restrict_config_file", Kind::Bool, "only `config_file` is read anyway").default("no"),
+    Arg::new("use_shell", Kind::Bool, "a shell is used where something is packed").inert().default("no"),
+    Arg::new("unsafe_login_password", Kind::Bool, "the password is never in a command line").inert().default("no"),
+    Arg::new("restrict_config_file", Kind::Bool, "only `config_file` is read anyway").inert().default("no"),
     Arg::new("check_implicit_admin", Kind::Bool, "try root without a password first").default("no"),
-    Arg::new("config_overrides_defaults", Kind::Bool, "the option file counts where an argument is not given").default("no"),
+    Arg::new("config_overrides_defaults", Kind::Bool, "the option file counts where an argument is not given")
+        .inert()
+        .default("no"),
     Arg::new("chdir", Kind::Path, "directory in which an import works"),
-    Arg::new("pipefail", Kind::Bool, "the dump's failure is always told").default("no"),
+    Arg::new("pipefail", Kind::Bool, "the dump's failure is always told").inert().default("no"),
     Arg::new("sql_log_bin", Kind::Bool, "write it to the binary log").default("yes"),
 ];
 

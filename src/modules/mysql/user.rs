@@ -42,7 +42,7 @@ const ARGS: &[Arg] =
         Arg::new("plugin", Kind::Str, "how it proves who it is"),
         Arg::new("plugin_hash_string", Kind::Str, "hash for the plugin").secret(),
         Arg::new("plugin_auth_string", Kind::Str, "text for the plugin").secret(),
-        Arg::new("salt", Kind::Str, "salt of the hash; the server chooses its own"),
+        Arg::new("salt", Kind::Str, "salt of the hash; the server chooses its own").inert(),
         Arg::new("resource_limits", Kind::Dict, "such as MAX_USER_CONNECTIONS"),
         Arg::new("session_vars", Kind::Dict, "variables of the session"),
         Arg::new("password_expire", Kind::Str, "when its password ends").choices(&["now", "never", "default", "interval"]),

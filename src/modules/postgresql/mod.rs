@@ -40,7 +40,7 @@ const LOGIN_ARGS: &[Arg] = &[
     Arg::new("ssl_key", Kind::Path, "key of the client certificate"),
     Arg::new("connect_params", Kind::Dict, "further parameters of libpq"),
     Arg::new("session_role", Kind::Str, "the role to take on after logging in"),
-    Arg::new("trust_input", Kind::Bool, "what is given is always quoted").default("yes"),
+    Arg::new("trust_input", Kind::Bool, "what is given is always quoted").inert().default("yes"),
 ];
 
 /// Which database the work is done in.

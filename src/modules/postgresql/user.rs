@@ -23,7 +23,7 @@ const ARGS: &[Arg] = &[
     Arg::new("fail_on_user", Kind::Bool, "fail where it cannot be removed").aliases(&["fail_on_role"]).default("yes"),
     Arg::new("role_attr_flags", Kind::Str, "such as `CREATEDB,NOSUPERUSER`").default(""),
     Arg::new("state", Kind::Str, "whether it is there").default("present").choices(&["absent", "present"]),
-    Arg::new("encrypted", Kind::Bool, "the server always keeps passwords encrypted").default("yes"),
+    Arg::new("encrypted", Kind::Bool, "the server always keeps passwords encrypted").inert().default("yes"),
     Arg::new("expires", Kind::Str, "until when the password is valid"),
     Arg::new("no_password_changes", Kind::Bool, "leave the password of an existing user alone").default("no"),
     Arg::new("conn_limit", Kind::Int, "how many connections it may have"),

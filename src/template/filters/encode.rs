@@ -7,7 +7,7 @@ use crate::template::calls::{Call, whole};
 use crate::template::failure::Res;
 use crate::template::methods::resolved;
 use crate::template::runtime::{Val, from_value};
-use crate::value::{Value, bytes_of, hex, text_of};
+use crate::value::{Value, bytes_of, charset, hex, text_of};
 use crate::yaml::SEVERAL_DOCUMENTS;
 use crate::yaml::{Trust, read};
 use base64ct::{Base64, Encoding};
@@ -238,27 +238,9 @@ fn from_yaml_all(call: &mut Call<'_, '_>) -> Res<Val> {
     }
 }
 
-/// Text in the encoding that was asked for; Windows wants UTF-16.
 fn b64encode(call: &mut Call<'_, '_>) -> Res<Val> {
     let text = call.text()?;
-    let bytes = match encoding(call)? {
-        TextEncoding::Utf8 => bytes_of(&text),
-        TextEncoding::Utf16 => text.encode_utf16().flat_map(u16::to_le_bytes).collect(),
-    };
-    Ok(Val::from(Base64::encode_string(&bytes)))
-}
-
-enum TextEncoding {
-    Utf8,
-    Utf16,
-}
-
-fn encoding(call: &Call<'_, '_>) -> Res<TextEncoding> {
-    match call.text_arg(0, "utf-8").to_lowercase().as_str() {
-        "utf-8" | "utf8" | "ascii" | "us-ascii" => Ok(TextEncoding::Utf8),
-        "utf-16-le" | "utf-16le" | "utf_16_le" => Ok(TextEncoding::Utf16),
-        other => Err(format!("unknown encoding: {other}").into()),
-    }
+    Ok(Val::from(Base64::encode_string(&charset::encode(&text, &call.text_arg(0, "utf-8"))?)))
 }
 
 fn b64decode(call: &mut Call<'_, '_>) -> Res<Val> {
@@ -266,14 +248,11 @@ fn b64decode(call: &mut Call<'_, '_>) -> Res<Val> {
     let digits: String = text.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '/')).collect();
     let padded = format!("{digits}{}", "=".repeat((4 - digits.len() % 4) % 4));
     let bytes = Base64::decode_vec(&padded).map_err(|_| "this is no base64")?;
-    let text = match encoding(call)? {
-        TextEncoding::Utf8 => text_of(&bytes),
-        TextEncoding::Utf16 => {
-            let units: Vec<u16> = bytes.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect();
-            String::from_utf16(&units).map_err(|_| "what it stands for is not UTF-16 text")?
-        }
-    };
-    Ok(Val::from(text))
+    Ok(Val::from(match call.text_arg(0, "utf-8").to_ascii_lowercase().as_str() {
+        // A file of any bytes may be what `slurp` has read.
+        "utf-8" | "utf8" => text_of(&bytes),
+        encoding => charset::decode(&bytes, encoding)?,
+    }))
 }
 
 fn checksum(call: &mut Call<'_, '_>, kind: &str) -> Res<Val> {
