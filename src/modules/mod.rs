@@ -352,9 +352,56 @@ const DISPATCHES: [Dispatch; 2] = [
     Dispatch { from: "package", fact: "ansible_pkg_mgr", to: &["apk", "apt", "dnf", "pacman", "yum", "zypper"] },
 ];
 
+#[cfg(feature = "control")]
+const AWS: &[&str] = &["amazon.aws", "community.aws"];
+
 /// Groups of modules that `module_defaults` may name (`group/docker`, `group/community.docker.docker`), and whose modules are in them.
 #[cfg(feature = "control")]
-static GROUPS: &[(&str, &[&str])] = &[("aws", &["amazon.aws", "community.aws"]), ("docker", &["community.docker"])];
+static GROUPS: &[(&str, &[&str])] = &[
+    ("amazon.aws.aws", AWS),
+    ("ansible.builtin.aws", AWS),
+    ("ansible.builtin.docker", &["community.docker"]),
+    ("community.aws.aws", AWS),
+    ("community.docker.docker", &["community.docker"]),
+    ("community.mysql.all", &["community.mysql"]),
+    ("community.postgresql.all", &["community.postgresql"]),
+];
+
+/// Groups of these collections with no module that is known here.
+#[cfg(feature = "control")]
+static BARE_GROUPS: &[(&str, &[&str])] = &[
+    ("ansible.builtin", &["acme", "azure", "cpm", "gcp", "k8s", "os", "ovirt", "testgroup", "testlegacy", "vmware"]),
+    ("ansible.posix", &[]),
+    ("community.crypto", &["acme"]),
+    ("community.general", &["consul", "keycloak", "proxmox", "scaleway"]),
+];
+
+/// The group that a playbook writes as `name`, in full.
+#[cfg(feature = "control")]
+fn group_called(name: &str) -> Option<String> {
+    let group = name.strip_prefix("group/")?;
+    let (collection, short) = group.rsplit_once('.').unwrap_or(("ansible.builtin", group));
+    let known = OTHER_NAMES.iter().find(|(other, _)| *other == collection).map_or(collection, |(_, known)| known);
+    Some(format!("{known}.{short}"))
+}
+
+/// Groups with modules that are known here, as a playbook may write them.
+#[cfg(feature = "control")]
+pub fn groups() -> impl Iterator<Item = &'static str> {
+    GROUPS.iter().map(|(name, _)| name.strip_prefix("ansible.builtin.").unwrap_or(name))
+}
+
+/// Whether a group of a collection that is known here is none.
+#[cfg(feature = "control")]
+pub fn is_no_group(name: &str) -> bool {
+    let Some(group) = group_called(name) else { return false };
+    let Some((collection, short)) = group.rsplit_once('.') else { return false };
+    let is_of_it = |(known, _): &&(&str, &[&str])| known.rsplit_once('.').is_some_and(|(known, _)| known == collection);
+    let bare = BARE_GROUPS.iter().find(|(known, _)| *known == collection);
+    (bare.is_some() || GROUPS.iter().any(|row| is_of_it(&row)))
+        && !bare.is_some_and(|(_, shorts)| shorts.contains(&short))
+        && !GROUPS.iter().any(|(known, _)| *known == group)
+}
 
 #[cfg(feature = "control")]
 impl Module {
@@ -374,10 +421,8 @@ impl Module {
 
     /// Whether it is in the group that a playbook writes as `name`.
     pub fn is_in_group(&self, name: &str) -> bool {
-        let Some(name) = name.strip_prefix("group/") else { return false };
-        let (collection, short) = name.rsplit_once('.').map_or((None, name), |(collection, short)| (Some(collection), short));
-        let members = GROUPS.iter().find(|(group, _)| *group == short).map_or(&[][..], |(_, collections)| collections);
-        members.contains(&self.collection) && collection.is_none_or(|collection| members.contains(&collection))
+        let Some(group) = group_called(name) else { return false };
+        GROUPS.iter().any(|(known, collections)| *known == group && collections.contains(&self.collection))
     }
 }
 

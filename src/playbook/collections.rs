@@ -91,6 +91,11 @@ impl Reader {
         groups.into_iter().map(|group| format!("group/{group}")).collect()
     }
 
+    /// Whether a collection on disk has modules for what `module_defaults` writes as `group/…`.
+    pub(super) fn is_group_on_disk(&mut self, name: &str) -> bool {
+        !self.members(name.trim_start_matches("group/")).is_empty()
+    }
+
     /// The modules of `namespace.collection.group`, as `meta/runtime.yml` lists them.
     fn members(&mut self, group: &str) -> &BTreeSet<String> {
         if !self.action_groups.contains_key(group) {

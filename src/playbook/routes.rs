@@ -239,6 +239,17 @@ impl Reader {
 
     /// Deprecated, removed and unknown names in `module_defaults`.
     pub(super) fn check_defaults(&mut self, written: &Written) {
+        for name in keys_of(written).filter(|name| modules::is_no_group(name)).map(str::to_owned).collect::<Vec<_>>() {
+            if !self.is_group_on_disk(&name) {
+                let group = name.trim_start_matches("group/");
+                let title = format!("could not resolve the module_defaults group {group}");
+                let diagnostic = Diagnostic::error("unknown-group", title).at(written.span, format!("`{name}` is no group"));
+                self.diagnostics.push(match closest(group, modules::groups()) {
+                    Some(near) => diagnostic.help(format!("`group/{near}` exists")),
+                    None => diagnostic.note("a group is `group/COLLECTION.NAME`, such as `group/community.postgresql.all`"),
+                });
+            }
+        }
         let names = keys_of(written).filter(|name| !name.contains(['/', '{']) && callable(name).is_none());
         for name in names.map(str::to_owned).collect::<Vec<_>>() {
             let route = self.route(&name);
