@@ -17,9 +17,10 @@ pub(crate) fn magic(run: &Run, play: &PlayRun, host: &str, task: Option<&Task>) 
     let alive = play.alive();
     set("ansible_play_hosts_all", names(&play.hosts));
     set("ansible_play_hosts", names(&alive));
-    set("play_hosts", names(&alive));
-    let batch = play.batch();
-    set("ansible_play_batch", batch.iter().filter(|host| alive.contains(host)).map(Value::from).collect());
+    let batch: Value = play.batch().iter().filter(|host| alive.contains(host)).map(Value::from).collect();
+    set("ansible_play_batch", batch.clone());
+    // Its old name.
+    set("play_hosts", batch);
     let (own, dependent) = role_names(play);
     set("role_names", own.iter().copied().map(Value::from).collect());
     set("ansible_play_role_names", own.iter().copied().map(Value::from).collect());

@@ -92,7 +92,7 @@ impl Stage {
         let rules = play.rules(run);
         let is_linear = rules.linear;
         let mut program = program;
-        settle_switches(run, play, hosts, &mut program);
+        settle_switches(run, play, hosts, &mut program, is_linear);
         let mut strategy = Strategy::new(&program, hosts.len(), rules);
         hosts.iter().for_each(|host| run.recall_facts(host));
         if run.options.gathering == Gathering::Smart && program.tasks.first().is_some_and(|task| is_gathering(play, task)) {
@@ -358,7 +358,7 @@ impl Stage {
             match include::read(&self.run, &self.play, &open.task, &group) {
                 Ok(mut program) => {
                     effects.extend(self.supersede(known, first));
-                    settle_switches(&self.run, &self.play, &names, &mut program);
+                    settle_switches(&self.run, &self.play, &names, &mut program, self.is_linear);
                     throttle(&self.run, &self.play, &names, &program, self.tasks.len(), &mut self.strategy);
                     names.iter().for_each(|name| self.run.count(name, Outcome::Ok));
                     self.run.emitter.emit(&Event::Included { what: group.shown(), hosts: names, label: group.label.clone() });
@@ -485,13 +485,21 @@ fn says(task: &Task, keyword: &str) -> bool {
     task.keyword(keyword).is_some_and(|written| written.value.to_bool().unwrap_or(written.value.has_template()))
 }
 
+/// Where each host goes its own way, none can do a task for the others.
+fn warn_of_once(run: &Run, task: &Task) {
+    let Some(written) = task.keyword("run_once") else { return };
+    let title = "Using run_once with the free strategy is not currently supported. This task will still be executed for every host in \
+                 the inventory list.";
+    run.warn(Diagnostic::warning("once-for-each", title).at(written.span, "runs on every host"));
+}
+
 /// What a template decides about whole steps is decided with the variables of the first host.
-fn settle_switches(run: &Run, play: &PlayRun, hosts: &[String], program: &mut Program) {
+fn settle_switches(run: &Run, play: &PlayRun, hosts: &[String], program: &mut Program, is_linear: bool) {
     let Some(first) = hosts.first() else { return };
     for step in &mut program.steps {
         let StepKind::Task { task, once, fatal } = &mut step.kind else { continue };
         let Some(task) = program.tasks.get(*task) else { continue };
-        for (switch, keyword) in [(once, "run_once"), (fatal, "any_errors_fatal")] {
+        for (switch, keyword) in [(&mut *once, "run_once"), (fatal, "any_errors_fatal")] {
             let written = task.keyword(keyword);
             if written.is_none() && keyword == "any_errors_fatal" {
                 *switch = run.options.any_errors_fatal;
@@ -499,6 +507,10 @@ fn settle_switches(run: &Run, play: &PlayRun, hosts: &[String], program: &mut Pr
             let Some(written) = written.filter(|written| written.value.has_template()) else { continue };
             let frame = Frame::new(run, play, first, super::frame::view(run, play, first, task));
             *switch = frame.render(&written.value).ok().and_then(|value| value.to_bool()).unwrap_or(*switch);
+        }
+        if *once && !is_linear && !task.is_for_all() {
+            *once = false;
+            warn_of_once(run, task);
         }
     }
 }

@@ -420,7 +420,7 @@ impl<'e> Eval<'e> {
 }
 
 /// Variables of hosts are rendered one by one, when they are used.
-fn is_of_hosts(val: &Val) -> bool {
+pub(crate) fn is_of_hosts(val: &Val) -> bool {
     matches!(val, Val::Object(object) if matches!(&**object, Object::HostVars | Object::HostScope(_)))
 }
 

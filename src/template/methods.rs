@@ -286,14 +286,19 @@ fn host_method(eval: &mut Eval<'_>, of: &Val, name: &str, args: &Given) -> Res<V
         let found = eval.item(of, args.needed(0)?, at)?;
         return Ok(if found.is_undefined() { args.get(1).cloned().unwrap_or(Val::None) } else { found });
     }
-    let keys = eval.iterate(of)?;
     if name == "keys" {
-        return Ok(Val::list(keys));
+        return Ok(Val::list(eval.iterate(of)?));
     }
-    let mut items = Vec::new();
-    for key in keys {
-        let value = eval.item(of, &key, at)?;
-        items.push(if name == "items" { Val::tuple(vec![key, value]) } else { value });
+    let entry = |(key, value)| if name == "items" { Val::tuple(vec![key, value]) } else { value };
+    Ok(Val::list(host_entries(eval, of)?.into_iter().map(entry).collect()))
+}
+
+/// All of `hostvars`, or of one host's.
+pub(crate) fn host_entries(eval: &mut Eval<'_>, of: &Val) -> Res<Vec<(Val, Val)>> {
+    let mut entries = Vec::new();
+    for key in eval.iterate(of)? {
+        let value = eval.item(of, &key, super::syntax::tree::Spot::default())?;
+        entries.push((key, value));
     }
-    Ok(Val::list(items))
+    Ok(entries)
 }

@@ -3,8 +3,10 @@
 use super::{Filter, filter};
 use crate::template::calls::Call;
 use crate::template::failure::Res;
-use crate::template::methods::resolved;
+use crate::template::evaluate::is_of_hosts;
+use crate::template::methods::{host_entries, resolved};
 use crate::template::runtime::{Dict, Val, equal};
+use crate::template::syntax::tree::Spot;
 use crate::value::Key;
 
 pub(super) const FILTERS: &[Filter] = &[
@@ -17,9 +19,11 @@ pub(super) const FILTERS: &[Filter] = &[
     filter("rekey_on_member", &["key", "duplicates"], "a map from a list, by one of its members", rekey),
 ];
 
-pub(super) fn dict_of(value: &Val, what: &str) -> Res<Dict> {
-    match value {
-        Val::Dict(dict) => Ok(dict.clone()),
+/// The entries of a map, or of the variables of hosts.
+fn entries_of(call: &mut Call<'_, '_>, what: &str) -> Res<Vec<(Val, Val)>> {
+    match call.input.clone() {
+        Val::Dict(dict) => Ok(resolved(call.eval, &dict)?.into_iter().map(|(key, value)| (Val::from_key(&key), value)).collect()),
+        hosts if is_of_hosts(&hosts) => host_entries(call.eval, &hosts),
         other => Err(format!("{what} requires a dictionary, got {} instead.", other.kind()).into()),
     }
 }
@@ -141,12 +145,11 @@ fn merge_lists(call: &mut Call<'_, '_>, old: &Val, new: &Val, list_merge: ListMe
 }
 
 fn dict2items(call: &mut Call<'_, '_>) -> Res<Val> {
-    let dict = dict_of(&call.input, "dict2items")?;
+    let entries = entries_of(call, "dict2items")?;
     let (key_name, value_name) = (call.text_arg(0, "key"), call.text_arg(1, "value"));
-    let item = |(key, value): (Key, Val)| {
-        [(Key::String(key_name.clone()), Val::from_key(&key)), (Key::String(value_name.clone()), value)].into_iter().collect()
-    };
-    Ok(Val::list(resolved(call.eval, &dict)?.into_iter().map(item).collect()))
+    let item =
+        |(key, value)| [(Key::String(key_name.clone()), key), (Key::String(value_name.clone()), value)].into_iter().collect();
+    Ok(Val::list(entries.into_iter().map(item).collect()))
 }
 
 fn items2dict(call: &mut Call<'_, '_>) -> Res<Val> {
@@ -156,12 +159,12 @@ fn items2dict(call: &mut Call<'_, '_>) -> Res<Val> {
     }
     let mut entries = Vec::new();
     for item in call.items()? {
-        let Val::Dict(item) = &item else {
+        if !matches!(item, Val::Dict(_)) && !is_of_hosts(&item) {
             return Err(format!("items2dict requires a list of dictionaries, got a list of {} instead.", item.kind()).into());
-        };
-        let mut part = |name: &str| match item.get(name) {
-            Some(value) => call.eval.resolve(value),
-            None => Err(format!(
+        }
+        let mut part = |name: &str| match call.eval.item(&item, &Val::from(name), Spot::default())? {
+            found if !found.is_undefined() => call.eval.resolve(found),
+            _ => Err(format!(
                 "items2dict requires each dictionary in the list to contain the keys '{}' and '{}'",
                 key_name.as_str(),
                 value_name.as_str()
@@ -174,7 +177,7 @@ fn items2dict(call: &mut Call<'_, '_>) -> Res<Val> {
 }
 
 fn dictsort(call: &mut Call<'_, '_>) -> Res<Val> {
-    let dict = dict_of(&call.input, "dictsort")?;
+    let entries = entries_of(call, "dictsort")?;
     let by_value = match call.text_arg(1, "key").as_str() {
         "key" => false,
         "value" => true,
@@ -182,8 +185,7 @@ fn dictsort(call: &mut Call<'_, '_>) -> Res<Val> {
     };
     let is_sensitive = call.flag(0, false);
     let mut pairs: Vec<(Val, Val)> = Vec::new();
-    for (key, value) in resolved(call.eval, &dict)? {
-        let key = Val::from_key(&key);
+    for (key, value) in entries {
         let sorted_by = if by_value { value.clone() } else { key.clone() };
         pairs.push((super::lists::folded(&sorted_by, is_sensitive), Val::tuple(vec![key, value])));
     }
