@@ -44,6 +44,7 @@ fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
         Some(line) => words::split(line).map_err(Failure::new)?,
         None => args.list("argv"),
     };
+    let shown = argv.iter().map(Value::from).collect();
     let argv = match args.bool("expand_argument_vars") {
         true => argv.iter().map(|word| expand::home(look, &expand::variables(look, word))).collect(),
         false => argv,
@@ -51,7 +52,6 @@ fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
     if argv.is_empty() {
         return Err(Failure::new("no command given").with("rc", 256));
     }
-    let shown = argv.iter().map(Value::from).collect();
     let mut plan = plan_run(args, look, argv, shown)?;
     if let Some(program) = args.str("executable") {
         let warning = format!(
