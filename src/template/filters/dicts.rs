@@ -2,8 +2,8 @@
 
 use super::{Filter, filter};
 use crate::template::calls::Call;
-use crate::template::failure::Res;
 use crate::template::evaluate::is_of_hosts;
+use crate::template::failure::Res;
 use crate::template::methods::{host_entries, resolved};
 use crate::template::runtime::{Dict, Val, equal};
 use crate::template::syntax::tree::Spot;
