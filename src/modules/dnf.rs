@@ -47,6 +47,7 @@ const ARGS: &[Arg] = &[
     Arg::new("releasever", Kind::Str, "another release"),
     Arg::new("lock_timeout", Kind::Int, "dnf itself waits for others").inert().default("30"),
     Arg::new("use_backend", Kind::Str, "which program").default("auto").choices(&["auto", "dnf", "dnf4", "dnf5", "yum", "yum4"]),
+    Arg::new("auto_install_module_deps", Kind::Bool, "nothing needs to be installed for this module").default("yes").inert(),
     Arg::new("install_repoquery", Kind::Bool, "nothing needs to be installed for this module").inert().default("yes"),
     Arg::new("list", Kind::Str, "only list: `installed`, `available`, `updates`, `repos`, or packages of this name"),
 ];

@@ -40,7 +40,7 @@ fn plan(args: &Args, look: &dyn Look) -> Result<Plan, Failure> {
     let made: Vec<String> = output.stdout_text().lines().map(plain).collect();
     let wrong: Vec<&String> = names.iter().filter(|name| made.contains(&plain(name)) != is_present).collect();
     let mut plan = Plan::default();
-    plan.set("name", names.clone());
+    plan.set("name", names.clone()).set("mechanism", "glibc");
     if wrong.is_empty() {
         return Ok(plan);
     }

@@ -37,7 +37,7 @@ fn play(tasks: &str) -> String {
 
 #[test]
 fn the_url_lookup_asks_with_what_it_is_given() {
-    let (address, server) = serve(4);
+    let (address, server) = serve(5);
     let tasks = format!(
         "    - assert:
         that:
@@ -45,6 +45,7 @@ fn the_url_lookup_asks_with_what_it_is_given() {
           - >-
             query('url', '{address}/b', headers={{'X-Token': 'abc'}}) == ['one', 'two']
           - (lookup('url', '{address}/c', split_lines=false, username='me', password='pw', http_agent='tester')).splitlines() == ['one', 'two']
+          - lookup('url', '{address}/d', force=true) == 'one,two'
     - debug: {{msg: \"{{{{ lookup('url', '{address}/missing') }}}}\"}}
       ignore_errors: true
       register: missing
@@ -58,6 +59,33 @@ fn the_url_lookup_asks_with_what_it_is_given() {
     assert!(heads[0].starts_with("get /a ") && heads[0].contains("user-agent: ansible-httpget"), "{seen:?}");
     assert!(heads[1].contains("x-token: abc"), "{seen:?}");
     assert!(seen[2].contains("Basic bWU6cHc=") && heads[2].contains("user-agent: tester"), "{seen:?}");
+    assert!(heads[3].contains("cache-control: no-cache") && !heads[0].contains("cache-control"), "{seen:?}");
+}
+
+#[test]
+fn the_url_lookup_asks_over_a_socket_and_trusts_who_it_is_told_to() {
+    let place = tempfile::tempdir().unwrap();
+    let socket = place.path().join("s.sock");
+    let listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    let server = std::thread::spawn(move || {
+        let mut stream = listener.accept().unwrap().0;
+        let mut head = [0; 1024];
+        let size = stream.read(&mut head).unwrap();
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi").unwrap();
+        String::from_utf8_lossy(&head[..size]).into_owned()
+    });
+    let socket = socket.display();
+    let tasks = format!(
+        "    - assert: {{that: \"lookup('url', 'http://engine/version', unix_socket='{socket}') == 'hi'\"}}
+    - debug: {{msg: \"{{{{ lookup('url', 'https://engine.invalid/', ca_path='/nowhere.pem') }}}}\"}}
+      ignore_errors: true
+      register: nowhere
+    - assert: {{that: [nowhere is failed, \"'cannot read the certificates of /nowhere.pem' in nowhere.msg\"]}}
+"
+    );
+    let ran = Roll::new().file("site.yaml", &play(&tasks)).args(["site.yaml"]).run();
+    assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
+    assert!(server.join().unwrap().starts_with("GET /version HTTP/1.1\r\n"));
 }
 
 #[test]

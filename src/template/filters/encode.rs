@@ -10,7 +10,7 @@ use crate::template::runtime::{Val, from_value};
 use crate::value::{Value, bytes_of, charset, hex, text_of};
 use crate::yaml::SEVERAL_DOCUMENTS;
 use crate::yaml::{Trust, read};
-use base64ct::{Base64, Encoding};
+use base64ct::{Base64, Base64Url, Encoding};
 use sha1::Sha1;
 use sha2::{Digest, Sha224, Sha256, Sha384, Sha512, Sha512_256};
 
@@ -34,8 +34,8 @@ pub(super) const FILTERS: &[Filter] = &[
     }),
     filter("from_yaml", &[], "the value of a YAML text", from_yaml),
     filter("from_yaml_all", &[], "the values of all documents of a YAML text", from_yaml_all),
-    filter("b64encode", &["encoding"], "base64", b64encode),
-    filter("b64decode", &["encoding"], "the text that base64 stands for", b64decode),
+    filter("b64encode", &["encoding", "urlsafe"], "base64", b64encode),
+    filter("b64decode", &["encoding", "urlsafe"], "the text that base64 stands for", b64decode),
     filter("hash", &["hashtype"], "a checksum", |call| {
         let kind = call.text_arg(0, "sha1");
         checksum(call, &kind)
@@ -240,11 +240,13 @@ fn from_yaml_all(call: &mut Call<'_, '_>) -> Res<Val> {
 
 fn b64encode(call: &mut Call<'_, '_>) -> Res<Val> {
     let text = call.text()?;
-    Ok(Val::from(Base64::encode_string(&charset::encode(&text, &call.text_arg(0, "utf-8"))?)))
+    let bytes = charset::encode(&text, &call.text_arg(0, "utf-8"))?;
+    Ok(Val::from(if call.flag(1, false) { Base64Url::encode_string(&bytes) } else { Base64::encode_string(&bytes) }))
 }
 
 fn b64decode(call: &mut Call<'_, '_>) -> Res<Val> {
     let text = call.text()?;
+    let text = if call.flag(1, false) { text.replace('-', "+").replace('_', "/") } else { text.to_string() };
     let digits: String = text.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '/')).collect();
     let padded = format!("{digits}{}", "=".repeat((4 - digits.len() % 4) % 4));
     let bytes = Base64::decode_vec(&padded).map_err(|_| "this is no base64")?;

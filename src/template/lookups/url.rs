@@ -24,6 +24,10 @@ struct Request {
     follows: bool,
     uses_proxy: bool,
     agent: String,
+    /// Certificates beside those that this machine trusts.
+    trusted: Vec<reqwest::Certificate>,
+    /// Asked over this socket, whatever the address says.
+    socket: Option<String>,
 }
 
 fn url(asked: &mut Asked<'_, '_>) -> Res<Vec<Val>> {
@@ -58,6 +62,8 @@ impl Request {
             follows: !matches!(asked.text_option("follow_redirects", "urllib2").as_str(), "no" | "none" | "False"),
             uses_proxy: asked.flag("use_proxy", true),
             agent: asked.text_option("http_agent", "ansible-httpget"),
+            trusted: trusted(asked)?,
+            socket: asked.option("unix_socket").map(|path| path.to_text().as_str().to_owned()),
         })
     }
 
@@ -87,6 +93,10 @@ impl Request {
         if !self.uses_proxy {
             client = client.no_proxy();
         }
+        if let Some(socket) = self.socket {
+            client = client.unix_socket(socket);
+        }
+        client = client.tls_certs_merge(self.trusted);
         let client = client.build().map_err(|error| format!("Failed lookup url for {url} : {}", reasons(&error)))?;
         let request = client.get(&url);
         let request = match self.login {
@@ -112,8 +122,22 @@ impl Request {
     }
 }
 
+/// The certificates of `ca_path`.
+fn trusted(asked: &Asked<'_, '_>) -> Res<Vec<reqwest::Certificate>> {
+    let path = asked.text_option("ca_path", "");
+    if path.is_empty() {
+        return Ok(Vec::new());
+    }
+    let wrong = |why: String| format!("cannot read the certificates of {path}: {why}");
+    let bytes = std::fs::read(asked.eval.expand_home(&path)).map_err(|error| wrong(error.to_string()))?;
+    Ok(reqwest::Certificate::from_pem_bundle(&bytes).map_err(|error| wrong(reasons(&error)))?)
+}
+
 fn headers(asked: &mut Asked<'_, '_>) -> Res<HeaderMap> {
     let mut headers = HeaderMap::new();
+    if asked.flag("force", false) {
+        headers.insert(reqwest::header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    }
     let Some(Val::Dict(dict)) = asked.option("headers").cloned() else { return Ok(headers) };
     for (name, value) in dict.entries() {
         let value = asked.eval.resolve(value)?.to_text();
